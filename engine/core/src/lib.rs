@@ -1,0 +1,5 @@
+//! The packet engine, sans-I/O: datagrams and commands in, datagrams and events out.
+//!
+//! No socket, no clock, no thread; time is an argument and randomness comes from a seeded
+//! generator, so the same inputs give the same bytes.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! Sockets and the worker thread round the core: the one crate with `unsafe`.

@@ -1,0 +1,1 @@
+"""The aiohttp side of the one public port: REST, pages, health, metrics."""
