@@ -12,3 +12,6 @@ pub mod params;
 pub mod rng;
 pub mod srtp;
 pub mod stun;
+
+#[cfg(test)]
+mod test_support;
