@@ -6,10 +6,12 @@
 
 pub mod commands;
 pub mod events;
+pub mod forward;
 pub mod ice;
 pub mod ids;
 pub mod params;
 pub mod rng;
+pub mod rtp;
 pub mod srtp;
 pub mod stun;
 
