@@ -110,14 +110,23 @@ def node() -> list[str]:
 
 
 def engine() -> None:
-    """Build the packet engine in release mode into ``sfu/`` and install the project editable."""
+    """Build the packet engine in release mode into ``sfu/`` (the checkout itself is the import path)."""
     inputs = tree_digest(ROOT / "engine", ("*.rs", "Cargo.toml", "Cargo.lock"), skip="target")
     inputs += digest(ROOT / "pyproject.toml")
     with step(
         "engine", "packet engine (release build, a few minutes the first time)", inputs
     ) as go:
         if go or not list((ROOT / "sfu").glob("_engine*.so")):
-            run([str(VENV / "bin" / "maturin"), "develop", "--release", "--locked", "-q"])
+            run(
+                [
+                    str(VENV / "bin" / "maturin"),
+                    "develop",
+                    "--release",
+                    "--locked",
+                    "--skip-install",
+                    "-q",
+                ]
+            )
 
 
 def web() -> None:

@@ -93,12 +93,11 @@ def main() -> int:
 
 
 def python_lint(report: Report) -> None:
-    """Style, format, types, stub and import contracts."""
+    """Style, format, types and import contracts."""
     report.lint("ruff check", [str(BIN / "ruff"), "check", "."])
     report.lint("ruff format", [str(BIN / "ruff"), "format", "--check", "."])
     report.lint("mypy", [str(BIN / "mypy")])
     report.lint("import contracts", [str(BIN / "lint-imports")])
-    report.lint("engine stub", [str(BIN / "stubtest"), "sfu._engine"])
 
 
 def rust(report: Report) -> None:
