@@ -11,6 +11,7 @@ pub mod ice;
 pub mod ids;
 pub mod params;
 pub mod rng;
+pub mod rtcp;
 pub mod rtp;
 pub mod srtp;
 pub mod stun;
