@@ -4,6 +4,7 @@
 //! generator, so the same inputs give the same bytes.
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod commands;
 pub mod events;
 pub mod forward;
