@@ -53,7 +53,8 @@ mod tests {
         #[test]
         fn hostile_payloads_never_panic(payload in prop::collection::vec(any::<u8>(), 0..64)) {
             for codec in [CodecName::Opus, CodecName::Vp8, CodecName::H264] {
-                prop_assert!(inspect(codec, &payload).resolution != Some(Resolution { width: 0, height: 0 }));
+                let resolution = inspect(codec, &payload).resolution;
+                prop_assert_ne!(resolution, Some(Resolution { width: 0, height: 0 }));
             }
         }
     }
