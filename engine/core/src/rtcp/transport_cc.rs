@@ -109,8 +109,8 @@ fn symbols(bytes: &[u8], wanted: usize) -> impl Iterator<Item = u8> + '_ {
         .take(wanted)
 }
 
-/// Appends feedback for `arrivals`, the first of which (a received one) has the sequence number
-/// `base`; times are microseconds. Returns how many of them it covers: a gap in time that two
+/// Appends feedback for `arrivals`, the first of which has the sequence number `base`; times are
+/// microseconds, `None` means lost. Returns how many of them it covers: a gap in time that two
 /// bytes of delta cannot hold ends the packet, and the caller writes another from there.
 pub fn write_transport_feedback(
     out: &mut Vec<u8>,
@@ -120,7 +120,12 @@ pub fn write_transport_feedback(
     base: u16,
     arrivals: &[Option<u64>],
 ) -> usize {
-    let first = arrivals.first().copied().flatten().unwrap_or_default() as i64;
+    let first = arrivals
+        .iter()
+        .flatten()
+        .next()
+        .copied()
+        .unwrap_or_default() as i64;
     let reference = first.div_euclid(REFERENCE_UNIT_US);
     let mut previous = reference * REFERENCE_UNIT_US;
     let mut deltas: Vec<Option<i16>> = Vec::with_capacity(arrivals.len());
