@@ -21,6 +21,7 @@ pub mod reports;
 pub mod rng;
 pub mod rtcp;
 pub mod rtp;
+pub mod speakers;
 pub mod srtp;
 pub mod stun;
 pub mod twcc;
