@@ -6,6 +6,9 @@
 
 pub mod codec;
 pub mod commands;
+pub mod core;
+pub mod counters;
+pub mod demux;
 pub mod events;
 pub mod forward;
 pub mod history;
@@ -13,9 +16,11 @@ pub mod ice;
 pub mod ids;
 pub mod keyframes;
 pub mod layers;
+pub mod limiter;
 pub mod munge;
 pub mod nack;
 pub mod numbering;
+pub mod outbox;
 pub mod params;
 pub mod reports;
 pub mod rng;
@@ -24,4 +29,8 @@ pub mod rtp;
 pub mod speakers;
 pub mod srtp;
 pub mod stun;
+pub mod transport;
 pub mod twcc;
+
+#[cfg(test)]
+mod test_support;

@@ -1,8 +1,19 @@
 //! SRTP and SRTCP: RFC 3711 framing with the three protection profiles that browsers offer.
 //!
-//! [`Keys`] come from DTLS (RFC 5764); `Inbound` opens what a peer sends, `Outbound` seals what
+//! [`Keys`] come from DTLS (RFC 5764); [`Inbound`] opens what a peer sends, [`Outbound`] seals what
 //! it receives, both in place. Ciphers are AWS-LC's; key derivation, rollover counters, the replay
 //! window and the rule that no index is used for two plaintexts are ours.
+
+mod cipher;
+mod header;
+mod inbound;
+mod kdf;
+mod outbound;
+mod replay;
+
+pub use cipher::MAX_OVERHEAD;
+pub use inbound::{Inbound, OpenError, MAX_SOURCES};
+pub use outbound::{Outbound, SealError};
 
 use std::fmt;
 
@@ -130,6 +141,15 @@ impl Keys {
             local,
             remote,
         })
+    }
+
+    /// The directions, ready for use: what the peer sends and what it receives.
+    #[must_use]
+    pub fn contexts(&self) -> (Inbound, Outbound) {
+        (
+            Inbound::new(self.profile, &self.remote),
+            Outbound::new(self.profile, &self.local),
+        )
     }
 
     /// The profile of both directions.
