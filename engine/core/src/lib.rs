@@ -7,9 +7,11 @@
 pub mod codec;
 pub mod commands;
 pub mod core;
+#[macro_use]
 pub mod counters;
 pub mod demux;
 pub mod events;
+pub mod figures;
 pub mod forward;
 pub mod history;
 pub mod ice;
@@ -23,12 +25,16 @@ pub mod numbering;
 pub mod outbox;
 pub mod params;
 pub mod reports;
+pub mod resend;
 pub mod rng;
 pub mod rtcp;
 pub mod rtp;
+pub mod slot;
 pub mod speakers;
 pub mod srtp;
+pub mod ssrcs;
 pub mod stun;
+pub mod track;
 pub mod transport;
 pub mod twcc;
 

@@ -183,6 +183,12 @@ impl Munger {
         Some(source.first_number + wanted.checked_sub(source.first_sequence)?)
     }
 
+    /// Whether nothing has left since `then_us`, or ever.
+    #[must_use]
+    pub fn idle_since(&self, then_us: u64) -> bool {
+        !self.started || self.newest.at_us <= then_us
+    }
+
     /// The slot's RTP clock at `now_us`, for sender reports; `None` before the first packet.
     #[must_use]
     pub fn timestamp_at(&self, now_us: u64, clock_rate: u32) -> Option<u32> {

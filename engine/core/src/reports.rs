@@ -11,7 +11,7 @@ use crate::rtcp::{ReportBlock, SenderInfo};
 #[must_use]
 pub fn ntp(now_us: u64) -> u64 {
     let us = now_us + 1_000_000;
-    (us / 1_000_000) << 32 | ((us % 1_000_000) << 32) / 1_000_000
+    ((us / 1_000_000) << 32) | (((us % 1_000_000) << 32) / 1_000_000)
 }
 
 /// The middle 32 bits of [`ntp`].

@@ -132,20 +132,28 @@ impl SizeMeter {
     }
 }
 
-/// The loudest tracks of a room, ordered; the first have the best claim.
+/// The loudest tracks of a room.
 #[derive(Debug, Default)]
 pub struct Ranking {
     holders: Vec<TrackId>,
+    substitute: Option<TrackId>,
 }
 
 impl Ranking {
-    /// Those who hold a place.
+    /// Those who hold a place, loudest first.
     #[must_use]
     pub fn holders(&self) -> &[TrackId] {
         &self.holders
     }
 
-    /// Ranks anew; returns whether the holders changed (their order alone does not count).
+    /// The next in line, for those who are not to hear themselves.
+    #[must_use]
+    pub fn substitute(&self) -> Option<TrackId> {
+        self.substitute
+    }
+
+    /// Ranks anew; returns whether the holders or the substitute changed (the order of the
+    /// holders alone does not count).
     pub fn update<'a>(
         &mut self,
         now_us: u64,
@@ -154,7 +162,11 @@ impl Ranking {
     ) -> bool {
         let mut scored: Vec<(f32, TrackId)> = tracks
             .map(|(track, meter)| {
+                // Twice the bonus separates holders from the substitute as it does the
+                // substitute from the rest.
                 let bonus = if self.holders.contains(&track) {
+                    2.0 * HOLDER_BONUS
+                } else if self.substitute == Some(track) {
                     HOLDER_BONUS
                 } else {
                     0.0
@@ -163,13 +175,16 @@ impl Ranking {
             })
             .collect();
         scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let substitute = scored.get(places).map(|entry| entry.1);
         scored.truncate(places);
-        let changed = scored.len() != self.holders.len()
+        let changed = substitute != self.substitute
+            || scored.len() != self.holders.len()
             || scored
                 .iter()
                 .any(|(_, track)| !self.holders.contains(track));
         self.holders.clear();
         self.holders.extend(scored.iter().map(|entry| entry.1));
+        self.substitute = substitute;
         changed
     }
 }

@@ -89,9 +89,9 @@ pub fn parse(datagram: &[u8]) -> impl Iterator<Item = Packet<'_>> {
     let mut rest = datagram;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
-            let (head, body, after) = split(rest)?;
+            let (raw, after) = split(rest)?;
             rest = after;
-            if let Some(packet) = understand(head, body)? {
+            if let Some(packet) = understand(&raw)? {
                 return Some(packet);
             }
         }
@@ -99,8 +99,16 @@ pub fn parse(datagram: &[u8]) -> impl Iterator<Item = Packet<'_>> {
     })
 }
 
-/// Count (or format) and type of the first packet, its body without padding, and what follows.
-fn split(bytes: &[u8]) -> Option<((u8, u8), &[u8], &[u8])> {
+/// One packet on the wire, without its header and padding.
+struct Raw<'a> {
+    /// Number of blocks, or the format of a feedback message.
+    count: u8,
+    packet_type: u8,
+    body: &'a [u8],
+}
+
+/// The first packet and what follows it.
+fn split(bytes: &[u8]) -> Option<(Raw<'_>, &[u8])> {
     let head = bytes.first_chunk::<4>()?;
     if head[0] >> 6 != 2 {
         return None;
@@ -111,13 +119,18 @@ fn split(bytes: &[u8]) -> Option<((u8, u8), &[u8], &[u8])> {
         let padding = usize::from(*body.last()?);
         body = body.get(..body.len().checked_sub(padding)?)?;
     }
-    Some(((head[0] & 0x1f, head[1]), body, bytes.get(4 + len..)?))
+    let raw = Raw {
+        count: head[0] & 0x1f,
+        packet_type: head[1],
+        body,
+    };
+    Some((raw, bytes.get(4 + len..)?))
 }
 
 /// `None`: malformed. `Some(None)`: well-formed, but nothing that the engine acts on.
-fn understand((count, kind): (u8, u8), body: &[u8]) -> Option<Option<Packet<'_>>> {
-    let count_or_format = count;
-    Some(match (kind, count_or_format) {
+fn understand<'a>(raw: &Raw<'a>) -> Option<Option<Packet<'a>>> {
+    let body = raw.body;
+    Some(match (raw.packet_type, raw.count) {
         (SENDER_REPORT, blocks) => Some(Packet::SenderReport {
             ssrc: u32_at(body, 0)?,
             info: SenderInfo::parse(body.get(4..24)?)?,
