@@ -172,14 +172,17 @@ impl Worker {
     }
 
     fn answer(&self, question: Question, reply: &Reply<Option<Figures>>) {
+        let forwarder = self.core.forwarder();
         let figures = match question {
             Question::Engine => Some(self.figures()),
             Question::Transport(id) => self.core.transport(id).map(|transport| {
                 let mut figures: Figures = transport.counters.iter().collect();
                 figures.push(("address_migrations", transport.agent.migrations()));
+                figures.extend(forwarder.transport_figures(id).unwrap_or_default());
                 figures
             }),
-            Question::Track(_) | Question::Slot(_) => None,
+            Question::Track(id) => forwarder.track_figures(id),
+            Question::Slot(id) => forwarder.slot_figures(id),
         };
         // Who asked may have given up waiting.
         drop(reply.send(figures));
@@ -199,6 +202,13 @@ impl Worker {
             ("event_wakes", self.mailbox.wakes()),
             ("turns", self.turns),
         ]);
+        for (name, value) in self.core.forwarder().figures() {
+            // Both halves of the core count commands for what is gone.
+            match figures.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => figures.push((name, value)),
+            }
+        }
         figures
     }
 }
