@@ -81,7 +81,7 @@ impl Worker {
             let ready = self.epoll.wait(timeout.map(Duration::from_micros))?;
             self.turns += 1;
             idle_turn = ready == Default::default();
-            if ready.contains(ORDERS) {
+            if ready.contains(ORDERS) || self.orders.waiting() {
                 self.take_orders();
             }
             if ready.contains(SOCKET) {
@@ -137,6 +137,10 @@ impl Worker {
                 Err(error) if is_transient(&error) => true,
                 Err(error) => return Err(error),
             };
+            // What was ordered before a datagram was sent is applied before it: keys, for example.
+            if self.orders.waiting() {
+                self.take_orders();
+            }
             let now = self.now();
             let core = &mut self.core;
             for (path, datagram) in self.receive.datagrams() {
