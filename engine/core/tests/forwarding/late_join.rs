@@ -1,19 +1,7 @@
 //! Someone joins while others have been talking for a while.
 
-use sunup_engine_netem::Conditions;
-
 use crate::publisher::{Camera, Microphone, FRAME_US};
-use crate::world::World;
-
-const GOOD: Conditions = Conditions {
-    delay_us: 10_000,
-    jitter_us: 0,
-    loss: 0.0,
-    burst: 1.0,
-    reorder: 0.0,
-    reorder_us: 0,
-    duplicate: 0.0,
-};
+use crate::world::{World, GOOD};
 
 #[test]
 fn the_joiner_sees_a_picture_within_a_request_and_a_frame() {

@@ -9,4 +9,12 @@ mod publisher;
 mod receiver;
 mod world;
 
+mod five_percent_loss;
 mod late_join;
+mod layer_dies;
+mod lost_keyframe;
+mod publisher_restarts;
+mod speakers_change;
+mod tile_resized;
+mod two_hundred_switches;
+mod who_may_see;

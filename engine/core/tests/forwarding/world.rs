@@ -16,6 +16,17 @@ use crate::receiver::Receiver;
 pub const ROOM: RoomId = RoomId(1);
 const MS: u64 = 1_000;
 
+/// A network that only delays.
+pub const GOOD: Conditions = Conditions {
+    delay_us: 10_000,
+    jitter_us: 0,
+    loss: 0.0,
+    burst: 1.0,
+    reorder: 0.0,
+    reorder_us: 0,
+    duplicate: 0.0,
+};
+
 /// A person with one transport.
 pub struct Person {
     pub transport: TransportId,
