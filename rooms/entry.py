@@ -91,7 +91,7 @@ def resume(step: Step, command: Resume) -> None:
 def arrived(step: Step, command: Arrived) -> None:
     """A client whose admission was decided is really there."""
     row = step.state.participants.get(command.participant)
-    if row is not None and command.conn_epoch == row.conn_epoch:
+    if row is not None and row.connected and command.conn_epoch == row.conn_epoch:
         step.by = row.id
         arrive(step, row)
 

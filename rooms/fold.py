@@ -64,6 +64,8 @@ from .timers import (
     Timer,
 )
 
+_PUT_OUT: Final = frozenset({ParticipantState.REMOVED, ParticipantState.BANNED})
+
 
 def apply(state: State, event: Event) -> None:
     """Fold one fact.
@@ -152,10 +154,17 @@ def _moved(state: State, event: Event, body: ParticipantMoved) -> None:
         state.deadlines.set(Timer.ADMITTED, event.now + ADMITTED_S, row.id)
     else:
         state.deadlines.clear(Timer.ADMITTED, row.id)
+    if not row.active:
+        state.deadlines.clear(Timer.SHOW_LOST, row.id)
     if row.state not in PRESENT:
+        state.deadlines.clear(Timer.RECONNECT, row.id)
         _go_dark(row)
+    if row.waiting and not row.connected:  # sent back while the connection was out
+        state.deadlines.set(Timer.SHOW_LOST, event.now, row.id)
+        state.deadlines.set(Timer.PLACE, event.now + PLACE_S, row.id)
     if row.gone:
-        _go(state, row)
+        row.connected = False
+        row.revoked = row.revoked or row.state in _PUT_OUT
     _watch_empty(state, event.now)
 
 
@@ -318,7 +327,6 @@ def _leave_queue(state: State, row: Participant) -> None:
     row.was_name = None
     row.position = None
     state.deadlines.clear(Timer.PLACE, row.id)
-    state.deadlines.clear(Timer.SHOW_LOST, row.id)
 
 
 def _go_dark(row: Participant) -> None:
@@ -326,14 +334,6 @@ def _go_dark(row: Participant) -> None:
     for track in row.tracks.values():
         track.on = track.wanted = False
     row.shown = row.role in SHOWN_ROLES
-
-
-def _go(state: State, row: Participant) -> None:
-    row.connected = False
-    if row.state in {ParticipantState.REMOVED, ParticipantState.BANNED}:
-        row.revoked = True
-    for timer in (Timer.SHOW_LOST, Timer.RECONNECT):
-        state.deadlines.clear(timer, row.id)
 
 
 def _rewrite(state: State, no: int, changes: dict[str, Any]) -> None:
