@@ -236,11 +236,11 @@ def _connect(step: Step, row: Participant, *, new: bool) -> None:
         step.move(row, "resume", reason="resumed")
     elif row.state is ParticipantState.JOINING:
         arrive(step, row)
-    elif not (row.active or row.waiting):
+    elif not row.active:
         waits = verdict(state, row)
         if waits is None:
             step.move(row, "admit", "connect", "arrive", reason="policy", admitted=True)
-        else:
+        elif not row.waiting:
             step.move(row, "knock", reason="arrived", waits=waits)
     step.entered = Entered(
         participant=row.id,
