@@ -106,24 +106,21 @@ def ref(
 def ix(*columns: str, where: str | None = None, name: str | None = None) -> sa.Index:
     """An index led by the tenant; `where` makes it partial on both databases."""
     condition = None if where is None else sa.text(where)
-    return sa.Index(
-        name, "tenant_id", *columns, postgresql_where=condition, sqlite_where=condition
-    )
+    return sa.Index(name, "tenant_id", *columns, postgresql_where=condition, sqlite_where=condition)
 
 
-def unique(*columns: str, where: str | None = None) -> Any:
-    """A unique key within the tenant; with `where` a partial unique index."""
+def unique(*columns: str, where: str | None = None, name: str | None = None) -> Any:
+    """A unique key within the tenant; with `where` (and then a `name`) a partial unique index."""
     if where is None:
-        return sa.UniqueConstraint("tenant_id", *columns)
+        return sa.UniqueConstraint("tenant_id", *columns, name=name)
     condition = sa.text(where)
     return sa.Index(
-        None,
+        name,
         "tenant_id",
         *columns,
         unique=True,
         postgresql_where=condition,
         sqlite_where=condition,
-        info={"partial": True},
     )
 
 

@@ -108,6 +108,19 @@ def create_lookup(name: str, arguments: str, returns: str, query: str, *tables: 
     op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO {APP_ROLE}")
 
 
+def drop_lookup(name: str) -> None:
+    """Drop a look-up function."""
+    if on_postgresql():
+        op.execute(f"DROP FUNCTION {name}")
+
+
+def drop_roles_grants() -> None:
+    """Take this database's grants from both roles; the roles may serve other databases."""
+    if on_postgresql():
+        op.execute(f"DROP OWNED BY {APP_ROLE}")
+        op.execute(f"DROP OWNED BY {LOOKUP_ROLE}")
+
+
 def _enable(table: str) -> None:
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")

@@ -62,9 +62,7 @@ async def migrate(url: str, revision: str = "head") -> None:
             async with engine.connect() as connection:
                 await check_postgresql_version(connection)
         async with engine.begin() as connection:
-            await connection.run_sync(
-                lambda sync: command.upgrade(alembic_config(sync), revision)
-            )
+            await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), revision))
     finally:
         await engine.dispose()
 

@@ -70,7 +70,7 @@ class Pipeline(TenantRow, Stamped, Extensible, Base):
     __table_args__ = (
         unique("entity", "name"),
         unique("external_id"),
-        unique("entity", where="is_default"),
+        unique("entity", where="is_default", name="uq_pipelines_default"),
         one_of("entity", PIPELINE_ENTITIES),
     )
 
@@ -118,9 +118,7 @@ class Lead(TenantRow, Stamped, SoftDeleted, Extensible, Base):
     temperature: Mapped[str | None]
     qualified_at: Mapped[datetime | None]
     qualified_by: Mapped[str | None]
-    assigned_to_id: Mapped[UUID | None] = ref(
-        "staff", index_with=("status_kind", "next_action_at")
-    )
+    assigned_to_id: Mapped[UUID | None] = ref("staff", index_with=("status_kind", "next_action_at"))
     assigned_at: Mapped[datetime | None]
     assignment_method: Mapped[str | None]
     converted_at: Mapped[datetime | None]
@@ -140,9 +138,15 @@ class Lead(TenantRow, Stamped, SoftDeleted, Extensible, Base):
         check("has_subject", "person_id IS NOT NULL OR organization_id IS NOT NULL"),
         one_of("status_kind", STATUS_KINDS),
         unique("external_id"),
-        unique("person_id", where="is_primary AND deleted_at IS NULL"),
         unique(
-            "organization_id", where="is_primary AND person_id IS NULL AND deleted_at IS NULL"
+            "person_id",
+            where="is_primary AND deleted_at IS NULL",
+            name="uq_leads_primary_of_person",
+        ),
+        unique(
+            "organization_id",
+            where="is_primary AND person_id IS NULL AND deleted_at IS NULL",
+            name="uq_leads_primary_of_organization",
         ),
         ix("status", "id"),
         ix("updated_at"),

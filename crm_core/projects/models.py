@@ -86,5 +86,5 @@ class ProjectContact(TenantRow, Stamped, Base):
 
     __table_args__ = (
         unique("project_id", "person_id", "role"),
-        unique("project_id", where="is_primary"),
+        unique("project_id", where="is_primary", name="uq_project_contacts_primary"),
     )

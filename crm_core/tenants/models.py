@@ -38,9 +38,7 @@ class Tenant(Stamped, Base):
     name: Mapped[str]
     slug: Mapped[str | None]
     domain: Mapped[str | None]
-    parent_id: Mapped[UUID | None] = mapped_column(
-        sa.ForeignKey("tenants.id", ondelete="SET NULL")
-    )
+    parent_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("tenants.id", ondelete="SET NULL"))
     kind: Mapped[str] = mapped_column(default="tenant")
     billing_email: Mapped[str | None]
     billing_address: Mapped[JsonObject | None]
