@@ -69,11 +69,10 @@ def _server(
 
 
 def _postgres_bin() -> pathlib.Path:
-    found = shutil.which("postgres")
-    if found:
-        return pathlib.Path(found).parent
-    if POSTGRES_BINARIES:
-        return POSTGRES_BINARIES[0]
+    on_path = [pathlib.Path(folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    for folder in (*POSTGRES_BINARIES, *on_path):
+        if all((folder / name).exists() for name in ("initdb", "postgres", "pg_isready")):
+            return folder
     raise MissingService("PostgreSQL is missing: install the package 'postgresql'")
 
 
