@@ -137,17 +137,17 @@ async def _ensure_login(connection: AsyncConnection, url: URL, password: str) ->
     """
     name = f"{APP_ROLE}_{url.database or url.username}"[:_MAX_IDENTIFIER]
     exists = await connection.execute(
-        sa.text("SELECT FROM pg_roles WHERE rolname = :name"), {"name": name}
+        sa.text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name}
     )
     verb = "ALTER" if exists.first() else "CREATE"
     quote = connection.dialect.identifier_preparer.quote_identifier
     # A role's password cannot be a bound parameter; format() quotes both parts on the server.
     statement = await connection.execute(
         sa.text(
-            "SELECT format('%s ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS "
-            "PASSWORD %L', :verb, CAST(:name AS text), CAST(:password AS text))"
+            f"SELECT format('{verb} ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS "
+            "PASSWORD %L', CAST(:name AS text), CAST(:password AS text))"
         ),
-        {"verb": verb, "name": name, "password": password},
+        {"name": name, "password": password},
     )
     await connection.exec_driver_sql(statement.scalar_one())
     await connection.exec_driver_sql(f"GRANT {APP_ROLE} TO {quote(name)}")
