@@ -11,6 +11,7 @@ status), and the meeting server reads them. Our own bugs are ordinary exceptions
         IllegalTransition illegal_transition  the record's state has no such step
       StaleVersion        stale_version       somebody else changed the record
       LinkRefused         link_refused        absent, wrong, revoked: one answer for all
+      RoomOver            room_over           the link is good, the meeting has ended or was cancelled
       Fenced              fenced              another node owns the room now
       RoomOwned           room_owned          another node holds the room's lease
       OutOfSequence       out_of_sequence     the journal's numbers have a gap
@@ -107,6 +108,16 @@ class LinkRefused(CrmError):
 
     def __init__(self) -> None:
         super().__init__("this link does not open a meeting")
+
+
+class RoomOver(CrmError):
+    """The link is good, but the meeting is over or was cancelled."""
+
+    code = "room_over"
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"this meeting is {status}", room_status=status)
+        self.status = status
 
 
 class Fenced(CrmError):

@@ -6,7 +6,7 @@ from .appointments import models as appointments
 from .changes import models as changes
 from .communications import models as communications
 from .leads import models as leads
-from .meetings import activity, journal
+from .meetings import activity, journal_models
 from .meetings import models as meetings
 from .organizations import models as organizations
 from .people import models as people
@@ -18,7 +18,7 @@ MODULES = (
     appointments,
     changes,
     communications,
-    journal,
+    journal_models,
     leads,
     meetings,
     organizations,

@@ -39,6 +39,8 @@ class Unit:
     ids: Ids
     dialect: str
     """``postgresql`` or ``sqlite``, for the few statements that differ."""
+    actor_id: UUID | None = None
+    """The staff member who acts, if one does."""
 
     async def add(self, *rows: object) -> None:
         """Insert `rows` in this order; keys between them hold when each refers to earlier ones."""
@@ -174,7 +176,7 @@ class Database:
             session.sync_session.info.update(tenant_id=tenant_id, now=now, actor_id=actor_id)
             await stack.enter_async_context(session)
             await stack.enter_async_context(session.begin())
-            yield Unit(session, tenant_id, now, self.ids, self.dialect)
+            yield Unit(session, tenant_id, now, self.ids, self.dialect, actor_id)
 
     @contextlib.asynccontextmanager
     async def without_tenant(self) -> AsyncIterator[AsyncConnection]:

@@ -56,9 +56,11 @@ class MeetingChatMessage(SittingRow, Base):
 
     scope: Mapped[str] = mapped_column(default="main")
     kind: Mapped[str] = mapped_column(default="public")
-    order_no: Mapped[int]
+    order_no: Mapped[int | None]
+    """Rises strictly within the scope; lines through the lobby have none."""
     sender_id: Mapped[UUID | None] = ref("video_room_participants")
-    recipient_id: Mapped[UUID | None] = ref("video_room_participants")
+    # A private message means nothing without the one it was for, so it goes with them.
+    recipient_id: Mapped[UUID | None] = ref("video_room_participants", on_delete="cascade")
     body: Mapped[str | None]
     file: Mapped[JsonObject | None]
     reply_to_id: Mapped[UUID | None] = ref("meeting_chat_messages")
@@ -69,7 +71,8 @@ class MeetingChatMessage(SittingRow, Base):
     __table_args__ = (
         unique("room_id", "session_no", "scope", "order_no"),
         one_of("kind", CHAT_KINDS),
-        check("private_has_recipient", "(kind = 'private') = (recipient_id IS NOT NULL)"),
+        check("private_has_recipient", "kind <> 'private' OR recipient_id IS NOT NULL"),
+        check("public_has_none", "kind <> 'public' OR recipient_id IS NULL"),
         check("body_length", f"length(body) <= {MAX_CHAT_BODY}"),
         check("has_content", "body IS NOT NULL OR file IS NOT NULL OR deleted_at IS NOT NULL"),
     )

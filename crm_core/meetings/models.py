@@ -31,7 +31,6 @@ from .states import (
     ROLES,
     ROOM_STATES,
     ROOM_TYPES,
-    SITTING_STATES,
 )
 
 
@@ -58,8 +57,8 @@ class VideoRoom(TenantRow, Stamped, Extensible, Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[str | None]
-    session_no: Mapped[int] = mapped_column(default=0)
-    """Number of the latest sitting; 0 before the first."""
+    session_no: Mapped[int] = mapped_column(default=1)
+    """Number of the latest sitting."""
     peak_participants: Mapped[int] = mapped_column(default=0)
 
     __table_args__ = (
@@ -98,7 +97,7 @@ class VideoRoomSession(TenantScoped, Base):
         "video_rooms", on_delete="cascade", index_with=None, primary_key=True
     )
     session_no: Mapped[int] = mapped_column(primary_key=True)
-    status: Mapped[str] = mapped_column(default="lobby_open")
+    status: Mapped[str] = mapped_column(default="scheduled")
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
@@ -108,7 +107,7 @@ class VideoRoomSession(TenantScoped, Base):
     peak_participants: Mapped[int] = mapped_column(default=0)
 
     __table_args__ = (
-        one_of("status", SITTING_STATES),
+        one_of("status", ROOM_STATES),
         ix("started_at", where="started_at IS NOT NULL"),
     )
 

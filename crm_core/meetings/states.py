@@ -16,7 +16,6 @@ ROOM_STATES = (
     "cancelled",
     "expired",
 )
-SITTING_STATES = ("lobby_open", "live", "ending", "ended", "expired", "cancelled")
 ROLES = ("host", "cohost", "presenter", "participant", "observer")
 PARTICIPANT_STATES = (
     "invited",
@@ -63,5 +62,8 @@ RECORDING_STATES = (
 )
 LINK_ROLES = ("host", "participant")
 
-# A room in one of these has a sitting that `claim_room` continues; from the others it starts one.
+# Nobody gets into a room in one of these.
 ROOM_OVER = frozenset({"ended", "archived", "cancelled", "expired"})
+# Times and presence of somebody in one of these have come to an end.
+PARTICIPANT_GONE = frozenset({"left", "denied", "removed", "banned", "timed_out"})
+STAFF_ROLES = frozenset({"host", "cohost"})

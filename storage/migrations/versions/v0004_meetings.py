@@ -162,7 +162,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.CheckConstraint(
-            "status IN ('lobby_open', 'live', 'ending', 'ended', 'expired', 'cancelled')",
+            "status IN ('draft', 'scheduled', 'lobby_open', 'live', 'ending', 'ended', 'archived', 'cancelled', 'expired')",
             name=op.f("ck_video_room_sessions_status"),
         ),
     )
@@ -383,14 +383,13 @@ def upgrade() -> None:
         "find_room_links",
         "wanted text",
         "tenant_id uuid, room_id uuid, id uuid, secret_hash bytea, role text,"
-        " staff_id uuid, person_id uuid, display_name text, lobby boolean",
+        " staff_id uuid, person_id uuid, display_name text, lobby boolean, room_status text",
         """SELECT r.tenant_id, r.id, l.id, l.secret_hash, l.role,
-                l.staff_id, l.person_id, l.display_name, l.lobby
+                l.staff_id, l.person_id, l.display_name, l.lobby, r.status
             FROM video_rooms r
             JOIN room_links l ON l.tenant_id = r.tenant_id AND l.room_id = r.id
             JOIN tenants t ON t.id = r.tenant_id
-            WHERE r.code = wanted AND l.revoked_at IS NULL AND t.is_active
-              AND r.status NOT IN ('cancelled', 'archived')""",
+            WHERE r.code = wanted AND l.revoked_at IS NULL AND t.is_active""",
         "video_rooms",
         "room_links",
         "tenants",

@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("client_id", sa.Text()),
         sa.Column("scope", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("order_no", sa.Integer(), nullable=False),
+        sa.Column("order_no", sa.Integer()),
         sa.Column("sender_id", sa.Uuid()),
         sa.Column("recipient_id", sa.Uuid()),
         sa.Column("body", sa.Text()),
@@ -48,7 +48,7 @@ def upgrade() -> None:
             ["tenant_id", "recipient_id"],
             ["video_room_participants.tenant_id", "video_room_participants.id"],
             name=op.f("fk_meeting_chat_messages_tenant_id_recipient_id"),
-            ondelete="SET NULL (recipient_id)",
+            ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
             ["tenant_id", "reply_to_id"],
@@ -88,8 +88,12 @@ def upgrade() -> None:
             name=op.f("ck_meeting_chat_messages_kind"),
         ),
         sa.CheckConstraint(
-            "(kind = 'private') = (recipient_id IS NOT NULL)",
+            "kind <> 'private' OR recipient_id IS NOT NULL",
             name=op.f("ck_meeting_chat_messages_private_has_recipient"),
+        ),
+        sa.CheckConstraint(
+            "kind <> 'public' OR recipient_id IS NULL",
+            name=op.f("ck_meeting_chat_messages_public_has_none"),
         ),
     )
     op.create_index(
