@@ -95,8 +95,14 @@ async def test_no_list_shows_another_tenants_records(database, tenant, other_ten
         await _fill(rival)
         await _fill(mine)
         for resource in RESOURCES:
-            listed = {row["id"] for row in (await mine.get(f"/v1/{resource.name}?limit=200")).json["items"]}
-            rivals = {row["id"] for row in (await rival.get(f"/v1/{resource.name}?limit=200")).json["items"]}
+            listed = {
+                row["id"]
+                for row in (await mine.get(f"/v1/{resource.name}?limit=200")).json["items"]
+            }
+            rivals = {
+                row["id"]
+                for row in (await rival.get(f"/v1/{resource.name}?limit=200")).json["items"]
+            }
             assert not listed & rivals, resource.name
             for foreign in rivals:
                 answer = await mine.get(f"/v1/{resource.name}?id={foreign}")
