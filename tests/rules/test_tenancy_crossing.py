@@ -19,6 +19,7 @@ from tests.support.databases import (  # noqa: F401  # fixtures work by being im
     owner_url,
     postgres_database,
     postgres_template,
+    shared_app_url,
     sqlite_template,
     sqlite_url,
     tenant,
