@@ -199,12 +199,20 @@ def _media_lines(media: MediaDescription) -> list[str]:
     lines += _transport_lines(media)
     if media.mid:
         lines.append(f"a=mid:{media.mid}")
-    if media.kind == "application":
-        if media.sctp_port:
-            lines.append(f"a=sctp-port:{media.sctp_port}")
-        if media.max_message_size is not None:
-            lines.append(f"a=max-message-size:{media.max_message_size}")
-        return lines
+    return lines + (_sctp_lines(media) if media.kind == "application" else _rtp_lines(media))
+
+
+def _sctp_lines(media: MediaDescription) -> list[str]:
+    lines = [f"a={media.direction}"] if media.direction != "sendrecv" else []
+    if media.sctp_port:
+        lines.append(f"a=sctp-port:{media.sctp_port}")
+    if media.max_message_size is not None:
+        lines.append(f"a=max-message-size:{media.max_message_size}")
+    return lines
+
+
+def _rtp_lines(media: MediaDescription) -> list[str]:
+    lines = []
     if media.rtcp_mux:
         lines.append("a=rtcp-mux")
     if media.rtcp_rsize:
@@ -214,13 +222,7 @@ def _media_lines(media: MediaDescription) -> list[str]:
     for payload in media.payloads:
         lines += _payload_lines(payload)
     lines += [f"a=rid:{rid.id} {rid.direction}" for rid in media.rids]
-    simulcast = [
-        f"{direction} {';'.join(ids)}"
-        for direction, ids in (("send", media.simulcast_send), ("recv", media.simulcast_recv))
-        if ids
-    ]
-    if simulcast:
-        lines.append("a=simulcast:" + " ".join(simulcast))
+    lines += _simulcast_lines(media)
     if media.msid:
         lines.append(f"a=msid:{media.msid.stream} {media.msid.track}".rstrip())
     lines += [f"a=ssrc:{ssrc} cname:{cname}" for ssrc, cname in media.ssrcs]
@@ -229,6 +231,15 @@ def _media_lines(media: MediaDescription) -> list[str]:
         for group in media.ssrc_groups
     ]
     return lines
+
+
+def _simulcast_lines(media: MediaDescription) -> list[str]:
+    parts = [
+        f"{direction} {';'.join(ids)}"
+        for direction, ids in (("send", media.simulcast_send), ("recv", media.simulcast_recv))
+        if ids
+    ]
+    return ["a=simulcast:" + " ".join(parts)] if parts else []
 
 
 def _payload_lines(payload: PayloadFormat) -> list[str]:

@@ -9,6 +9,7 @@ away; what we do read must be exact. What a good description means is `sfu.negot
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .engine import Extension
 from .errors import SDPError
@@ -34,6 +35,8 @@ MAX_CANDIDATES = 64
 MAX_SSRCS = 64
 """SSRCs, RIDs, extensions and fingerprints of one section are each held to this."""
 
+Item = TypeVar("Item")
+
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]{1,64}")  # RFC 8866 "token"
 _RID = re.compile(r"[A-Za-z0-9_-]{1,16}")  # RFC 8851; RFC 8852 sends at most 16 bytes
 _ICE = re.compile(r"[A-Za-z0-9+/]{1,256}")  # RFC 8839 "ice-char"
@@ -50,30 +53,29 @@ def parse_sdp(text: str) -> SessionDescription:
         SDPError: For every text that is not one, or is larger than the bounds above.
     """
     session = _Session()
-    section: _Media | None = None
     for number, line in _lines(text):
-        kind, value = line[0], line[2:]
         try:
-            if kind == "m":
-                if len(session.media) == MAX_MEDIA:
-                    raise SDPError(f"more than {MAX_MEDIA} m-sections")
-                section = _parse_m_line(value)
-                session.media.append(section)
-            elif kind == "o" and section is None:
-                _parse_origin(session, value)
-            elif kind == "a":
-                name, _, rest = value.partition(":")
-                if section is None:
-                    session_parser = _SESSION_ATTRIBUTES.get(name)
-                    if session_parser:
-                        session_parser(session, rest)
-                else:
-                    media_parser = _MEDIA_ATTRIBUTES.get(name)
-                    if media_parser:
-                        media_parser(section, rest)
+            _parse_line(session, line[0], line[2:])
         except SDPError as error:
             raise SDPError(str(error), number) from None
     return session.build()
+
+
+def _parse_line(session: "_Session", kind: str, value: str) -> None:
+    section = session.media[-1] if session.media else None
+    if kind == "m":
+        if len(session.media) == MAX_MEDIA:
+            raise SDPError(f"more than {MAX_MEDIA} m-sections")
+        session.media.append(_parse_m_line(value))
+    elif kind == "o" and section is None:
+        _parse_origin(session, value)
+    elif kind == "a":
+        name, _, rest = value.partition(":")
+        if section is None:
+            if name in _SESSION_ATTRIBUTES:
+                _SESSION_ATTRIBUTES[name](session, rest)
+        elif name in _MEDIA_ATTRIBUTES:
+            _MEDIA_ATTRIBUTES[name](section, rest)
 
 
 # ---------------------------------------------------------------- what is being collected
@@ -297,7 +299,10 @@ def _parse_rtpmap(media: _Media, value: str) -> None:
         return
     if payload.name:
         raise SDPError("a second rtpmap for one payload type")
-    name, rate, *channels = rest.split("/")
+    parts = rest.split("/")
+    if len(parts) not in (2, 3):
+        raise SDPError("rtpmap needs an encoding name and a clock rate")
+    name, rate, *channels = parts
     payload.name = _match(_TOKEN, name, "encoding name")
     payload.clock_rate = _integer(rate, 1, 10**9)
     if channels:
@@ -481,7 +486,7 @@ def _payload(media: _Media, value: str) -> tuple[_Payload | None, str]:
     return media.payloads.get(_integer(number, 0, 127)), rest
 
 
-def _append[Item](items: list[Item], item: Item, what: str) -> None:
+def _append(items: list[Item], item: Item, what: str) -> None:
     if len(items) == MAX_SSRCS:
         raise SDPError(f"more than {MAX_SSRCS} {what} in one section")
     items.append(item)
