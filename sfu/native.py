@@ -9,8 +9,9 @@ logged with the event's kind. It decides nothing; see `sfu.media` for who listen
 import asyncio
 import hashlib
 import logging
+import os
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from . import _engine
@@ -259,18 +260,18 @@ def check_digest(built_from: str, sources: pathlib.Path) -> None:
     """
     if (sources / "Cargo.toml").exists() and source_digest(sources) != built_from:
         raise StaleEngineError(
-            "the compiled engine is older than its Rust sources: run `make engine`"
+            "the compiled engine was built from other Rust sources than these: run `make run` or "
+            "`make test`, which build it"
         )
 
 
-def _digested(sources: pathlib.Path) -> list[pathlib.Path]:
-    names = {"Cargo.toml", "Cargo.lock"}
-    return [
-        path
-        for path in sources.rglob("*")
-        if (path.suffix == ".rs" or path.name in names)
-        and "target" not in path.relative_to(sources).parts
-    ]
+def _digested(sources: pathlib.Path) -> Iterator[pathlib.Path]:
+    for folder, folders, files in os.walk(sources):
+        if "target" in folders:
+            folders.remove("target")  # what cargo built; large, and no source
+        for name in files:
+            if name.endswith(".rs") or name in ("Cargo.toml", "Cargo.lock"):
+                yield pathlib.Path(folder, name)
 
 
 def _codecs(params: TrackParams | SlotParams) -> list[tuple[int, str, int, int]]:
