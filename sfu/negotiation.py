@@ -206,9 +206,12 @@ class Negotiation:
         for operation in plan.operations:
             if isinstance(operation, RemoveSlot) and operation.mid not in slots:
                 del self._slots[operation.mid]
-        used = {section.mid for section in plan.sections if not section.refusal}
+        tag = plan.offer.bundle[:1]
+        media = [
+            self._answer_section(section, tagged=(section.mid,) == tag) for section in plan.sections
+        ]
+        used = {part.mid for part in media if part.port}
         bundle = tuple(mid for mid in plan.offer.bundle if mid in used)
-        media = [self._answer_section(section) for section in plan.sections]
         # Only the tagged section carries the transport (RFC 9143 section 7.3).
         tagged = next(
             index
@@ -331,10 +334,10 @@ class Negotiation:
 
     # ---------------------------------------------------------------- the answer's sections
 
-    def _answer_section(self, section: _Section) -> MediaDescription:
+    def _answer_section(self, section: _Section, *, tagged: bool) -> MediaDescription:
         offered = section.offered
         if section.refusal:
-            return _refused_section(offered)
+            return _refused_section(offered, tagged=tagged)
         if offered.kind == "application":
             return MediaDescription(
                 kind=offered.kind,
@@ -389,11 +392,16 @@ def _slot_section(answer: MediaDescription, name: str, ids: SlotIds) -> MediaDes
     )
 
 
-def _refused_section(offered: MediaDescription) -> MediaDescription:
-    """Refuse by port 0; the offer's own first format keeps the m-line well-formed."""
+def _refused_section(offered: MediaDescription, *, tagged: bool) -> MediaDescription:
+    """Refuse by port 0; the offer's own first format keeps the m-line well-formed.
+
+    A section that carries the offer's transport is kept inactive instead where that is possible:
+    RFC 9143 lets the transport move on to the next section, but Chromium then fails on it.
+    """
+    carries = tagged and bool(offered.port) and not _rtp_refusal(offered)
     return MediaDescription(
         kind=offered.kind,
-        port=0,
+        port=9 if carries else 0,
         protocol=offered.protocol,
         formats=offered.formats[:1],
         mid=offered.mid,
