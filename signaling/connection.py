@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rooms.commands import Action
+
 from . import limits
-from .envelope import BadRequest, Codec, Frame, Ping, Pong, Refusal, Request
-from .errors import CloseCode, ConnectionEnded, RequestError
-from .messages import Hello, Params, parse
+from .envelope import BadRequestError, Codec, Frame, Incoming, Ping, Pong, Refusal, Request
+from .errors import CloseCode, ConnectionEndedError, RequestError
+from .messages import Hello, parse
 
 HELLO_TIMEOUT: Final = 10.0
 PING_INTERVAL: Final = 15.0
@@ -86,8 +88,7 @@ class Perform:
     """Pass this request on to the room."""
 
     request_id: str
-    method: str
-    params: Params
+    action: Action
     if_rev: int | None
 
 
@@ -123,15 +124,10 @@ class Connection:
         try:
             if wait:
                 return self._flood(data, wait)
-            message = self.codec.decode(data)
-            if isinstance(message, Ping):
-                return [Send(Pong(message.ping))]
-            if isinstance(message, Pong):
-                return []
-            return self._request(message)
-        except BadRequest as error:
+            return self._message(self.codec.decode(data))
+        except BadRequestError as error:
             return [Send(Refusal(error.request_id, error.body()))]
-        except ConnectionEnded as error:
+        except ConnectionEndedError as error:
             return self.end(error.code, error.reason)
 
     def accepted(self, now: float) -> None:
@@ -179,21 +175,28 @@ class Connection:
             return [Send(Ping(int(now * 1000)))]
         return []
 
+    def _message(self, message: Incoming) -> list[Output]:
+        if isinstance(message, Ping):
+            return [Send(Pong(message.ping))]
+        if isinstance(message, Pong):
+            return []
+        return self._request(message)
+
     def _request(self, request: Request) -> list[Output]:
         try:
-            params = parse(request.m, request.p)
+            action = parse(request.m, request.p)
         except RequestError as error:
             return [Send(Refusal(request.id, error.body()))]
-        if isinstance(params, Hello):
-            return self._hello(request, params)
+        if isinstance(action, Hello):
+            return self._hello(request, action)
         if self.state is not State.JOINED:
-            raise ConnectionEnded(CloseCode.PROTOCOL, "hello comes first")
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "hello comes first")
         if_rev = request.if_ if isinstance(request.if_, int) else None
-        return [Perform(request.id, request.m, params, if_rev)]
+        return [Perform(request.id, action, if_rev)]
 
     def _hello(self, request: Request, hello: Hello) -> list[Output]:
         if self.state is not State.HELLO:
-            raise ConnectionEnded(CloseCode.PROTOCOL, "a second hello")
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "a second hello")
         if (hello.token is None) == (hello.resume is None):
             error = RequestError("bad_request", "hello carries a token or a resume, not both")
             return [Send(Refusal(request.id, error.body()))]
@@ -203,7 +206,7 @@ class Connection:
     def _flood(self, data: str | bytes, wait: float) -> list[Output]:
         self._refused_frames += 1
         if self._refused_frames > limits.FRAME_FLOOD:
-            raise ConnectionEnded(CloseCode.RATE)
+            raise ConnectionEndedError(CloseCode.RATE)
         message = self.codec.decode(data)
         if not isinstance(message, Request):
             return []

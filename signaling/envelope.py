@@ -15,7 +15,7 @@ import msgpack
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from .errors import CloseCode, ConnectionEnded, RequestError
+from .errors import CloseCode, ConnectionEndedError, RequestError
 
 MAX_FRAME: Final = 64 * 1024
 """Bytes of one frame from a client; the same before and after decoding, as nothing is compressed."""
@@ -104,7 +104,7 @@ class Codec(Protocol):
         """Parse one frame from a client.
 
         Raises:
-            ConnectionEnded: nothing in it can be answered (not this encoding, no ``id``).
+            ConnectionEndedError: nothing in it can be answered (not this encoding, no ``id``).
             RequestError: a request whose ``id`` is known is malformed; `id_of_error` has the id.
         """
 
@@ -112,7 +112,7 @@ class Codec(Protocol):
         """The bytes of one frame to a client."""
 
 
-class BadRequest(RequestError):
+class BadRequestError(RequestError):
     """A request frame whose ``id`` could be read is malformed otherwise."""
 
     def __init__(self, request_id: str, detail: str) -> None:
@@ -132,9 +132,9 @@ class JsonCodec:
     def decode(self, frame: str | bytes) -> Incoming:
         """See `Codec.decode`."""
         if isinstance(frame, bytes):
-            raise ConnectionEnded(CloseCode.PROTOCOL, "binary frame on a JSON connection")
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "binary frame on a JSON connection")
         if len(frame) > MAX_FRAME:
-            raise ConnectionEnded(CloseCode.PROTOCOL, "frame over 64 KiB")
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "frame over 64 KiB")
         value = _parsed(_load_json, frame)
         if "\\u" in frame:
             _refuse_lone_surrogates(value)
@@ -157,9 +157,9 @@ class MsgpackCodec:
     def decode(self, frame: str | bytes) -> Incoming:
         """See `Codec.decode`."""
         if isinstance(frame, str):
-            raise ConnectionEnded(CloseCode.PROTOCOL, "text frame on a MessagePack connection")
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "text frame on a MessagePack connection")
         if len(frame) > MAX_FRAME:
-            raise ConnectionEnded(CloseCode.PROTOCOL, "frame over 64 KiB")
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "frame over 64 KiB")
         return _typed(_parsed(_load_msgpack, frame))
 
     def encode(self, frame: Frame) -> bytes:
@@ -192,11 +192,11 @@ class Encoded:
 def _parsed(load: Callable[[Any], Any], frame: str | bytes) -> Any:
     try:
         value = load(frame)
-        _refuse_depth(value)
+        _refuse_depth_and_nul(value)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
         # json and msgpack raise subclasses of ValueError for malformed input; RecursionError and
         # StackError for deep nesting; TypeError for unhashable map keys.
-        raise ConnectionEnded(CloseCode.PROTOCOL, "frame cannot be parsed") from error
+        raise ConnectionEndedError(CloseCode.PROTOCOL, "frame cannot be parsed") from error
     return value
 
 
@@ -231,10 +231,12 @@ def _load_msgpack(frame: bytes) -> Any:
     )
 
 
-def _refuse_depth(value: Any) -> None:
+def _refuse_depth_and_nul(value: Any) -> None:
     """Level by level, so that a wide or deep value costs no recursion."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
+        if any(isinstance(member, str) and "\0" in member for member in level):
+            raise ValueError("NUL in a string")  # PostgreSQL cannot store it
         level = [
             member
             for container in level
@@ -250,22 +252,24 @@ def _refuse_lone_surrogates(value: Any) -> None:
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError as error:
-        raise ConnectionEnded(CloseCode.PROTOCOL, "lone surrogate in a string") from error
+        raise ConnectionEndedError(CloseCode.PROTOCOL, "lone surrogate in a string") from error
 
 
 def _typed(value: Any) -> Incoming:
     if not isinstance(value, dict):
-        raise ConnectionEnded(CloseCode.PROTOCOL, "a frame is an object")
+        raise ConnectionEndedError(CloseCode.PROTOCOL, "a frame is an object")
     if "ping" in value or "pong" in value:
         try:
-            return msgspec.convert(value, Ping if "ping" in value else Pong)
+            if "ping" in value:
+                return msgspec.convert(value, Ping)
+            return msgspec.convert(value, Pong)
         except msgspec.ValidationError as error:
-            raise ConnectionEnded(CloseCode.PROTOCOL, f"bad ping: {error}"[:120]) from error
+            raise ConnectionEndedError(CloseCode.PROTOCOL, f"bad ping: {error}"[:120]) from error
     try:
         return msgspec.convert(value, Request)
     except msgspec.ValidationError as error:
         try:
             request_id = msgspec.convert(value.get("id"), RequestId)
         except msgspec.ValidationError:
-            raise ConnectionEnded(CloseCode.PROTOCOL, "a request has an id") from error
-        raise BadRequest(request_id, str(error)) from error
+            raise ConnectionEndedError(CloseCode.PROTOCOL, "a request has an id") from error
+        raise BadRequestError(request_id, str(error)) from error

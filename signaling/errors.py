@@ -8,7 +8,7 @@ The tree::
 
     SignalingError            what a user can cause; answered, never logged with a traceback
     ├── RequestError          one request is refused; the connection goes on
-    └── ConnectionEnded       the connection is over; the close code says why
+    └── ConnectionEndedError       the connection is over; the close code says why
     ConfigError               the operator's settings are wrong; one clear line, exit code 2
 
 Everything else that is raised is our own bug: it is logged with its traceback and answered as
@@ -135,7 +135,7 @@ class RequestError(SignalingError):
         return {"code": self.code, "detail": self.detail or self.fault.meaning, **self.extras}
 
 
-class ConnectionEnded(SignalingError):
+class ConnectionEndedError(SignalingError):
     """The connection must be closed with `code`; `reason` fits a close frame (<= 123 bytes)."""
 
     def __init__(self, code: CloseCode, reason: str = "") -> None:

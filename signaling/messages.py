@@ -1,214 +1,105 @@
-"""What a client may ask: one frozen struct per method, limits in the types.
+"""Every client and server message: two tables of structs, `METHODS` and `EVENTS`.
 
-`METHODS` is the whole request half of the protocol; `signaling.outbound` holds the event half.
-`docs/reference/protocol.md` prints the same fields, and a test compares them in both directions.
-Unknown fields are refused, so that a misspelt field is an error and never a silent default.
-What a request does is decided elsewhere: `signaling.requests` turns it into a command of
-``rooms``, and the room decides.
+What the meeting itself can be asked, and what it tells, is declared in ``rooms.commands`` and
+``rooms.events`` and used as it stands; here are the messages of the shell round it: hello, media,
+view, resume, closing. Unknown fields of a request are refused, so that a misspelt field is an
+error and never a silent default; unknown events are ignored by clients.
+`docs/reference/protocol.md` prints every field, and a test compares both in both directions.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from rooms.commands import ACTIONS, Action, Name, Who
+from rooms.events import EVENTS as ROOM_EVENTS
+from rooms.events import FACTS, Body
+from rooms.policy import Source
+
 from .errors import RequestError
 
 PROTOCOL_VERSION: Final = 1
-MAX_CHAT_BODY: Final = 5000
 MAX_SDP: Final = 60_000
+"""Characters of a plain or deflated SDP in a frame."""
 
-# NUL cannot be stored by PostgreSQL; the room cleans other control characters out of texts.
-_TEXT: Final = r"^[^\x00]*\Z"
-Name = Annotated[str, Meta(min_length=1, max_length=80, pattern=_TEXT)]
-Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_:.-]+\Z")]
-Ids = Annotated[tuple[Id, ...], Meta(max_length=500)]
 Mid = Annotated[str, Meta(min_length=1, max_length=16, pattern=r"^[!-~]+\Z")]
-Body = Annotated[str, Meta(min_length=1, max_length=MAX_CHAT_BODY, pattern=_TEXT)]
-Notice = Annotated[str, Meta(min_length=1, max_length=500, pattern=_TEXT)]
 Token = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^[!-~]+\Z")]
-Count = Annotated[int, Meta(ge=0, le=2**53)]
-SourceName = Literal["mic", "camera", "screen"]
+Sequence = Annotated[int, Meta(ge=0, le=2**53)]
 
 
-class Params(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of the parameters of every method."""
+class Resume(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to continue an earlier connection.
 
-
-class Resume(Params, frozen=True, forbid_unknown_fields=True):
-    """How to continue an earlier connection."""
+    Attributes:
+        secret: From the ``resume`` of the last hello's reply; good until the next hello.
+        streams: Per stream, the epoch and the number of the last event that was applied.
+    """
 
     secret: Token
-    streams: Annotated[dict[str, tuple[Count, Count]], Meta(max_length=16)]
-    """Per stream: the epoch and the number of the last event that the client has applied."""
+    streams: Annotated[dict[str, tuple[Sequence, Sequence]], Meta(max_length=16)] = {}
 
 
-class Hello(Params, frozen=True, forbid_unknown_fields=True):
-    """The first frame of every connection."""
+class Hello(Action, frozen=True, forbid_unknown_fields=True):
+    """The first frame of a connection, with either a token or a resume.
 
+    Attributes:
+        proto: The version of this protocol.
+        token: A one-time join token, from ``POST /m/{code}/join``.
+        name: The display name; needed where the link carries none.
+        resume: Continue the connection that this secret came from.
+        client: Name and version of the client, for the server's log.
+    """
+
+    method: ClassVar[str] = "hello"
     proto: Literal[1]
     token: Token | None = None
-    """A one-time join token, from ``POST /m/{code}/join``."""
     name: Name | None = None
     resume: Resume | None = None
-    """Instead of `token`: continue the connection that this secret came from."""
-    client: Annotated[str, Meta(max_length=120, pattern=_TEXT)] | None = None
-    """Free text for the server's log, such as ``web/1.0``."""
+    client: Annotated[str, Meta(max_length=120)] | None = None
 
 
-class Leave(Params, frozen=True, forbid_unknown_fields=True):
-    """Leave the meeting; the connection is closed after the reply."""
-
-
-class NameSet(Params, frozen=True, forbid_unknown_fields=True):
-    """Change the own name."""
-
-    name: Name
-
-
-class LobbyAdmit(Params, frozen=True, forbid_unknown_fields=True):
-    """Admit some who wait, or all who are on version `ver` of the list."""
-
-    ids: Ids = ()
-    all: bool = False
-    ver: Count | None = None
-
-
-class LobbyDeny(Params, frozen=True, forbid_unknown_fields=True):
-    """Refuse some who wait."""
-
-    ids: Ids
-    ban: bool = False
-
-
-class LobbySay(Params, frozen=True, forbid_unknown_fields=True):
-    """A host writes to one or all who wait; one who waits writes to the hosts."""
-
-    text: Notice
-    to: Id | None = None
-
-
-class RoleSet(Params, frozen=True, forbid_unknown_fields=True):
-    """Give a participant another role."""
-
-    who: Id
-    role: Literal["cohost", "presenter", "participant", "observer"]
-
-
-class Remove(Params, frozen=True, forbid_unknown_fields=True):
-    """Remove a participant, for good with `ban`."""
-
-    who: Id
-    ban: bool = False
-
-
-class RoomLock(Params, frozen=True, forbid_unknown_fields=True):
-    """Nobody new comes in while the room is locked."""
-
-    on: bool
-
-
-class RoomPolicy(Params, frozen=True, forbid_unknown_fields=True):
-    """Change some of the room's rules; absent members stay."""
-
-    patch: Annotated[dict[str, Any], Meta(max_length=16)]
-
-
-class RoomEnd(Params, frozen=True, forbid_unknown_fields=True):
-    """End the meeting for all, after a grace in which it can be undone."""
-
-    grace_s: Annotated[int, Meta(ge=0, le=10)] = 0
-
-
-class RoomEndUndo(Params, frozen=True, forbid_unknown_fields=True):
-    """Take the end back within its grace."""
-
-
-class Mute(Params, frozen=True, forbid_unknown_fields=True):
-    """Switch off a source of one participant, or of all but some."""
-
-    source: SourceName
-    who: Id | None = None
-    all: bool = False
-    except_: Ids = msgspec.field(name="except", default=())
-
-
-class UnmuteAsk(Params, frozen=True, forbid_unknown_fields=True):
-    """Ask somebody to unmute; only they can do it."""
-
-    who: Id
-
-
-class TrackSet(Params, frozen=True, forbid_unknown_fields=True):
-    """The own source is on or off (absolute, never a toggle)."""
-
-    source: SourceName
-    on: bool
-
-
-class HandSet(Params, frozen=True, forbid_unknown_fields=True):
-    """Raise or lower the own hand."""
-
-    up: bool
-
-
-class HandLower(Params, frozen=True, forbid_unknown_fields=True):
-    """A host lowers one hand, or all."""
-
-    who: Id | None = None
-    all: bool = False
-
-
-class React(Params, frozen=True, forbid_unknown_fields=True):
-    """A passing reaction; only sums are sent on."""
-
-    emoji: Annotated[str, Meta(min_length=1, max_length=16, pattern=_TEXT)]
-
-
-class ChatSend(Params, frozen=True, forbid_unknown_fields=True):
-    """A message to all, or to one participant."""
-
-    body: Body
-    to: Id | None = None
-
-
-class ChatPage(Params, frozen=True, forbid_unknown_fields=True):
-    """Older messages that the asker may read, newest last."""
-
-    n: Annotated[int, Meta(ge=1, le=100)] = 50
-    before: Count | None = None
-
-
-class TrackLabel(Params, frozen=True, forbid_unknown_fields=True):
-    """Which section of the offer carries which source of the client."""
+class TrackLabel(Struct, frozen=True, forbid_unknown_fields=True):
+    """The section of the offer, by its mid, that carries this source of the client."""
 
     mid: Mid
-    source: SourceName
+    source: Source
 
 
-class SlotLabel(Params, frozen=True, forbid_unknown_fields=True):
-    """Which section of the offer is a receive slot, and of what kind."""
+class SlotLabel(Struct, frozen=True, forbid_unknown_fields=True):
+    """The section of the offer, by its mid, that is a receive slot of this kind."""
 
     mid: Mid
     kind: Literal["audio", "video", "screen"]
 
 
-class MediaOffer(Params, frozen=True, forbid_unknown_fields=True):
-    """An SDP offer, plain or deflated; the answer comes in the same form."""
+class MediaOffer(Action, frozen=True, forbid_unknown_fields=True):
+    """An SDP offer, plain or deflated; the answer comes in the same form.
 
-    sdp: Annotated[str, Meta(max_length=MAX_SDP, pattern=_TEXT)] | None = None
-    sdp_z: Annotated[str, Meta(max_length=MAX_SDP, pattern=r"^[A-Za-z0-9+/=_-]*\Z")] | None = None
-    """Base64 of the SDP in raw deflate (RFC 1951); at most 64 KiB inflated."""
-    tracks: Annotated[tuple[TrackLabel, ...], Meta(max_length=8)] = ()
-    slots: Annotated[tuple[SlotLabel, ...], Meta(max_length=64)] = ()
+    Attributes:
+        sdp: The offer as text; exactly one of ``sdp`` and ``sdp_z`` is given.
+        sdp_z: Base64 of the offer in raw deflate (RFC 1951), at most 64 KiB inflated.
+        tracks: What the client sends, by section.
+        slots: Where the client receives, by section.
+    """
+
+    method: ClassVar[str] = "media.offer"
+    sdp: Annotated[str, Meta(max_length=MAX_SDP)] | None = None
+    sdp_z: Annotated[str, Meta(max_length=MAX_SDP, pattern=r"^[A-Za-z0-9+/]*={0,2}\Z")] | None = (
+        None
+    )
+    tracks: Annotated[list[TrackLabel], Meta(max_length=8)] = []
+    slots: Annotated[list[SlotLabel], Meta(max_length=64)] = []
 
 
-class MediaClose(Params, frozen=True, forbid_unknown_fields=True):
-    """Close the media transport; the connection stays."""
+class MediaClose(Action, frozen=True, forbid_unknown_fields=True):
+    """Close the media transport; the WebSocket stays."""
+
+    method: ClassVar[str] = "media.close"
 
 
-class SlotSize(Params, frozen=True, forbid_unknown_fields=True):
+class SlotSize(Struct, frozen=True, forbid_unknown_fields=True):
     """How large a slot is drawn, in device pixels; 0 x 0 when it is not."""
 
     slot: Mid
@@ -216,48 +107,186 @@ class SlotSize(Params, frozen=True, forbid_unknown_fields=True):
     h: Annotated[int, Meta(ge=0, le=8192)]
 
 
-class ViewSet(Params, frozen=True, forbid_unknown_fields=True):
-    """What the client shows: the server fills its slots accordingly."""
+class ViewSet(Action, frozen=True, forbid_unknown_fields=True):
+    """What the client shows; the server binds its video slots accordingly.
 
+    Attributes:
+        layout: All alike, or one large.
+        page: Which page of the grid, from 0.
+        pins: Participants to show whatever else happens.
+        slots: The sizes of the slots; a slot that is not named keeps its size.
+    """
+
+    method: ClassVar[str] = "view.set"
     layout: Literal["grid", "speaker"]
     page: Annotated[int, Meta(ge=0, le=1000)] = 0
-    pins: Annotated[tuple[Id, ...], Meta(max_length=9)] = ()
-    slots: Annotated[tuple[SlotSize, ...], Meta(max_length=64)] = ()
+    pins: Annotated[list[Who], Meta(max_length=9)] = []
+    slots: Annotated[list[SlotSize], Meta(max_length=64)] = []
 
 
-METHODS: Final[Mapping[str, type[Params]]] = {
-    "hello": Hello,
-    "leave": Leave,
-    "name.set": NameSet,
-    "lobby.admit": LobbyAdmit,
-    "lobby.deny": LobbyDeny,
-    "lobby.say": LobbySay,
-    "role.set": RoleSet,
-    "remove": Remove,
-    "room.lock": RoomLock,
-    "room.policy": RoomPolicy,
-    "room.end": RoomEnd,
-    "room.end.undo": RoomEndUndo,
-    "mute": Mute,
-    "unmute.ask": UnmuteAsk,
-    "track.set": TrackSet,
-    "hand.set": HandSet,
-    "hand.lower": HandLower,
-    "react": React,
-    "chat.send": ChatSend,
-    "chat.page": ChatPage,
-    "media.offer": MediaOffer,
-    "media.close": MediaClose,
-    "view.set": ViewSet,
+SHELL_METHODS: Final[tuple[type[Action], ...]] = (Hello, MediaOffer, MediaClose, ViewSet)
+METHODS: Final[Mapping[str, type[Action]]] = {
+    **{action.method: action for action in SHELL_METHODS},
+    **ACTIONS,
 }
+"""method → the struct of its ``p``."""
 
 
-def parse(method: str, params: dict[str, Any]) -> Params:
+class Limits(Struct, frozen=True):
+    """What the server accepts.
+
+    Attributes:
+        frame: Bytes of one frame.
+        chat: Characters of a chat message.
+        video_slots: Video slots of one transport.
+        audio_slots: Audio slots of one transport.
+    """
+
+    frame: int
+    chat: int
+    video_slots: int
+    audio_slots: int
+
+
+class ResumeSecret(Struct, frozen=True):
+    """The secret for the next hello of this client."""
+
+    secret: str
+
+
+class HelloReply(Struct, frozen=True):
+    """The answer to hello.
+
+    Attributes:
+        participant: The own id in the room.
+        role: The own role now.
+        state: ``waiting``, or a state of somebody who is in.
+        epoch: The room's epoch; sequence numbers are of this epoch.
+        resume: What the next hello needs.
+        resumed: True: missed events follow, then ``resumed``; false: ``snapshot`` follows.
+        limits: What the server accepts.
+        now: The server's clock.
+    """
+
+    participant: str
+    role: str
+    state: str
+    epoch: int
+    resume: ResumeSecret
+    resumed: bool
+    limits: Limits
+    now: str
+
+
+class SdpAnswer(Struct, frozen=True, omit_defaults=True):
+    """The answer to ``media.offer``, in the form of the offer.
+
+    Attributes:
+        sdp: The answer as text.
+        sdp_z: Base64 of the answer in raw deflate.
+    """
+
+    sdp: str | None = None
+    sdp_z: str | None = None
+
+
+class Resumed(Body, frozen=True):
+    """Everything missed was sent; what follows is new."""
+
+    event: ClassVar[str] = "resumed"
+
+
+class SlotBind(Body, frozen=True):
+    """A slot shows another track from this packet on.
+
+    Attributes:
+        slot: The mid of the slot.
+        who: The participant, or null when the slot is empty now.
+        source: Their source, or null.
+        binding: Rises with each change of the slot.
+        rtp: The RTP timestamp of the first packet, as the client receives it.
+    """
+
+    event: ClassVar[str] = "slot.bind"
+
+    slot: str
+    who: str | None
+    source: Source | None
+    binding: int
+    rtp: int | None
+
+
+class SlotWhy(Body, frozen=True):
+    """Why a slot shows nothing, or less than it could.
+
+    Attributes:
+        slot: The mid of the slot.
+        reason: A word of the closed list in the protocol document.
+    """
+
+    event: ClassVar[str] = "slot.why"
+
+    slot: str
+    reason: str
+
+
+class Superseded(Body, frozen=True):
+    """A newer connection of the same participant took over; do not reconnect."""
+
+    event: ClassVar[str] = "superseded"
+
+
+class Ended(Body, frozen=True):
+    """The meeting is over for this connection.
+
+    Attributes:
+        reason: As in ``room.ended``.
+    """
+
+    event: ClassVar[str] = "ended"
+
+    reason: str
+
+
+class Draining(Body, frozen=True):
+    """The server goes away; connect again after this time.
+
+    Attributes:
+        reconnect_in_ms: Random per client, so that they do not come all at once.
+    """
+
+    event: ClassVar[str] = "draining"
+
+    reconnect_in_ms: int
+
+
+SHELL_EVENTS: Final[tuple[type[Body], ...]] = (
+    Resumed,
+    SlotBind,
+    SlotWhy,
+    Superseded,
+    Ended,
+    Draining,
+)
+_JOURNAL_ONLY: Final = frozenset(
+    body.event
+    for body in FACTS
+    if body.event.startswith(("participant.", "interval.", "link."))
+    or body.event in {"track.state", "request.done"}
+)
+EVENTS: Final[Mapping[str, type[Body]]] = {
+    **{body.event: body for body in SHELL_EVENTS},
+    **{kind: body for kind, body in ROOM_EVENTS.items() if kind not in _JOURNAL_ONLY},
+}
+"""type → the struct of its ``p``; ``snapshot`` is beside them, as it depends on who gets it."""
+
+
+def parse(method: str, params: dict[str, Any]) -> Action:
     """The typed parameters of a request.
 
     Raises:
-        RequestError: ``unsupported`` for an unknown method, ``bad_request`` naming the field,
-            ``too_large`` for a text over its limit.
+        RequestError: ``unsupported`` for an unknown method, ``too_large`` for a text over its
+            limit, else ``bad_request``; the detail names the field.
     """
     struct = METHODS.get(method)
     if struct is None:

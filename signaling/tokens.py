@@ -108,7 +108,7 @@ class Tokens:
     def issue_join(self, grant: JoinGrant, now: float) -> str:
         """A join token; `now` is Unix time."""
         claims = {"sub": f"{grant.kind}:{grant.subject}", "jti": secrets.token_urlsafe(16)}
-        return self._issue(JOIN, grant, grant.tenant_id, grant.room_id, now, claims)
+        return self._issue(JOIN, grant, now, claims)
 
     def redeem_join(self, token: str, now: float) -> JoinGrant:
         """Use a join token up.
@@ -123,7 +123,7 @@ class Tokens:
     def issue_resume(self, grant: ResumeGrant, now: float) -> str:
         """A resume secret; `now` is Unix time."""
         claims = {"sub": grant.identity}
-        return self._issue(RESUME, grant, grant.tenant_id, grant.room_id, now, claims)
+        return self._issue(RESUME, grant, now, claims)
 
     def read_resume(self, secret: str, now: float) -> ResumeGrant:
         """What the secret says, when it is ours; whether it is the newest is the room's to say.
@@ -141,14 +141,12 @@ class Tokens:
         self,
         issuer: IssuerClass,
         grant: JoinGrant | ResumeGrant,
-        tenant_id: str,
-        room_id: str,
         now: float,
         extra: Mapping[str, object],
     ) -> str:
         claims = {
             "iss": issuer.issuer,
-            "aud": f"{tenant_id}/{room_id}",
+            "aud": f"{grant.tenant_id}/{grant.room_id}",
             "iat": now,
             "exp": now + issuer.lifetime,
             "g": msgspec.to_builtins(grant),

@@ -2,9 +2,9 @@
 
 One port, `Bus`, with two implementations that pass the same contract test: `MemoryBus` for one
 process, `RedisBus` for many. A room's feed is a Redis stream, so a process that was away reads on
-from where it stopped as long as the entry is still there; what was trimmed is told by `Gap`,
+from where it stopped as long as the entry is still there; what was trimmed is told by `GapError`,
 never skipped silently. Redis is transport, never authority: facts are in the database before they
-are published, and a publisher carries on when the bus is gone (`BusUnavailable`).
+are published, and a publisher carries on when the bus is gone (`BusDownError`).
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import contextlib
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack
 import redis.asyncio as redis_asyncio
@@ -30,11 +30,11 @@ class BusError(Exception):
     """Base of what the bus raises."""
 
 
-class BusUnavailable(BusError):
+class BusDownError(BusError):
     """The bus cannot be reached now; nothing durable depends on it."""
 
 
-class Gap(BusError):
+class GapError(BusError):
     """Envelopes between the asked position and now are gone: the reader must start afresh."""
 
 
@@ -54,25 +54,25 @@ class Bus(Protocol):
         """Append in order and return the positions.
 
         Raises:
-            BusUnavailable: not, or perhaps not, published.
+            BusDownError: not, or perhaps not, published.
         """
 
     def subscribe(self, key: str, after: str | None = None) -> AsyncIterator[Envelope]:
         """Envelopes after the position, then new ones for ever; None starts at what comes next.
 
         Raises:
-            Gap: the position was trimmed (from the iterator).
-            BusUnavailable: the bus was lost (from the iterator).
+            GapError: the position was trimmed (from the iterator).
+            BusDownError: the bus was lost (from the iterator).
         """
 
     async def tail(self, key: str) -> str:
         """The position of the newest envelope, to subscribe from."""
 
     async def ping(self) -> None:
-        """Raise BusUnavailable unless the bus answers."""
+        """Raise BusDownError unless the bus answers."""
 
     async def close(self) -> None:
-        """Let go of connections; iterators end with BusUnavailable."""
+        """Let go of connections; iterators end with BusDownError."""
 
 
 class MemoryBus:
@@ -102,13 +102,13 @@ class MemoryBus:
         if after is not None:
             epoch, last = _parsed(after)
             if epoch != feed.epoch or last > feed.last:
-                raise Gap(f"{key} is not the feed that {after} is of")
+                raise GapError(f"{key} is not the feed that {after} is of")
         while True:
             changed = feed.changed
             while last < feed.last:
                 oldest = feed.last - len(feed.bodies) + 1
                 if last + 1 < oldest:
-                    raise Gap(f"{key} begins at {oldest} now, after {last}")
+                    raise GapError(f"{key} begins at {oldest} now, after {last}")
                 last += 1
                 yield Envelope(_position(feed.epoch, last), feed.bodies[last - oldest])
             await changed.wait()
@@ -138,7 +138,7 @@ class MemoryBus:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise BusUnavailable("the bus is closed")
+            raise BusDownError("the bus is closed")
 
 
 class _MemoryFeed:
@@ -177,7 +177,7 @@ _LOST: Final = (RedisError, OSError, TimeoutError)
 class RedisBus:
     """The bus of many processes: one Redis stream per feed.
 
-    Every command has a time limit; a lost or slow Redis is `BusUnavailable` within `timeout`
+    Every command has a time limit; a lost or slow Redis is `BusDownError` within `timeout`
     seconds and never a hanging publisher. Each subscriber holds one connection.
     """
 
@@ -192,10 +192,11 @@ class RedisBus:
         self._prefix = prefix
         self._timeout = timeout
         self._max = max_envelopes
-        self._client = redis_asyncio.Redis.from_url(
+        # Any: the client's annotations promise str or bytes, by a flag they cannot see.
+        self._client: Any = redis_asyncio.Redis.from_url(
             url, socket_connect_timeout=timeout, socket_timeout=timeout
         )
-        self._readers = redis_asyncio.Redis.from_url(
+        self._readers: Any = redis_asyncio.Redis.from_url(
             url,
             socket_connect_timeout=timeout,
             socket_timeout=timeout + READ_BLOCK_MS / 1000,
@@ -205,7 +206,7 @@ class RedisBus:
 
     async def publish(self, key: str, bodies: Sequence[bytes]) -> list[str]:
         """See `Bus.publish`."""
-        arguments = [self._max, FEED_LIFETIME, secrets.token_hex(4), *bodies]
+        arguments: list[int | str | bytes] = [self._max, FEED_LIFETIME, secrets.token_hex(4), *bodies]
         with _unavailable("publish"):
             async with asyncio.timeout(self._timeout):
                 epoch, first = await self._publish(keys=list(self._names(key)), args=arguments)
@@ -218,18 +219,18 @@ class RedisBus:
         epoch, last = _parsed(tail if after is None else after)
         fresh = epoch == "" and last == 0  # the tail of a feed that had no envelope yet
         if not fresh and (epoch != _parsed(tail)[0] or last > _parsed(tail)[1]):
-            raise Gap(f"{key} is not the feed that {after} is of")
+            raise GapError(f"{key} is not the feed that {after} is of")
         while True:
             with _unavailable("subscribe"):
                 found = await self._readers.xread(
                     {stream: f"{last}-0"}, count=512, block=READ_BLOCK_MS
                 )
             if self._closed:
-                raise BusUnavailable("the bus is closed")
+                raise BusDownError("the bus is closed")
             for position, fields in found[0][1] if found else ():
                 number = int(position.partition(b"-")[0])
                 if number != last + 1 or fields[b"e"].decode() != (epoch or fields[b"e"].decode()):
-                    raise Gap(f"{key} goes from {last} to {number}")
+                    raise GapError(f"{key} goes from {last} to {number}")
                 epoch, last = fields[b"e"].decode(), number
                 yield Envelope(_position(epoch, last), fields[b"b"])
             if not found:
@@ -269,7 +270,7 @@ class RedisBus:
                 pipe.expire(epoch_name, FEED_LIFETIME)
                 current, *_ = await pipe.execute()
         if epoch and (current is None or current.decode() != epoch):
-            raise Gap(f"{key} was lost")
+            raise GapError(f"{key} was lost")
 
     def _names(self, key: str) -> tuple[str, str]:
         return f"{self._prefix}feed:{{{key}}}", f"{self._prefix}feed-epoch:{{{key}}}"
@@ -280,7 +281,7 @@ def _unavailable(what: str) -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        raise BusUnavailable(f"{what}: {error or type(error).__name__}") from error
+        raise BusDownError(f"{what}: {error or type(error).__name__}") from error
 
 
 def _position(epoch: str, number: int) -> str:
@@ -290,7 +291,7 @@ def _position(epoch: str, number: int) -> str:
 def _parsed(position: str) -> tuple[str, int]:
     epoch, dot, number = position.rpartition(".")
     if not dot or not number.isdigit():
-        raise Gap(f"{position!r} is no position")
+        raise GapError(f"{position!r} is no position")
     return epoch, int(number)
 
 
