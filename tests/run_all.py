@@ -1,0 +1,183 @@
+"""Run every check of the project and count what ran: ``make test``.
+
+Linters and type checkers first (cheap, and they explain most failures), then Rust, web, Python
+and browser suites. The run fails when a check fails, when any test was skipped, expected to fail
+or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.json`` says: a
+suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
+journeys and does not look at the floors.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support import services
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = ROOT / "tests" / "floors.json"
+BIN = Path(sys.executable).parent
+SLOW = ("journeys", "browser")
+
+
+@dataclass
+class Report:
+    """What ran, and what is wrong."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def check(self, suite: str, argv: list[str], *, cwd: Path = ROOT, **env: str) -> str:
+        """Run one command; a failure becomes a problem, its output is shown at once."""
+        print(f"\n--- {suite}", flush=True)
+        started = time.monotonic()
+        process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        lines = []
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line)
+            print(line, end="", flush=True)
+        code = process.wait()
+        self.seconds[suite] = self.seconds.get(suite, 0) + time.monotonic() - started
+        if code:
+            self.problems.append(f"{suite}: {' '.join(argv[:4])} … ended with {code}")
+        return "".join(lines)
+
+    def lint(self, name: str, argv: list[str], *, cwd: Path = ROOT, **env: str) -> None:
+        """Run a check that counts as one."""
+        before = len(self.problems)
+        self.check(name, argv, cwd=cwd, **env)
+        if len(self.problems) == before:
+            self.counts["lint"] += 1
+
+
+def main() -> int:
+    """Run, print the table, answer the exit code."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--fast", action="store_true")
+    fast = arguments.parse_args().fast
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    report = Report()
+    python_lint(report)
+    rust(report)
+    web(report)
+    with services.postgres() as postgres_url, services.redis() as redis_url:
+        os.environ["SUNUP_TEST_POSTGRES_URL"] = postgres_url
+        os.environ["SUNUP_TEST_REDIS_URL"] = redis_url
+        folders = sorted(p.name for p in (ROOT / "tests").iterdir() if list(p.glob("**/test_*.py")))
+        pytest(report, "python", [name for name in folders if name not in SLOW])
+        if not fast:
+            for name in SLOW:
+                if name in folders:
+                    pytest(report, name, [name])
+    if not fast:
+        floors(report)
+    return summary(report)
+
+
+def python_lint(report: Report) -> None:
+    """Style, format, types and import contracts."""
+    report.lint("ruff check", [str(BIN / "ruff"), "check", "."])
+    report.lint("ruff format", [str(BIN / "ruff"), "format", "--check", "."])
+    report.lint("mypy", [str(BIN / "mypy")])
+    report.lint("import contracts", [str(BIN / "lint-imports")])
+
+
+def rust(report: Report) -> None:
+    """Format, clippy, unit and scenario tests of the engine."""
+    engine = ROOT / "engine"
+    report.lint("rustfmt", ["cargo", "fmt", "--check"], cwd=engine)
+    if shutil.which("cargo-clippy"):
+        deny = ["cargo", "clippy", "-q", "--locked", "--all-targets", "--", "-D", "warnings"]
+        report.lint("clippy", deny, cwd=engine)
+    else:
+        print("clippy is not part of this distribution's Rust: rustc's own warnings are denied")
+        plain = ["cargo", "check", "-q", "--locked", "--all-targets"]
+        report.lint("clippy", plain, cwd=engine, RUSTFLAGS="-D warnings")
+    output = report.check("rust", ["cargo", "test", "-q", "--locked", "--workspace"], cwd=engine)
+    for passed, ignored in re.findall(r"test result: ok\. (\d+) passed; \d+ failed; (\d+)", output):
+        report.counts["rust"] += int(passed)
+        if int(ignored):
+            report.problems.append(f"rust: {ignored} tests were ignored")
+
+
+def web(report: Report) -> None:
+    """Types, linter, unit tests and size budgets of the pages."""
+    folder = ROOT / "web"
+    if not (folder / "package.json").exists():
+        return
+    report.lint("web types and linter", ["npm", "run", "--silent", "check"], cwd=folder)
+    report.lint("web budgets", ["npm", "run", "--silent", "budget"], cwd=folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / "vitest.json"
+        argv = ["npx", "vitest", "run", "--reporter=default", "--reporter=json"]
+        report.check("web", [*argv, f"--outputFile.json={result}"], cwd=folder)
+        if result.exists():
+            numbers = json.loads(result.read_text())
+            report.counts["web"] += numbers["numPassedTests"]
+            if idle := numbers["numPendingTests"] + numbers["numTodoTests"]:
+                report.problems.append(f"web: {idle} tests were skipped")
+
+
+def pytest(report: Report, suite: str, folders: list[str]) -> None:
+    """Run the test folders in one process and count per folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / "junit.xml"
+        argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={result}"]
+        output = report.check(suite, [*argv, *(f"tests/{name}" for name in folders)])
+        if "deselected" in output:
+            report.problems.append(f"{suite}: tests were deselected")
+        if not result.exists():
+            return
+        for case in ET.parse(result).iter("testcase"):
+            folder = case.get("classname", "").split(".")[1]
+            if case.find("skipped") is not None:  # xfail is reported as skipped, too
+                report.problems.append(f"{folder}: {case.get('name')} was skipped")
+            elif case.find("failure") is None and case.find("error") is None:
+                report.counts[folder] += 1
+
+
+def floors(report: Report) -> None:
+    """Compare the counts with the floors that are kept in the repository."""
+    for suite, floor in json.loads(FLOORS.read_text()).items():
+        if report.counts[suite] < floor:
+            ran = report.counts[suite]
+            report.problems.append(f"{suite}: {ran} tests passed, the floor is {floor}")
+
+
+def summary(report: Report) -> int:
+    """Print the numbers; 0 when nothing is wrong."""
+    print("\n=== tests per suite")
+    for suite, count in sorted(report.counts.items()):
+        print(f"  {suite:<16} {count:>6}")
+    print("=== seconds per step")
+    for name, seconds in report.seconds.items():
+        print(f"  {name:<24} {seconds:>8.1f}")
+    for problem in report.problems:
+        print(f"FAILED  {problem}")
+    print(f"{sum(report.counts.values())} passed, {len(report.problems)} failed")
+    return 1 if report.problems else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except services.MissingService as missing:
+        sys.exit(f"make test: {missing}")

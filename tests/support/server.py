@@ -1,0 +1,118 @@
+"""The whole product as a child process, started as `make run` starts it.
+
+Tests that kill, cut or load the server use this; they know it by its ports, its data folder and
+its log, as an operator would.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+
+from .services import free_port
+from .wait import until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_udp_port() -> int:
+    """A UDP port of the loopback interface that is free right now."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """One server and its data folder; may be killed and started again on the same data."""
+
+    data: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    media_port: int = field(default_factory=free_udp_port)
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL of the public port."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """Everything the server wrote so far, over all its starts."""
+        return (self.data / "server.log").read_text()
+
+    @property
+    def dev(self) -> dict[str, str]:
+        """The contents of dev.json."""
+        return json.loads((self.data / "dev.json").read_text())
+
+    async def start(self, *, timeout: float = 60) -> None:
+        """Start it and wait until /healthz answers 200."""
+        self.data.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("SUNUP_")},
+            "PYTHONPATH": str(ROOT),
+            "SUNUP_PORT": str(self.port),
+            "SUNUP_MEDIA_PORT": str(self.media_port),
+            "SUNUP_DATA_DIR": str(self.data),
+            **self.environment,
+        }
+        with (self.data / "server.log").open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "signaling", "dev",
+                cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        await until(self.ready, timeout=timeout, every=0.05)
+
+    async def ready(self) -> bool:
+        """Whether /healthz answers 200; an early end of the process is an error with its log."""
+        if self.process is None or self.process.returncode is not None:
+            raise RuntimeError(f"the server ended:\n{self.log[-4000:]}")
+        try:
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{self.url}/healthz") as answer,
+            ):
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    async def kill(self) -> None:
+        """SIGKILL: no handler runs, nothing is flushed."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """SIGINT, as Ctrl-C sends it; answers the exit code."""
+        return await self._end(signal.SIGINT)
+
+    async def _end(self, how: signal.Signals) -> int:
+        if self.process is None:
+            return 0
+        if self.process.returncode is None:
+            self.process.send_signal(how)
+        try:
+            return await asyncio.wait_for(self.process.wait(), 20)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+            raise
+
+
+@asynccontextmanager
+async def running(data: Path, **environment: str) -> AsyncIterator[Server]:
+    """A started server that is stopped when the block ends."""
+    server = Server(data, environment)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
