@@ -82,3 +82,52 @@ class AddressLimiter:
 
 def _shortage(bucket: TokenBucket) -> float:
     return max(0.0, 1.0 - bucket.tokens) / bucket.rate
+
+
+class PreAuthSockets:
+    """Counts sockets that have not said who they are, by address and in all.
+
+    A class of 200 behind one address opens its sockets within a second, so the cap per address is
+    above that; each costs about 14 KiB, and none for longer than the header and hello timeouts.
+    """
+
+    def __init__(self, *, per_address: int = 256, total: int = 2000) -> None:
+        self._per_address = per_address
+        self._total = total
+        self._by_address: dict[str, int] = {}
+        self.count = 0
+        self.refused = 0
+
+    def enter(self, address: str) -> "PreAuthSlot | None":
+        """A place for a new socket, or None when there is none."""
+        if self.count >= self._total or self._by_address.get(address, 0) >= self._per_address:
+            self.refused += 1
+            return None
+        self.count += 1
+        self._by_address[address] = self._by_address.get(address, 0) + 1
+        return PreAuthSlot(self, address)
+
+    def leave(self, address: str) -> None:
+        """Give a place back; `PreAuthSlot.release` calls it once."""
+        self.count -= 1
+        left = self._by_address[address] - 1
+        if left:
+            self._by_address[address] = left
+        else:
+            del self._by_address[address]
+
+
+class PreAuthSlot:
+    """A taken place; releasing twice is harmless."""
+
+    __slots__ = ("_address", "_owner")
+
+    def __init__(self, owner: PreAuthSockets, address: str) -> None:
+        self._owner: PreAuthSockets | None = owner
+        self._address = address
+
+    def release(self) -> None:
+        """The socket is known, handed on or gone."""
+        if self._owner is not None:
+            self._owner.leave(self._address)
+            self._owner = None
