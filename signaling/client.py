@@ -43,8 +43,10 @@ class Client:
         self.outbox = Outbox(connection.codec)
         self.participant: ParticipantId | None = None
         self.conn_epoch = ConnEpoch(0)
-        self.arrived = False
-        """The room was told of a sign of life on this connection."""
+        self.attached = False
+        """The client has had its snapshot or what it missed."""
+        self.heard = False
+        """It has sent something since."""
         self.closing = False
         self._wire = wire
 

@@ -10,9 +10,6 @@ import contextlib
 import http
 import logging
 import secrets
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -23,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from .client import Client
+from .clock import Clock, stamp
 from .connection import Connection, Enter, Hang, Output, Perform, Send, State
 from .envelope import CODECS, Encoded, Pong, Refusal
 from .errors import CloseCode, RequestError
@@ -49,6 +47,9 @@ class Door(Protocol):
         Raises:
             RequestError: refused.
         """
+
+    def heard(self, client: Client) -> None:
+        """The first frame since the client was attached: it is really there."""
 
     def lost(self, client: Client) -> None:
         """The connection is gone, for whatever reason."""
@@ -109,21 +110,21 @@ class Gateway:
         door: where hello and requests go.
         origins: Origins that may open the WebSocket, besides the own host.
         trusted_proxies: peers whose X-Forwarded-For names the visitor.
-        now: monotonic seconds.
+        clock: for timeouts and for the time in pongs.
     """
 
     def __init__(
         self,
         door: Door,
+        clock: Clock,
         *,
         origins: tuple[str, ...] = (),
         trusted_proxies: tuple[str, ...] = (),
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._door = door
         self._origins = frozenset(origins)
         self._proxies = frozenset(trusted_proxies)
-        self._now = now
+        self._clock = clock
         self.clients: set[Client] = set()
 
     def accept(self, connection: Any, request: Request) -> Response | None:
@@ -144,7 +145,7 @@ class Gateway:
     async def handle(self, socket: PublicConnection) -> None:
         """One connection, from the finished upgrade to its end."""
         assert socket.subprotocol is not None  # noqa: S101 `accept` refused others
-        machine = Connection(CODECS[socket.subprotocol], self._now())
+        machine = Connection(CODECS[socket.subprotocol], self._clock.now())
         wire = SocketWire(socket)
         client = Client(machine, wire, address=self._address(socket))
         wire.client = client
@@ -154,7 +155,10 @@ class Gateway:
         try:
             async for data in socket:
                 await requests.room_for_one()
-                requests.carry_out(machine.receive(data, self._now()))
+                requests.carry_out(machine.receive(data, self._clock.now()))
+                if client.attached and not client.heard:
+                    client.heard = True
+                    self._door.heard(client)
                 if machine.state is State.CLOSED:
                     break
         except ConnectionClosed:
@@ -177,8 +181,8 @@ class Gateway:
             await self._door.enter(client, hello)
         except RequestError as error:
             self.refuse_hello(client, hello, error)
-        except Exception:  # our bug: logged with a reference that the client gets
-            self.refuse_hello(client, hello, internal_error("hello"))
+        except Exception as error:  # noqa: BLE001 our bug: logged with the reference the client gets
+            self.refuse_hello(client, hello, internal_error("hello", error))
         else:
             socket.slot.release()
 
@@ -195,24 +199,24 @@ class Gateway:
             await self._door.perform(client, request)
         except RequestError as error:
             client.send_frame(_refusal(request.request_id, error))
-        except Exception:  # our bug: logged with a reference that the client gets
-            error = internal_error(request.action.method)
-            client.send_frame(_refusal(request.request_id, error))
+        except Exception as error:  # noqa: BLE001 our bug: logged with the reference the client gets
+            refusal = internal_error(request.action.method, error)
+            client.send_frame(_refusal(request.request_id, refusal))
 
     def carry_out_one(self, client: Client, output: Output) -> None:
         """Send or hang up."""
         if isinstance(output, Send):
             frame = output.frame
             if isinstance(frame, Pong) and frame.now is UNSET:
-                frame = msgspec.structs.replace(frame, now=iso(datetime.now(UTC)))
+                frame = msgspec.structs.replace(frame, now=stamp(self._clock.wall()))
             client.send(Encoded(frame))
         elif isinstance(output, Hang):
             client.close(output.code, output.reason)
 
     async def _keep_alive(self, client: Client) -> None:
         while (due := client.connection.next_timeout()) is not None:
-            await asyncio.sleep(max(0.0, due - self._now()))
-            for output in client.connection.handle_timeout(self._now()):
+            await asyncio.sleep(max(0.0, due - self._clock.now()))
+            for output in client.connection.handle_timeout(self._clock.now()):
                 self.carry_out_one(client, output)
 
     def _allowed(self, origin: str, host: str) -> bool:
@@ -266,16 +270,11 @@ def forwarded_for(headers: list[str], peer: str) -> str:
     return entries[-1] if entries else peer
 
 
-def internal_error(what: str) -> RequestError:
-    """Log the exception being handled and make the refusal that names it."""
+def internal_error(what: str, error: BaseException) -> RequestError:
+    """Log our own bug and make the refusal that names it."""
     reference = secrets.token_hex(6)
-    log.exception("%s failed (ref %s)", what, reference)
+    log.error("%s failed (ref %s)", what, reference, exc_info=error)
     return RequestError("internal", ref=reference)
-
-
-def iso(moment: datetime) -> str:
-    """UTC with milliseconds, as everywhere on the wire."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refusal(request_id: str, error: RequestError) -> Refusal:
