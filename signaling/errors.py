@@ -73,6 +73,7 @@ FAULTS: Final[Mapping[str, Fault]] = {
 class CloseCode(enum.IntEnum):
     """Why the server closed a WebSocket (RFC 6455 leaves 4000-4999 to applications)."""
 
+    NORMAL = 1000
     PROTOCOL = 4400
     UNAUTHORIZED = 4401
     DENIED = 4403
@@ -96,6 +97,7 @@ class Close(NamedTuple):
 
 
 CLOSES: Final[Mapping[CloseCode, Close]] = {
+    CloseCode.NORMAL: Close(Retry.NO, None, "This participant has left"),
     CloseCode.PROTOCOL: Close(Retry.NO, None, "A frame was not of this protocol"),
     CloseCode.UNAUTHORIZED: Close(Retry.LINK, None, "hello was refused; the reply before it says why"),
     CloseCode.DENIED: Close(Retry.NO, "lobby.state", "A host denied entry"),

@@ -16,8 +16,10 @@ from msgspec import Meta, Struct
 from rooms.commands import ACTIONS, Action, Name, Who
 from rooms.events import EVENTS as ROOM_EVENTS
 from rooms.events import FACTS, Body
+from rooms.limits import CHAT_BODY
 from rooms.policy import Source
 
+from .envelope import MAX_FRAME
 from .errors import RequestError
 
 PROTOCOL_VERSION: Final = 1
@@ -146,6 +148,9 @@ class Limits(Struct, frozen=True):
     chat: int
     video_slots: int
     audio_slots: int
+
+
+LIMITS: Final = Limits(frame=MAX_FRAME, chat=CHAT_BODY, video_slots=25, audio_slots=3)
 
 
 class ResumeSecret(Struct, frozen=True):

@@ -8,7 +8,7 @@ and resumes. Sans-I/O; `gateway` does the writing.
 
 import enum
 from collections import deque
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
@@ -125,9 +125,9 @@ def merge_events(older: Event, newer: Event) -> Event:
 
 def merge_deltas(older: RosterDelta, newer: RosterDelta) -> RosterDelta:
     """One delta with the effect of both."""
-    added: dict[str, ParticipantView] = {view.id: view for view in older.add}
-    changed: dict[str, dict[str, object]] = {str(fields["id"]): fields for fields in older.upd}
-    gone: dict[str, None] = dict.fromkeys(older.del_)
+    added = {view.id: view for view in older.add}
+    changed = {_id_of(fields): fields for fields in older.upd}
+    gone = dict.fromkeys(older.del_)
     for who in newer.del_:
         added.pop(who, None)
         changed.pop(who, None)
@@ -137,16 +137,14 @@ def merge_deltas(older: RosterDelta, newer: RosterDelta) -> RosterDelta:
         changed.pop(view.id, None)
         added[view.id] = view
     for fields in newer.upd:
-        who = str(fields["id"])
+        who = _id_of(fields)
         if who in added:
-            added[who] = msgspec.convert(
-                {**msgspec.to_builtins(added[who]), **fields}, ParticipantView
-            )
+            whole = {**msgspec.to_builtins(added[who]), **fields}
+            added[who] = msgspec.convert(whole, ParticipantView)
         else:
             changed[who] = {**changed.get(who, {}), **fields}
-    return RosterDelta(
-        newer.rev,
-        list(added.values()),
-        list(changed.values()),
-        [ParticipantId(who) for who in gone],
-    )
+    return RosterDelta(newer.rev, list(added.values()), list(changed.values()), list(gone))
+
+
+def _id_of(fields: dict[str, Any]) -> ParticipantId:
+    return ParticipantId(fields["id"])

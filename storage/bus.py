@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack
@@ -57,7 +57,7 @@ class Bus(Protocol):
             BusDownError: not, or perhaps not, published.
         """
 
-    def subscribe(self, key: str, after: str | None = None) -> AsyncIterator[Envelope]:
+    def subscribe(self, key: str, after: str | None = None) -> AsyncGenerator[Envelope, None]:
         """Envelopes after the position, then new ones for ever; None starts at what comes next.
 
         Raises:
@@ -94,7 +94,7 @@ class MemoryBus:
         feed.changed = asyncio.Event()
         return [_position(feed.epoch, number) for number in range(first, feed.last + 1)]
 
-    async def subscribe(self, key: str, after: str | None = None) -> AsyncIterator[Envelope]:
+    async def subscribe(self, key: str, after: str | None = None) -> AsyncGenerator[Envelope, None]:
         """See `Bus.subscribe`."""
         self._check_open()
         feed = self._feed(key)
@@ -212,7 +212,7 @@ class RedisBus:
                 epoch, first = await self._publish(keys=list(self._names(key)), args=arguments)
         return [_position(epoch.decode(), first + index) for index in range(len(bodies))]
 
-    async def subscribe(self, key: str, after: str | None = None) -> AsyncIterator[Envelope]:
+    async def subscribe(self, key: str, after: str | None = None) -> AsyncGenerator[Envelope, None]:
         """See `Bus.subscribe`."""
         stream, _ = self._names(key)
         tail = await self.tail(key)
