@@ -4,6 +4,7 @@ Four typed columns instead of a (kind, id) pair keep real foreign keys and let o
 them all through partial indexes.
 """
 
+from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy.orm import Mapped, declared_attr
@@ -19,7 +20,7 @@ class Contextual:
     A class says by `__context_time__` which of its columns follows each key in its index.
     """
 
-    __context_time__ = "created_at"
+    __context_time__: ClassVar[str] = "created_at"
 
     @declared_attr
     @classmethod

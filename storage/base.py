@@ -170,7 +170,7 @@ class Stamped:
         """A write against a stale version matches no row and raises ``StaleDataError``."""
         column: Any = cls.version
         if isinstance(column, MapperProperty):
-            column = column.columns[0]  # type: ignore[attr-defined]  # a column property
+            column = column.columns[0]
         return {"eager_defaults": False, "version_id_col": column}
 
 

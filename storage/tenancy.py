@@ -8,6 +8,7 @@ opens the sessions.
 """
 
 import logging
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -72,11 +73,11 @@ def _NO_ROW(_cls: Any) -> Any:  # noqa: N802  # a constant that SQLAlchemy wants
 def _stamp(session: Session, _context: Any, _instances: Any) -> None:
     """Give new rows their tenant and stamps, changed rows their time."""
     tenant_id = session.info.get("tenant_id")
-    now = session.info.get("now")
+    now: datetime = session.info["now"]
     for row in session.new:
         if isinstance(row, TenantScoped):
             if row.tenant_id is None:
-                row.tenant_id = tenant_id  # type: ignore[assignment]  # None is refused just below
+                row.tenant_id = tenant_id
             if row.tenant_id is None or row.tenant_id != tenant_id:
                 raise TenantMismatch(
                     f"{type(row).__name__} of tenant {row.tenant_id} in the unit of work of {tenant_id}"
@@ -87,7 +88,7 @@ def _stamp(session: Session, _context: Any, _instances: Any) -> None:
             row.created_by = row.created_by or session.info.get("actor_id")
     for row in session.dirty:
         if isinstance(row, Stamped) and session.is_modified(row):
-            row.updated_at = now or row.updated_at
+            row.updated_at = now
 
 
 def assert_no_tenant_on_return(engine: AsyncEngine) -> None:

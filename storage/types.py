@@ -91,7 +91,7 @@ def json_type() -> sa.types.TypeEngine[Any]:
 _SET_NULL_COLUMN = re.compile(r"SET NULL \(\w+\)")
 
 
-@compiles(sa.ForeignKeyConstraint, "sqlite")  # type: ignore[no-untyped-call, untyped-decorator]  # SQLAlchemy ships it untyped
+@compiles(sa.ForeignKeyConstraint, "sqlite")
 def _foreign_key_on_sqlite(
     constraint: sa.ForeignKeyConstraint, compiler: DDLCompiler, **kw: Any
 ) -> str:

@@ -7,6 +7,7 @@ rule that nothing overlaps: an exclusion constraint on PostgreSQL, triggers on S
 
 from datetime import datetime
 from decimal import Decimal
+from typing import ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -68,7 +69,7 @@ class Appointment(TenantRow, Stamped, SoftDeleted, Extensible, Contextual, Base)
     """An agreed time between staff and a customer (seed: appointments)."""
 
     __tablename__ = "appointments"
-    __context_time__ = "starts_at"
+    __context_time__: ClassVar[str] = "starts_at"
 
     service_id: Mapped[UUID | None] = ref("services")
     staff_id: Mapped[UUID | None] = ref("staff", index_with=("starts_at",))

@@ -27,7 +27,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("tentative", "cancel"): "cancelled",
     ("scheduled", "cancel"): "cancelled",
     ("confirmed", "cancel"): "cancelled",
-    ("in_progress", "cancel"): "cancelled",
+    # A meeting in progress is ended by its host, not cancelled from outside.
     # People meet whether or not somebody pressed "confirm".
     ("tentative", "start"): "in_progress",
     ("scheduled", "start"): "in_progress",

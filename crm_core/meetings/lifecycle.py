@@ -53,9 +53,9 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     sitting.peak_participants = _peak(intervals)
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
     met = any(_is_customer(person) and person.admitted_at is not None for person in people)
-    appointments = await _close_appointments(unit, room, sitting, people, met=met)
+    await _close_appointments(unit, room, sitting, people, met=met)
     if sitting.status != "expired":
-        await _log_meeting(unit, room, sitting, people, intervals, appointments, met=met)
+        await _log_meeting(unit, room, sitting, people, intervals, met=met)
     announce(
         unit,
         "meeting.ended",
@@ -140,10 +140,9 @@ async def _close_appointments(
     people: Sequence[VideoRoomParticipant],
     *,
     met: bool,
-) -> Sequence[Appointment]:
-    appointments = await _open_appointments(unit, room.id)
+) -> None:
     came = {person.person_id for person in people if person.admitted_at and person.person_id}
-    for appointment in appointments:
+    for appointment in await _open_appointments(unit, room.id):
         appointment.status = apply(appointment.status, "complete" if met else "miss")
         appointment.outcome = "held" if met else "no_show"
         appointment.outcome_evidence = message_id(room.id, sitting.session_no)
@@ -164,7 +163,21 @@ async def _close_appointments(
             appointment.id,
             payload={"video_room_id": str(room.id), "session_no": sitting.session_no},
         )
-    return appointments
+
+
+async def _subject(unit: Unit, room_id: UUID) -> Appointment | None:
+    """The one appointment the meeting was for; a training that many share belongs to none."""
+    found = await unit.session.scalars(
+        sa.select(Appointment)
+        .where(
+            Appointment.video_room_id == room_id,
+            Appointment.status != "cancelled",
+            Appointment.deleted_at.is_(None),
+        )
+        .limit(2)
+    )
+    appointments = found.all()
+    return appointments[0] if len(appointments) == 1 else None
 
 
 async def _log_meeting(
@@ -173,7 +186,6 @@ async def _log_meeting(
     sitting: VideoRoomSession,
     people: Sequence[VideoRoomParticipant],
     intervals: dict[UUID, list[VideoRoomInterval]],
-    appointments: Sequence[Appointment],
     *,
     met: bool,
 ) -> None:
@@ -186,8 +198,7 @@ async def _log_meeting(
     )
     if there is not None:
         return
-    # A room shared by many appointments (a training) belongs to nobody's timeline alone.
-    subject = appointments[0] if len(appointments) == 1 else None
+    subject = await _subject(unit, room.id)
     started_at = sitting.started_at or sitting.ended_at or unit.now
     ended_at = sitting.ended_at or unit.now
     row = Communication(
