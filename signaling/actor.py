@@ -14,21 +14,22 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from rooms.outcome import Close, CloseReason, Outcome
+from rooms.room import Room
+
 from rooms.commands import Arrived, Disconnected, Input, Request, Restarted
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Resume as ResumeRoom
 from rooms.errors import RoomError
 from rooms.events import Body, Event
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
-from rooms.outcome import Close, CloseReason, Outcome
-from rooms.room import Room
 
 from . import messages
 from .client import Client
 from .clock import Clock, stamp
 from .committer import Committer, Unit, unavailable
 from .connection import Perform
-from .envelope import MAX_FRAME, Encoded, Ping, Reply
+from .envelope import Encoded, Ping, Reply
 from .envelope import Event as EventFrame
 from .errors import CloseCode, RequestError
 from .fanout import Members
@@ -493,13 +494,9 @@ class RoomActor:
         return Delivery(happen, frame)
 
     def _send_ephemeral(self, event: Event) -> None:
-        frame = EventFrame(
-            EPHEMERAL, self._open.epoch, event.kind, event.at, event.by, event.body
-        )
+        frame = EventFrame(EPHEMERAL, self._open.epoch, event.kind, event.at, event.by, event.body)
         encoded = Encoded(frame)
-        self._open.feed.deliver(
-            [Delivery(lambda: self._happen_ephemeral(encoded), frame)]
-        )
+        self._open.feed.deliver([Delivery(lambda: self._happen_ephemeral(encoded), frame)])
 
     def _happen_ephemeral(self, encoded: Encoded) -> None:
         self.members.send(EPHEMERAL, encoded)

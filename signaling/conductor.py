@@ -176,9 +176,7 @@ class Conductor:
             return None if row is None else row.attributes.get(DEVICE, "")
 
         self._of[client] = actor
-        await actor.enter(
-            client, request_id, lambda: enter_command(grant, hello.name, device_of)
-        )
+        await actor.enter(client, request_id, lambda: enter_command(grant, hello.name, device_of))
 
     async def _resume(self, client: Client, request_id: str, hello: Hello) -> None:
         if hello.resume is None:

@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from rooms.limits import CHAT_BODY
 
 from rooms.commands import ACTIONS, Action, Name, Who
 from rooms.events import EVENTS as ROOM_EVENTS
 from rooms.events import FACTS, Body
-from rooms.limits import CHAT_BODY
 from rooms.policy import Source
 
 from .envelope import MAX_FRAME

@@ -1,0 +1,213 @@
+"""The composition root: builds every part of the server, starts them in order, stops them in reverse.
+
+Parts get what they need as arguments and know nothing of each other's making; this is the only
+place where they meet. `serving` is the whole product as a context manager.
+"""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from aiohttp import web
+from websockets.asyncio.server import Server
+
+import storage.schema
+from crm_core.meetings.service import MeetingService
+from storage.bus import Bus, MemoryBus, open_bus
+from storage.database import Database
+from storage.errors import StorageError
+
+from . import installation
+from .actor import RoomActor, RoomKey
+from .clock import SystemClock, TextIds
+from .conductor import Conductor, ResumeSecrets
+from .config import Config
+from .errors import ConfigError
+from .feed import BusFeed, Feed, LocalFeed
+from .gateway import Gateway
+from .http.dev import DevLinks
+from .http.health import Health, Metrics
+from .http.join import JoinEndpoint
+from .http.pages import Pages
+from .http.routes import add_shell_routes, address_of, make_application, websocket_url
+from .journal import CrmJournal
+from .limits import PreAuthSockets
+from .links import CrmLinks
+from .media import NoMedia
+from .port import listen
+from .tokens import KEY_BYTES, Tokens
+
+log: Final = logging.getLogger("sunup.app")
+WEB_DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+
+class Running(NamedTuple):
+    """A server that serves."""
+
+    port: int
+    base_url: str
+    database: Database
+    conductor: Conductor
+
+
+DevLinksReader = Callable[[], Mapping[str, str]]
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    config: Config, *, dev_links: DevLinksReader | None = None
+) -> AsyncIterator[Running]:
+    """Serve until the block ends.
+
+    Args:
+        config: the operator's settings.
+        dev_links: in dev mode, reads the demo's links for the first page.
+
+    Raises:
+        ConfigError: one line: what is taken, missing or wrong.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        installation.ensure_folder(config.data)
+        clock = SystemClock()
+        database = await open_database(config)
+        stack.push_async_callback(database.close)
+        bus = open_bus(config.redis_url or None)
+        stack.push_async_callback(bus.close)
+        tokens = Tokens(
+            installation.read_or_create(config.data / installation.TOKEN_KEY, KEY_BYTES)
+        )
+        node = installation.read_or_create(config.data / installation.NODE_NAME, 8).hex()
+        meetings = MeetingService(database)
+
+        def make_actor(key: RoomKey, gone: Callable[[RoomActor], None]) -> RoomActor:
+            return RoomActor(
+                key,
+                CrmJournal(meetings, UUID(key.tenant_id), UUID(key.room_id), node),
+                clock=clock,
+                ids=TextIds(),
+                secrets=ResumeSecrets(tokens, clock),
+                open_feed=feed_opener(bus),
+                adapter=NoMedia(),
+                gone=gone,
+            )
+
+        conductor = Conductor(tokens, clock, make_actor, idle_after=float(config.max_room_idle_s))
+        gateway = Gateway(
+            conductor,
+            clock,
+            origins=config.allowed_origins,
+            trusted_proxies=config.trusted_proxies,
+        )
+        sockets = PreAuthSockets()
+        base_url = config.effective_base_url()
+        application = make_application(config.trusted_proxies)
+        add_shell_routes(
+            application,
+            join=JoinEndpoint(
+                CrmLinks(meetings, clock),
+                tokens,
+                clock,
+                websocket_url=websocket_url(base_url),
+                address_of=address_of,
+            ),
+            pages=Pages(Path(config.web_dir) if config.web_dir else WEB_DIST, base_url),
+            health=Health({"database": lambda: check_database(database)}),
+            metrics=Metrics(
+                {
+                    "signaling": lambda: {
+                        "connections": len(gateway.clients),
+                        "rooms": len(conductor.actors),
+                        "preauth_sockets": sockets.count,
+                        "preauth_refused_total": sockets.refused,
+                    }
+                }
+            ),
+            dev=None if dev_links is None else DevLinks(dev_links, base_url),
+        )
+        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        if runner.server is None:
+            raise RuntimeError("aiohttp made no server")
+        server = await _listen(config, gateway, runner.server, sockets)
+        stack.push_async_callback(_stop_listening, server)
+        await conductor.start()
+        stack.push_async_callback(conductor.close)
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield Running(port, config.effective_base_url(port), database, conductor)
+
+
+async def open_database(config: Config) -> Database:
+    """The database, migrated if its URL may, and checked.
+
+    Raises:
+        ConfigError: one line: what is wrong with it.
+    """
+    installation.ensure_folder(config.data)
+    password = storage.schema.read_or_create_password(config.data / installation.DATABASE_PASSWORD)
+    try:
+        url = await storage.schema.prepare(config.effective_database_url, app_password=password)
+        database = Database(url)
+        await database.check()
+    except (StorageError, OSError) as error:
+        raise ConfigError(f"database_url: {error}") from error
+    return database
+
+
+async def check_database(database: Database) -> None:
+    """Raise unless the database answers."""
+    async with database.unit_of_work(None, read_only=True) as unit:
+        await unit.session.connection()
+
+
+def feed_opener(bus: Bus) -> Callable[[RoomKey, int], Awaitable[Feed]]:
+    """How rooms get their feeds: through the bus when it reaches other processes."""
+
+    async def open_feed(key: RoomKey, epoch: int) -> Feed:
+        if isinstance(bus, MemoryBus):
+            return LocalFeed()
+        feed = BusFeed(bus, f"{key.tenant_id}/{key.room_id}", epoch)
+        await feed.start()
+        return feed
+
+    return open_feed
+
+
+async def _listen(
+    config: Config,
+    gateway: Gateway,
+    http: Callable[[], asyncio.BaseProtocol],
+    sockets: PreAuthSockets,
+) -> Server:
+    tls = None
+    if config.tls_certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            tls.load_cert_chain(config.tls_certificate, config.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"tls_certificate: {error}") from error
+    try:
+        return await listen(
+            config.host,
+            config.port,
+            websocket=gateway.handle,
+            accept=gateway.accept,
+            http=http,
+            sockets=sockets,
+            tls=tls,
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"port {config.port} on {config.host} cannot be used ({error.strerror}): "
+            "stop what uses it, or set SUNUP_PORT"
+        ) from error
+
+
+async def _stop_listening(server: Server) -> None:
+    server.close()
+    await server.wait_closed()
