@@ -14,15 +14,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from rooms.outcome import Close, CloseReason, Outcome
-from rooms.room import Room
-
 from rooms.commands import Arrived, Disconnected, Input, Request, Restarted
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Resume as ResumeRoom
 from rooms.errors import RoomError
 from rooms.events import Body, Event
-from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
+from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId, self_stream
+from rooms.outcome import Close, CloseReason, Outcome
+from rooms.room import Room
+from rooms.snapshot import to_wire
 
 from . import messages
 from .client import Client
@@ -37,6 +37,7 @@ from .feed import Delivery, Feed
 from .journal import LEASE, FencedError, Journal, JournalError, Opened
 from .roomconfig import config_of
 from .streams import Streams
+from .tokens import ResumeGrant
 
 log: Final = logging.getLogger("sunup.room")
 READY_TIMEOUT: Final = 1.8
@@ -167,7 +168,7 @@ class RoomActor:
     async def _load(self) -> None:
         opened = await self._journal.open()
         config = config_of(opened.record, opened.session_no)
-        room = Room.restore(config, opened.facts, ids=self._ids, stamp=stamp)
+        room = Room.restore(config, opened.facts, self._ids, stamp)
         feed = await self._open_feed(self.key, opened.epoch)
         self._live = _Live(
             room,
@@ -202,9 +203,9 @@ class RoomActor:
                 client.close(CloseCode.INTERNAL, "reconnect")
             else:
                 self._submit(Outcome({}, resync=(row.id,)))
-        for row in room.connected():
+        for row in list(room.state.participants.values()):
             there = self.members.get(row.id)
-            if there is None or there.closing:
+            if row.connected and (there is None or there.closing):
                 self._tell(Disconnected(row.id, row.conn_epoch))
 
     def _commit_failed(self, error: JournalError) -> None:
@@ -276,7 +277,7 @@ class RoomActor:
         self,
         client: Client,
         request_id: str,
-        grant: "ResumeProof",
+        grant: ResumeGrant,
         positions: Mapping[str, tuple[int, int]],
     ) -> None:
         """Continue somebody's connection; with what they missed, or a snapshot.
@@ -285,7 +286,7 @@ class RoomActor:
             RequestError: refused; ``stale_epoch`` when a later connection exists.
         """
         await self._until_ready()
-        row = self.room.participant(grant.participant)
+        row = self.room.participant(ParticipantId(grant.participant))
         if row is None or grant.session_no != self._open.session_no:
             raise RequestError("unauthorized", "the secret is of another sitting")
         if row.conn_epoch != grant.conn_epoch:
@@ -302,23 +303,21 @@ class RoomActor:
         await self._until_ready()
         if client.participant is None:
             raise RequestError("unauthorized", "not attached")
+        request_id = RequestId(request.request_id)
         outcome = self._decide(
             Request(
-                client.participant,
-                client.conn_epoch,
-                RequestId(request.request_id),
-                request.action,
-                request.if_rev,
+                client.participant, client.conn_epoch, request_id, request.action, request.if_rev
             )
         )
         answered = asyncio.get_running_loop().create_future()
 
         def reply(seq: int) -> None:
-            facts = bool(outcome.facts)
-            frame = Reply(request.request_id, outcome.reply)
-            if facts or outcome.repeated:
-                frame = Reply(request.request_id, outcome.reply, committed=True, seq=seq)
-            client.send_frame(frame)
+            if outcome.committed:
+                client.send_frame(Reply(request_id, outcome.reply, committed=True, seq=seq))
+            elif outcome.repeated and self._is_journaled(client, request_id):
+                client.send_frame(Reply(request_id, outcome.reply, committed=True))
+            else:
+                client.send_frame(Reply(request_id, outcome.reply))
             if not answered.done():
                 answered.set_result(None)
 
@@ -369,9 +368,19 @@ class RoomActor:
         except TimeoutError:
             raise unavailable() from None
 
+    def _is_journaled(self, client: Client, request_id: RequestId) -> bool:
+        """Whether the answer to this request was stored with the facts it made."""
+        row = self.room.participant(client.participant) if client.participant else None
+        replies = self.room.state.replies.by_identity
+        return row is not None and request_id in replies.get(row.identity, {})
+
     def _decide(self, command: Input) -> Outcome:
+        now = self._clock.now()
+        due = self.room.next_timeout()
+        if due is not None and due <= now:
+            self._submit(self.room.handle_timeout(now))
         try:
-            return self.room.handle(command, self._clock.now())
+            return self.room.handle(command, now)
         except RoomError as error:
             raise RequestError(error.code.value, error.detail, **error.extras) from error
 
@@ -458,7 +467,7 @@ class RoomActor:
     ) -> None:
         """Turn an outcome into deliveries and queue them behind the commit of its facts."""
         live = self._open
-        facts = list(outcome.facts)
+        facts = [event for event in outcome.events if event.durability == "committed"]
         seq = live.committer.last_seq + len(facts)
         deliveries: list[Delivery] = []
         if facts:
@@ -504,8 +513,10 @@ class RoomActor:
     def _snapshot(self, live: _Live, participant: ParticipantId) -> Delivery:
         """A snapshot of the room as it is now, sent when all before it was delivered."""
         streams = live.room.streams(participant)
-        body = live.room.snapshot(participant)
-        positions = live.streams.positions(streams)
+        body = {
+            **to_wire(live.room.snapshot(participant)),
+            "positions": live.streams.positions(streams),
+        }
         at = stamp(self._clock.now())
 
         def happen() -> None:
@@ -513,10 +524,8 @@ class RoomActor:
             if client is None:
                 return
             self.members.attach(client, streams)
-            snapshot = messages.Snapshot(body, positions)
-            client.send_frame(
-                EventFrame(f"self:{participant}", live.epoch, "snapshot", at, None, snapshot)
-            )
+            stream = self_stream(participant)
+            client.send_frame(EventFrame(stream, live.epoch, "snapshot", at, None, body))
             self._sent_state(client)
 
         return Delivery(happen)
@@ -563,14 +572,6 @@ class RoomActor:
         live = self._live
         if live is not None:
             self._submit(live.room.handle_timeout(self._clock.now()))
-
-
-class ResumeProof(Protocol):
-    """What a verified resume secret says."""
-
-    session_no: int
-    participant: str
-    conn_epoch: int
 
 
 _CLOSINGS: Final[Mapping[CloseReason, CloseCode]] = {

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 from aiohttp import web
 from websockets.asyncio.server import Server
 
+import crm_core.metadata  # noqa: F401 every table must be known before the first query
 import storage.schema
 from crm_core.meetings.service import MeetingService
 from storage.bus import Bus, MemoryBus, open_bus
@@ -27,6 +28,7 @@ from .actor import RoomActor, RoomKey
 from .clock import SystemClock, TextIds
 from .conductor import Conductor, ResumeSecrets
 from .config import Config
+from .dev import DevFile
 from .errors import ConfigError
 from .feed import BusFeed, Feed, LocalFeed
 from .gateway import Gateway
@@ -55,18 +57,15 @@ class Running(NamedTuple):
     conductor: Conductor
 
 
-DevLinksReader = Callable[[], Mapping[str, str]]
-
-
 @contextlib.asynccontextmanager
 async def serving(
-    config: Config, *, dev_links: DevLinksReader | None = None
+    config: Config, *, dev: DevFile | None = None
 ) -> AsyncIterator[Running]:
     """Serve until the block ends.
 
     Args:
         config: the operator's settings.
-        dev_links: in dev mode, reads the demo's links for the first page.
+        dev: in dev mode, the demo's links for the first page; ready when they are made.
 
     Raises:
         ConfigError: one line: what is taken, missing or wrong.
@@ -116,7 +115,12 @@ async def serving(
                 address_of=address_of,
             ),
             pages=Pages(Path(config.web_dir) if config.web_dir else WEB_DIST, base_url),
-            health=Health({"database": lambda: check_database(database)}),
+            health=Health(
+                {
+                    "database": lambda: check_database(database),
+                    **({} if dev is None else {"demo": dev.check}),
+                }
+            ),
             metrics=Metrics(
                 {
                     "signaling": lambda: {
@@ -127,7 +131,7 @@ async def serving(
                     }
                 }
             ),
-            dev=None if dev_links is None else DevLinks(dev_links, base_url),
+            dev=None if dev is None else DevLinks(dev.links, base_url),
         )
         runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await runner.setup()

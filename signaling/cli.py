@@ -67,7 +67,7 @@ async def _serve(settings: Config, _options: argparse.Namespace) -> int:
 
 async def _dev(settings: Config, _options: argparse.Namespace) -> int:
     dev_file = DevFile(settings.data)
-    async with app.serving(settings, dev_links=dev_file.links) as running:
+    async with app.serving(settings, dev=dev_file) as running:
         links = await dev_file.prepare(running.database, running.base_url)
         print(f"Sunup serves on {running.base_url}", flush=True)
         print(f"  host link:  {links['host_url']}")

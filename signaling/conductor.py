@@ -172,8 +172,9 @@ class Conductor:
         actor = await self.actor(RoomKey(grant.tenant_id, grant.room_id))
 
         def device_of(identity: Identity) -> str | None:
-            row = actor.room.by_identity(identity)
-            return None if row is None else row.attributes.get(DEVICE, "")
+            state = actor.room.state
+            known = state.by_identity.get(identity)
+            return None if known is None else state.participants[known].attributes.get(DEVICE, "")
 
         self._of[client] = actor
         await actor.enter(client, request_id, lambda: enter_command(grant, hello.name, device_of))

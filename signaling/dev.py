@@ -34,6 +34,11 @@ class DevFile:
         """The contents, for the first page."""
         return self._contents
 
+    async def check(self) -> None:
+        """Raise until the links are there."""
+        if not self._contents:
+            raise RuntimeError("the demo is not made yet")
+
     async def prepare(self, database: Database, base_url: str) -> Mapping[str, str]:
         """Make sure that the links work; makes the demo when there is none that can be used."""
         kept = read_dev(self._path)

@@ -17,7 +17,7 @@ Everything else that is raised is our own bug: it is logged with its traceback a
 
 import enum
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 
 class Retry(enum.StrEnum):
@@ -125,14 +125,14 @@ class RequestError(SignalingError):
         extras: more members of ``err``, such as ``retry_ms`` or ``verdict``.
     """
 
-    def __init__(self, code: str, detail: str = "", **extras: object) -> None:
+    def __init__(self, code: str, detail: str = "", **extras: Any) -> None:
         super().__init__(f"{code}: {detail}")
         self.fault = FAULTS[code]
         self.code = code
         self.detail = detail
         self.extras = extras
 
-    def body(self) -> dict[str, object]:
+    def body(self) -> dict[str, Any]:
         """The ``err`` member of a reply."""
         return {"code": self.code, "detail": self.detail or self.fault.meaning, **self.extras}
 

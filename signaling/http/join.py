@@ -24,6 +24,7 @@ from signaling.limits import (
     AddressLimiter,
 )
 from signaling.tokens import JOIN_LIFETIME, JoinGrant, Tokens
+
 from .problems import problem
 
 MAX_BODY: Final = 4096

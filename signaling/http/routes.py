@@ -8,6 +8,7 @@ from aiohttp import web
 
 from signaling.errors import RequestError
 from signaling.gateway import forwarded_for, internal_error
+
 from .dev import DevLinks
 from .health import Health, Metrics
 from .join import JoinEndpoint
