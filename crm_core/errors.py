@@ -7,6 +7,8 @@ status), and the meeting server reads them. Our own bugs are ordinary exceptions
       NotFound            not_found           no such row in this tenant
       InvalidInput        invalid             a field, filter or body that cannot be accepted
       Conflict            conflict            a unique key is taken, or another row forbids it
+        NoSuchReference   no_such_reference   the record points at nothing in this tenant
+        Contradiction     contradiction       fields contradict each other or the record
         SlotTaken         slot_taken          the staff member is booked at that time
         IllegalTransition illegal_transition  the record's state has no such step
       StaleVersion        stale_version       somebody else changed the record
@@ -59,6 +61,18 @@ class Conflict(CrmError):
     """Another row forbids it."""
 
     code = "conflict"
+
+
+class NoSuchReference(Conflict):
+    """A key points at no row of this tenant; rows of other tenants do not exist either."""
+
+    code = "no_such_reference"
+
+
+class Contradiction(Conflict):
+    """Each field is fine by itself; together, or with the record, they make no sense."""
+
+    code = "contradiction"
 
 
 class SlotTaken(Conflict):

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from storage.base import Base, Reference, SoftDeleted
 from storage.database import Unit
 
-from .errors import InvalidInput
+from .errors import NoSuchReference
 
 
 def references_of(model: type[Base]) -> dict[str, Reference]:
@@ -38,9 +38,9 @@ async def require_references(
         names: only these attributes; all when None.
 
     Raises:
-        InvalidInput: names the first key that points at nothing.
+        NoSuchReference: names the first key that points at nothing.
     """
-    wanted: dict[str, tuple[type[Base], UUID]] = {}
+    wanted: dict[str, tuple[Any, UUID]] = {}
     for name, reference in references_of(model).items():
         value = values.get(name)
         if value is not None and (names is None or name in names):
@@ -51,19 +51,17 @@ async def require_references(
         sa.exists(_live(target).where(target.id == key)).label(name)
         for name, (target, key) in wanted.items()
     ]
-    # The anchor is the tenant-scoped target of the first key: a statement without a mapped entity
-    # would escape the tenant criteria.
     row = (await unit.session.execute(sa.select(*columns))).one()
     for name, (target, key) in wanted.items():
         if not getattr(row, name):
-            raise InvalidInput(f"no such {target.__tablename__}: {key}", field=name)
+            raise NoSuchReference(f"no such {target.__tablename__}: {key}", field=name)
 
 
 def model_of(table: str) -> type[Base]:
     """The class mapped to a table."""
     for mapper in Base.registry.mappers:
         if mapper.class_.__tablename__ == table:
-            return mapper.class_  # type: ignore[no-any-return]  # mappers are untyped here
+            return mapper.class_
     raise KeyError(table)
 
 

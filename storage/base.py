@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedColumn, declared_attr, mapped_column
 from sqlalchemy.orm.interfaces import MapperProperty
 
-from .types import Money, UtcTimestamp, json_type
+from .types import Money, UtcTimestamp, json_array_type, json_type
 
 JsonObject = dict[str, Any]
 JsonArray = list[Any]
@@ -55,7 +55,7 @@ class Base(DeclarativeBase):
         Decimal: Money(),
         UUID: sa.Uuid(),
         JsonObject: json_type(),
-        JsonArray: json_type(),
+        JsonArray: json_array_type(),
         bytes: sa.LargeBinary(),
     }
     # RETURNING costs a fifth to three quarters of bulk write speed; writers refresh when they

@@ -8,6 +8,7 @@ opens the sessions.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -32,6 +33,19 @@ class TenantSession(Session):
 
     ``info`` carries ``tenant_id``, ``now`` and ``actor_id``; ``storage.database`` fills it.
     """
+
+
+_GLOBAL: dict[type[Any], Callable[[UUID], Any]] = {}
+
+
+def scope_global(model: type[Any], criterion: Callable[[UUID], Any]) -> None:
+    """Say which rows of a table without ``tenant_id`` a tenant may see.
+
+    Args:
+        model: the mapped class, for instance of tenants themselves.
+        criterion: tenant id → condition on the model.
+    """
+    _GLOBAL[model] = criterion
 
 
 @event.listens_for(TenantSession, "after_begin")
@@ -61,7 +75,15 @@ def _scope_statement(state: ORMExecuteState) -> None:
             TenantScoped,
             _NO_ROW if tenant_id is None else lambda cls: cls.tenant_id == tenant_id,
             include_aliases=True,
-        )
+        ),
+        *(
+            with_loader_criteria(
+                model,
+                sa.false() if tenant_id is None else criterion(tenant_id),
+                include_aliases=True,
+            )
+            for model, criterion in _GLOBAL.items()
+        ),
     )
 
 

@@ -88,6 +88,15 @@ def json_type() -> sa.types.TypeEngine[Any]:
     return sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
+class JsonArray(sa.JSON):
+    """JSON that is always an array; stored like any other."""
+
+
+def json_array_type() -> sa.types.TypeEngine[Any]:
+    """As `json_type`, for arrays."""
+    return JsonArray(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
 _SET_NULL_COLUMN = re.compile(r"SET NULL \(\w+\)")
 
 

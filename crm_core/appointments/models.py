@@ -31,6 +31,7 @@ from ..context import Contextual
 from .states import APPOINTMENT_STATES, OUTCOMES
 
 LOCATION_KINDS = ("video", "phone", "in_person", "site")
+SERVICE_ASSIGNMENTS = ("manual", "round_robin", "effort_based")
 ATTENDEE_ROLES = ("host", "cohost", "guest", "optional")
 RESPONSES = ("pending", "accepted", "declined", "tentative")
 BOOKING_KINDS = ("appointment", "hold", "time_off", "external", "crew", "equipment")
@@ -61,7 +62,7 @@ class Service(TenantRow, Stamped, SoftDeleted, Extensible, Base):
         unique("external_id"),
         check("duration", "duration_minutes > 0"),
         one_of("location_kind", LOCATION_KINDS),
-        one_of("assignment", ("manual", "round_robin", "effort_based")),
+        one_of("assignment", SERVICE_ASSIGNMENTS),
     )
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from storage.database import Unit
 
 from ..changes.service import announce
-from ..errors import InvalidInput, NotFound, SlotTaken
+from ..errors import Contradiction, NoSuchReference, SlotTaken
 from ..leads.history import record_event
 from ..meetings import rooms
 from ..meetings.links import LinkUrls, RandomBytes, issue_link, revoke_links
@@ -57,7 +57,7 @@ async def book(
         default_staff_id: whose appointment it is when `values` do not say.
 
     Raises:
-        InvalidInput: a time, a reference or the staff member is missing or wrong.
+        Contradiction: a time, a reference or the staff member is missing or wrong.
         SlotTaken: the staff member is booked then.
     """
     values = dict(values)
@@ -145,11 +145,11 @@ async def fresh_links(unit: Unit, appointment: Appointment, links: LinkMaker) ->
     """New links for the room; all earlier ones are void.
 
     Raises:
-        InvalidInput: it has no room.
+        Contradiction: it has no room.
         IllegalTransition: it is over or cancelled.
     """
     if appointment.video_room_id is None:
-        raise InvalidInput("this appointment has no video room", field="video_room_id")
+        raise Contradiction("this appointment has no video room", field="video_room_id")
     if appointment.status not in OPEN_STATES:
         apply(appointment.status, "reschedule")
     room = await rooms.get_room(unit, appointment.video_room_id)
@@ -234,13 +234,13 @@ async def _staff(unit: Unit, staff_id: UUID | None) -> Staff:
     if staff_id is not None:
         found = await unit.session.scalar(statement.where(Staff.id == staff_id))
         if found is None:
-            raise NotFound("staff member", staff_id)
+            raise NoSuchReference(f"no such staff: {staff_id}", field="staff_id")
         return found
     bookable = (
         await unit.session.scalars(statement.where(Staff.is_bookable, Staff.is_active).limit(2))
     ).all()
     if len(bookable) != 1:
-        raise InvalidInput("say whose appointment it is", field="staff_id")
+        raise Contradiction("say whose appointment it is", field="staff_id")
     return bookable[0]
 
 
@@ -341,20 +341,20 @@ async def _room_is_shared(unit: Unit, appointment: Appointment) -> bool:
 
 def _require_order(starts_at: datetime, ends_at: datetime) -> None:
     if ends_at <= starts_at:
-        raise InvalidInput("an appointment ends after it starts", field="ends_at")
+        raise Contradiction("an appointment ends after it starts", field="ends_at")
 
 
 def _shift(moment: datetime, by: float | timedelta) -> datetime:
     """`moment` moved by minutes or a timedelta.
 
     Raises:
-        InvalidInput: the calendar ends there.
+        Contradiction: the calendar ends there.
     """
     delta = by if isinstance(by, timedelta) else timedelta(minutes=by)
     try:
         return moment + delta
     except OverflowError:
-        raise InvalidInput("that time is outside the calendar", field="starts_at") from None
+        raise Contradiction("that time is outside the calendar", field="starts_at") from None
 
 
 def _announce(unit: Unit, appointment: Appointment, topic: str) -> None:

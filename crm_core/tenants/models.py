@@ -24,6 +24,7 @@ from storage.base import (
     ref,
     unique,
 )
+from storage.tenancy import scope_global
 
 TENANT_KINDS = ("tenant", "agency", "client")
 USER_STATES = ("invited", "active", "suspended", "deleted")
@@ -163,3 +164,12 @@ class ApiKey(TenantRow, Stamped, Base):
     revoked_at: Mapped[datetime | None]
 
     __table_args__ = (sa.UniqueConstraint("key_hash"),)
+
+
+scope_global(Tenant, lambda tenant_id: Tenant.id == tenant_id)
+scope_global(
+    User,
+    lambda tenant_id: User.id.in_(
+        sa.select(Staff.user_id).where(Staff.tenant_id == tenant_id, Staff.user_id.is_not(None))
+    ),
+)
