@@ -12,9 +12,9 @@ under a new epoch, and every client gets a fresh snapshot. No meeting rule is he
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from rooms.commands import Arrived, Disconnected, Input, Request, Restarted
+from rooms.commands import Action, Arrived, Disconnected, Input, Request, Restarted
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Resume as ResumeRoom
 from rooms.errors import RoomError
@@ -22,7 +22,6 @@ from rooms.events import Body, Event
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId, self_stream
 from rooms.outcome import Close, CloseReason, Outcome
 from rooms.room import Room
-from rooms.snapshot import to_wire
 
 from . import messages
 from .client import Client
@@ -54,6 +53,16 @@ class Adapter(Protocol):
 
     def reopened(self, room: Room) -> None:
         """The room was opened anew: what is not in it did not happen."""
+
+    def entered(self, participant: ParticipantId) -> None:
+        """A new page of this participant took over from whatever was there."""
+
+    async def perform(self, participant: ParticipantId, action: Action) -> Any:
+        """Carry out one of `messages.SHELL_METHODS`; the reply's ``p``.
+
+        Raises:
+            RequestError: refused.
+        """
 
     async def close(self) -> None:
         """The room leaves this node."""
@@ -96,7 +105,8 @@ class RoomActor:
         ids: new ids.
         secrets: makes resume secrets.
         open_feed: makes the feed of an epoch.
-        adapter: follows the facts.
+        make_adapter: makes what follows the facts, from a way to tell one participant
+            something passing, and a way to tell the room something.
         gone: called when this node may not write the room any more.
     """
 
@@ -109,7 +119,9 @@ class RoomActor:
         ids: Ids,
         secrets: Secrets,
         open_feed: Callable[[RoomKey, int], Awaitable[Feed]],
-        adapter: Adapter,
+        make_adapter: Callable[
+            [Callable[[ParticipantId, Body], None], Callable[[Input], None]], Adapter
+        ],
         gone: Callable[["RoomActor"], None],
     ) -> None:
         self.key = key
@@ -119,7 +131,7 @@ class RoomActor:
         self._ids = ids
         self._secrets = secrets
         self._open_feed = open_feed
-        self._adapter = adapter
+        self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
         self._live: _Live | None = None
         self._ready = asyncio.Event()
@@ -304,6 +316,12 @@ class RoomActor:
         if client.participant is None:
             raise RequestError("unauthorized", "not attached")
         request_id = RequestId(request.request_id)
+        if isinstance(request.action, messages.SHELL_METHODS):
+            if self.members.get(client.participant) is not client:
+                raise RequestError("stale_epoch", "a newer connection has taken over")
+            answer = await self._adapter.perform(client.participant, request.action)
+            client.send_frame(Reply(request_id, answer))
+            return
         outcome = self._decide(
             Request(
                 client.participant, client.conn_epoch, request_id, request.action, request.if_rev
@@ -343,6 +361,12 @@ class RoomActor:
         """
         if self._live is not None:
             self._submit(self._decide(command))
+
+    def notify(self, participant: ParticipantId, body: Body) -> None:
+        """Tell one participant something passing, if they are connected."""
+        client = self.members.get(participant)
+        if client is not None and self._live is not None:
+            self.send_alone(client, body)
 
     # --------------------------------------------------------------------------- outcomes
 
@@ -415,6 +439,8 @@ class RoomActor:
             missed = self._missed(positions, streams) if positions and resumable else None
             client.connection.accepted(self._clock.now())
             self.members.attach(client, streams)
+            if positions is None:
+                self._adapter.entered(entered.participant)
             client.send_frame(
                 Reply(request_id, self._hello_reply(client, missed is not None), committed=True)
             )
@@ -513,10 +539,9 @@ class RoomActor:
     def _snapshot(self, live: _Live, participant: ParticipantId) -> Delivery:
         """A snapshot of the room as it is now, sent when all before it was delivered."""
         streams = live.room.streams(participant)
-        body = {
-            **to_wire(live.room.snapshot(participant)),
-            "positions": live.streams.positions(streams),
-        }
+        body = messages.snapshot_body(
+            live.room.snapshot(participant), live.streams.positions(streams)
+        )
         at = stamp(self._clock.now())
 
         def happen() -> None:

@@ -4,9 +4,10 @@ Parts get what they need as arguments and know nothing of each other's making; t
 place where they meet. `serving` is the whole product as a context manager.
 """
 
-import asyncio
 import contextlib
 import logging
+import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -19,19 +20,21 @@ from websockets.asyncio.server import Server
 import crm_core.metadata  # noqa: F401 every table must be known before the first query
 import storage.schema
 from crm_core.meetings.service import MeetingService
+from sfu.errors import MediaError, PortTakenError
 from storage.bus import Bus, MemoryBus, open_bus
 from storage.database import Database
 from storage.errors import StorageError
 
 from . import installation
 from .actor import RoomActor, RoomKey
-from .clock import SystemClock, TextIds
+from .clock import Clock, SystemClock, TextIds
 from .conductor import Conductor, ResumeSecrets
 from .config import Config
 from .dev import DevFile
 from .errors import ConfigError
 from .feed import BusFeed, Feed, LocalFeed
 from .gateway import Gateway
+from .http import rest
 from .http.dev import DevLinks
 from .http.health import Health, Metrics
 from .http.join import JoinEndpoint
@@ -40,8 +43,8 @@ from .http.routes import add_shell_routes, address_of, make_application, websock
 from .journal import CrmJournal
 from .limits import PreAuthSockets
 from .links import CrmLinks
-from .media import NoMedia
-from .port import listen
+from .media import MediaHub
+from .port import bind, listen
 from .tokens import KEY_BYTES, Tokens
 
 log: Final = logging.getLogger("sunup.app")
@@ -58,9 +61,7 @@ class Running(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    config: Config, *, dev: DevFile | None = None
-) -> AsyncIterator[Running]:
+async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterator[Running]:
     """Serve until the block ends.
 
     Args:
@@ -71,7 +72,9 @@ async def serving(
         ConfigError: one line: what is taken, missing or wrong.
     """
     async with contextlib.AsyncExitStack() as stack:
-        installation.ensure_folder(config.data)
+        bound = stack.enter_context(_bind(config))
+        port = bound.getsockname()[1]
+        base_url = config.effective_base_url(port)
         clock = SystemClock()
         database = await open_database(config)
         stack.push_async_callback(database.close)
@@ -83,6 +86,10 @@ async def serving(
         node = installation.read_or_create(config.data / installation.NODE_NAME, 8).hex()
         meetings = MeetingService(database)
 
+        hub = open_media(config, clock)
+        hub.start()
+        stack.push_async_callback(hub.close)
+
         def make_actor(key: RoomKey, gone: Callable[[RoomActor], None]) -> RoomActor:
             return RoomActor(
                 key,
@@ -91,7 +98,7 @@ async def serving(
                 ids=TextIds(),
                 secrets=ResumeSecrets(tokens, clock),
                 open_feed=feed_opener(bus),
-                adapter=NoMedia(),
+                make_adapter=hub.room,
                 gone=gone,
             )
 
@@ -103,8 +110,8 @@ async def serving(
             trusted_proxies=config.trusted_proxies,
         )
         sockets = PreAuthSockets()
-        base_url = config.effective_base_url()
         application = make_application(config.trusted_proxies)
+        rest.add_routes(application, database=database, base_url=base_url)
         add_shell_routes(
             application,
             join=JoinEndpoint(
@@ -128,7 +135,8 @@ async def serving(
                         "rooms": len(conductor.actors),
                         "preauth_sockets": sockets.count,
                         "preauth_refused_total": sockets.refused,
-                    }
+                    },
+                    "engine": hub.engine.stats,
                 }
             ),
             dev=None if dev is None else DevLinks(dev.links, base_url),
@@ -138,12 +146,18 @@ async def serving(
         stack.push_async_callback(runner.cleanup)
         if runner.server is None:
             raise RuntimeError("aiohttp made no server")
-        server = await _listen(config, gateway, runner.server, sockets)
+        server = await listen(
+            bound,
+            websocket=gateway.handle,
+            accept=gateway.accept,
+            http=runner.server,
+            sockets=sockets,
+            tls=_tls(config),
+        )
         stack.push_async_callback(_stop_listening, server)
         await conductor.start()
         stack.push_async_callback(conductor.close)
-        port = next(iter(server.sockets)).getsockname()[1]
-        yield Running(port, config.effective_base_url(port), database, conductor)
+        yield Running(port, base_url, database, conductor)
 
 
 async def open_database(config: Config) -> Database:
@@ -161,6 +175,28 @@ async def open_database(config: Config) -> Database:
     except (StorageError, OSError) as error:
         raise ConfigError(f"database_url: {error}") from error
     return database
+
+
+def open_media(config: Config, clock: Clock) -> MediaHub:
+    """The packet engine on its port.
+
+    Raises:
+        ConfigError: one line: the port is taken, or the engine is not built for this code.
+    """
+    try:
+        # Here and not above: commands that serve nothing work without the compiled engine.
+        from sfu.native import NativeEngine  # noqa: PLC0415
+
+        engine = NativeEngine(host=config.media_host, port=config.media_port)
+        return MediaHub(engine, config.effective_announced_addresses(), clock)
+    except PortTakenError as error:
+        raise ConfigError(f"{error}: stop what uses it, or set SUNUP_MEDIA_PORT") from error
+    except MediaError as error:
+        raise ConfigError(str(error)) from error
+    except ImportError as error:
+        raise ConfigError(f"the packet engine is not built ({error}): run make run") from error
+    except ValueError as error:
+        raise ConfigError(f"announced_addresses: {error}") from error
 
 
 async def check_database(database: Database) -> None:
@@ -182,34 +218,25 @@ def feed_opener(bus: Bus) -> Callable[[RoomKey, int], Awaitable[Feed]]:
     return open_feed
 
 
-async def _listen(
-    config: Config,
-    gateway: Gateway,
-    http: Callable[[], asyncio.BaseProtocol],
-    sockets: PreAuthSockets,
-) -> Server:
-    tls = None
-    if config.tls_certificate:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            tls.load_cert_chain(config.tls_certificate, config.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"tls_certificate: {error}") from error
+def _bind(config: Config) -> socket.socket:
     try:
-        return await listen(
-            config.host,
-            config.port,
-            websocket=gateway.handle,
-            accept=gateway.accept,
-            http=http,
-            sockets=sockets,
-            tls=tls,
-        )
+        return bind(config.host, config.port)
     except OSError as error:
         raise ConfigError(
-            f"port {config.port} on {config.host} cannot be used ({error.strerror}): "
-            "stop what uses it, or set SUNUP_PORT"
+            f"port {config.port} on {config.host} cannot be used ({os.strerror(error.errno or 0)}):"
+            " stop what uses it, or set SUNUP_PORT"
         ) from error
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if not config.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"tls_certificate: {error}") from error
+    return context
 
 
 async def _stop_listening(server: Server) -> None:

@@ -12,12 +12,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
-from rooms.limits import CHAT_BODY
 
 from rooms.commands import ACTIONS, Action, Name, Who
 from rooms.events import EVENTS as ROOM_EVENTS
 from rooms.events import FACTS, Body
+from rooms.limits import CHAT_BODY
 from rooms.policy import Source
+from rooms.snapshot import Snapshot, WaitingSnapshot, to_wire
 
 from .envelope import MAX_FRAME
 from .errors import RequestError
@@ -284,6 +285,20 @@ EVENTS: Final[Mapping[str, type[Body]]] = {
     **{kind: body for kind, body in ROOM_EVENTS.items() if kind not in _JOURNAL_ONLY},
 }
 """type → the struct of its ``p``; ``snapshot`` is beside them, as it depends on who gets it."""
+
+
+def snapshot_body(
+    snapshot: Snapshot | WaitingSnapshot, positions: Mapping[str, tuple[int, int]]
+) -> dict[str, Any]:
+    """The ``p`` of a ``snapshot`` event: what the room tells, and where the streams stand.
+
+    Somebody who waits gets the members of ``lobby.state`` beside the others, as ``lobby`` is the
+    hosts' queue.
+    """
+    body = to_wire(snapshot)
+    if isinstance(snapshot, WaitingSnapshot):
+        body.update(body.pop("lobby"))
+    return {**body, "positions": positions}
 
 
 def parse(method: str, params: dict[str, Any]) -> Action:

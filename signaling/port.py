@@ -8,6 +8,7 @@ knows no route and no message.
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -113,9 +114,18 @@ class Sniffer(asyncio.Protocol):
             self._timer = None
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is done; `listen` serves on it.
+
+    Raises:
+        OSError: the port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
+
+
 async def listen(
-    host: str,
-    port: int,
+    bound: socket.socket,
     *,
     websocket: Callable[[PublicConnection], Awaitable[None]],
     accept: Callable[[Any, Any], Any],
@@ -126,16 +136,12 @@ async def listen(
     """Serve both on one port.
 
     Args:
-        host: where to listen.
-        port: where to listen; 0 takes a free port.
+        bound: from `bind`.
         websocket: handles an open WebSocket connection until it returns.
         accept: `process_request` of websockets: may refuse the upgrade with an HTTP answer.
         http: makes a protocol of the HTTP server.
         sockets: the count of sockets that have not said who they are.
         tls: serve HTTPS and WSS.
-
-    Raises:
-        OSError: the port is taken.
     """
 
     def connection(protocol: ServerProtocol, server: Server, **options: Any) -> Any:
@@ -143,8 +149,7 @@ async def listen(
 
     return await serve(
         websocket,  # type: ignore[arg-type]  # the factory below makes PublicConnections
-        host,
-        port,
+        sock=bound,
         process_request=accept,
         subprotocols=list(CODECS),  # type: ignore[arg-type]  # Subprotocol is a NewType of str
         compression=None,
