@@ -23,6 +23,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from storage.types import iso_utc
+
 
 class CrmError(Exception):
     """Base of all refusals.
@@ -89,9 +91,9 @@ class SlotTaken(Conflict):
         conflict = None
         if starts_at is not None and ends_at is not None:
             conflict = {
-                "starts_at": starts_at,
-                "ends_at": ends_at,
-                "appointment_id": appointment_id,
+                "starts_at": iso_utc(starts_at),
+                "ends_at": iso_utc(ends_at),
+                "appointment_id": None if appointment_id is None else str(appointment_id),
             }
         super().__init__(
             "the staff member is booked at that time", field="starts_at", conflict=conflict

@@ -129,7 +129,7 @@ class Resource:
             column = attribute.columns[0]
             if column.name in self.hidden or column.name in ("tenant_id", "deleted_at"):
                 continue
-            name = column.name
+            name = str(column.name)  # a plain str, without SQL quoting rules
             required = (
                 name in self.required
                 or not (
