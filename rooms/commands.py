@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta, Struct
 
 from .ids import ConnEpoch, Identity, LinkId, MessageId, ParticipantId, RequestId
-from .policy import IdentityKind, Kind, PolicyPatch, Role, Source
+from .policy import IdentityKind, Kind, PolicyPatch, Right, Role, Source
 
 Name = Annotated[str, Meta(min_length=1, max_length=80)]
 Text = Annotated[str, Meta(max_length=65536)]
@@ -267,6 +267,7 @@ class Enter(Struct, frozen=True):
         link: The link used; banning a person bans their link with them.
         kind: What it is; only persons wait and take seats.
         hidden: Not in the roster; for services only.
+        deny: Rights that this token never has, whatever the role: the per-participant mask.
         attributes: Free text pairs for services and the CRM, shown to nobody by the room.
     """
 
@@ -279,6 +280,7 @@ class Enter(Struct, frozen=True):
     link: LinkId | None = None
     kind: Kind = Kind.PERSON
     hidden: bool = False
+    deny: list[Right] = []
     attributes: dict[str, str] = {}
 
 

@@ -26,7 +26,7 @@ from .ids import (
     Stream,
     TrackId,
 )
-from .policy import IdentityKind, Kind, Role, Source
+from .policy import IdentityKind, Kind, Right, Role, Source
 from .states import ChatMessageState, HostPresence, ParticipantState, RoomState
 
 Durability = Literal["committed", "ephemeral"]
@@ -41,6 +41,18 @@ class Body(Struct, frozen=True):
     event: ClassVar[str]
 
 
+class Done(Struct, frozen=True):
+    """The answered request that a fact belongs to: what makes its retry harmless.
+
+    ``digest`` tells a retry from another request under a used id.
+    """
+
+    identity: Identity
+    id: RequestId
+    digest: int
+    reply: dict[str, Any]
+
+
 class Event(Struct, frozen=True):
     """One thing that happened.
 
@@ -52,6 +64,7 @@ class Event(Struct, frozen=True):
         at: The same as an ISO stamp; stands in the frame and in the journal.
         by: The participant who caused it, or None for the room itself and the shell.
         body: The fields.
+        done: On the last fact of a participant's request, that request and its answer.
     """
 
     kind: str
@@ -61,6 +74,7 @@ class Event(Struct, frozen=True):
     at: str
     by: ParticipantId | None
     body: Body
+    done: Done | None = None
 
 
 # ------------------------------------------------------------- facts for the journal alone
@@ -80,6 +94,8 @@ class ParticipantEntered(Body, frozen=True):
     verified: bool
     hidden: bool
     link: LinkId | None
+    lobby: bool
+    deny: list[Right]
     attributes: dict[str, str]
 
 
@@ -111,7 +127,7 @@ class ParticipantMoved(Body, frozen=True):
         was: The old one.
         reason: Why, for the record: ``policy``, ``host``, ``left``, ``lost``, ``expired``, …
         waits: What a waiting person waits for.
-        position: The place key in the queue (rising by arrival); only for waiting.
+        position: The place key in the queue, rising by arrival; only for waiting.
         admitted: Whether the row holds an admission after this.
     """
 
@@ -124,6 +140,16 @@ class ParticipantMoved(Body, frozen=True):
     waits: Waits | None = None
     position: int | None = None
     admitted: bool = False
+
+
+class ParticipantWaits(Body, frozen=True):
+    """A waiting person now waits for something else; ``admitted`` as in ``participant.state``."""
+
+    event: ClassVar[str] = "participant.waits"
+
+    participant: ParticipantId
+    waits: Waits
+    admitted: bool
 
 
 class ParticipantAway(Body, frozen=True):
@@ -211,15 +237,13 @@ class TrackState(Body, frozen=True):
     reason: str
 
 
-class RequestDone(Body, frozen=True):
-    """A request that changed something, with its answer: what makes a retry harmless."""
+class RoomRescheduled(Body, frozen=True):
+    """The appointment has new times (room time); ``room.changed`` tells the clients."""
 
-    event: ClassVar[str] = "request.done"
+    event: ClassVar[str] = "room.rescheduled"
 
-    identity: Identity
-    id: RequestId
-    digest: int
-    reply: dict[str, Any]
+    starts_at: float | None
+    ends_at: float | None
 
 
 # --------------------------------------------------------------- facts that clients see
@@ -311,7 +335,11 @@ class ChatDeleted(Body, frozen=True):
 
 
 class LobbyMessage(Body, frozen=True, rename={"from_": "from"}):
-    """A line through the door; ``to`` is None for all who wait, or from a waiting person."""
+    """A line through the door.
+
+    ``to`` is None when it is for all who wait, or for the hosts; ``waiter`` is its author when
+    that is the one who waits.
+    """
 
     event: ClassVar[str] = "lobby.message"
 
@@ -321,6 +349,7 @@ class LobbyMessage(Body, frozen=True, rename={"from_": "from"}):
     text: str
     at: str
     to: ParticipantId | None = None
+    waiter: ParticipantId | None = None
 
 
 # ------------------------------------------------------------------------- projections
@@ -454,6 +483,7 @@ FACTS: Final[tuple[type[Body], ...]] = (
     ParticipantConnected,
     ParticipantDisconnected,
     ParticipantMoved,
+    ParticipantWaits,
     ParticipantAway,
     ParticipantNamed,
     ParticipantRole,
@@ -462,7 +492,7 @@ FACTS: Final[tuple[type[Body], ...]] = (
     IntervalOpened,
     IntervalClosed,
     TrackState,
-    RequestDone,
+    RoomRescheduled,
     RoomChanged,
     RoomStateChanged,
     RoomEnded,
@@ -493,11 +523,14 @@ FACT_KINDS: Final = frozenset(body.event for body in FACTS)
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """A fact as the journal's ``body``: ``{"p": fields, "by": …, "now": room time}``.
+    """A fact as the journal's ``body``: ``{"p": fields, "by": …, "now": room time, "done"?: …}``.
 
     Kind, stream and stamp have columns of their own there. Values are JSON's.
     """
-    return {"p": msgspec.to_builtins(event.body), "by": event.by, "now": event.now}
+    record = {"p": msgspec.to_builtins(event.body), "by": event.by, "now": event.now}
+    if event.done is not None:
+        record["done"] = msgspec.to_builtins(event.done)
+    return record
 
 
 def from_record(kind: str, stream: str, at: str, record: dict[str, Any]) -> Event:
@@ -510,6 +543,7 @@ def from_record(kind: str, stream: str, at: str, record: dict[str, Any]) -> Even
         raise CorruptHistory(f"{kind!r} is no fact of a room")
     try:
         body = msgspec.convert(record["p"], EVENTS[kind])
-        return Event(kind, Stream(stream), "committed", record["now"], at, record["by"], body)
+        done = msgspec.convert(record["done"], Done) if "done" in record else None
+        return Event(kind, Stream(stream), "committed", record["now"], at, record["by"], body, done)
     except (KeyError, msgspec.ValidationError) as error:
         raise CorruptHistory(f"{kind!r} does not fold: {error}") from error

@@ -47,11 +47,53 @@ class Source(StrEnum):
     SCREEN = "screen"
 
 
+class Right(StrEnum):
+    """What a role may be allowed to do; ``rooms.permissions`` has the table."""
+
+    END = "end"
+    LOCK = "lock"
+    ADMIT = "admit"
+    REMOVE = "remove"
+    GRANT_HOST = "grant_host"
+    GRANT_COHOST = "grant_cohost"
+    GRANT_PRESENTER = "grant_presenter"
+    MUTE = "mute"
+    ASK_UNMUTE = "ask_unmute"
+    PUBLISH_MIC = "publish_mic"
+    PUBLISH_CAMERA = "publish_camera"
+    PUBLISH_SCREEN = "publish_screen"
+    SPOTLIGHT = "spotlight"
+    RAISE_HAND = "raise_hand"
+    LOWER_HANDS = "lower_hands"
+    CHAT = "chat"
+    CHAT_PRIVATE = "chat_private"
+    CHAT_LOBBY = "chat_lobby"
+    DELETE_MESSAGES = "delete_messages"
+    REACT = "react"
+    LAUNCH_POLL = "launch_poll"
+    SHARE_RESULTS = "share_results"
+    VOTE = "vote"
+    ASK_QUESTION = "ask_question"
+    UPVOTE = "upvote"
+    MODERATE_QUESTIONS = "moderate_questions"
+    RUN_BREAKOUTS = "run_breakouts"
+    CHOOSE_BREAKOUT = "choose_breakout"
+    BROADCAST = "broadcast"
+    ASK_HELP = "ask_help"
+    RECORD = "record"
+    CONSENT = "consent"
+    CAPTIONS = "captions"
+    READ_ROSTER = "read_roster"
+    EXPORT = "export"
+    RENAME_SELF = "rename_self"
+    LEAVE = "leave"
+
+
 RoomType = Literal["consultation", "training"]
 Lobby = Literal["off", "guests", "walk_ins", "everyone"]
 """Who waits: nobody; all but staff; all but staff and known people once it is live; all but hosts.
 Any other value, from a newer writer say, makes everybody wait."""
-Chat = Literal["all", "hosts", "off"]
+Chat = Literal["all", "hosts"]
 HostGone = Literal["end", "lock", "continue"]
 
 
@@ -78,8 +120,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True):
         mic: Whether participants may publish a microphone without a grant.
         camera: The same for a camera.
         screen: The same for a screen.
-        chat: Whom participants may write to in public: everybody, hosts only, nobody.
-        private: Whom participants may write to in private.
+        chat: Who may write in public: everybody, or hosts, co-hosts and presenters.
+        private: Whom participants may write to in private: everybody, or hosts and co-hosts.
         reactions: Whether participants may react.
         roster: ``full``, or ``count``: participants see a count, the speakers and the hosts.
         history: ``full``, or ``since_join``: newcomers get no older chat.

@@ -140,7 +140,6 @@ PARTICIPANT_MACHINE: Final = Machine(
         },
         _P.JOINING: {
             "arrive": _P.ACTIVE,
-            "lose": _P.ADMITTED,
             "back": _P.WAITING,
             "remove": _P.REMOVED,
             "ban": _P.BANNED,
