@@ -248,6 +248,14 @@ impl Core {
             } => forwarder.set_slot_size(now, slot, width, height),
             Command::PauseSlot { slot, paused } => forwarder.pause_slot(now, slot, paused),
             Command::RemoveSlot { slot } => forwarder.remove_slot(now, slot),
+            #[cfg(feature = "fault-injection")]
+            Command::Panic { transport } => {
+                self.active = self
+                    .transports
+                    .contains_key(&transport)
+                    .then_some(transport);
+                panic!("ordered by a test");
+            }
         }
         Some(())
     }
@@ -304,7 +312,7 @@ impl Core {
         for id in inside {
             self.close_transport(now, id);
         }
-        self.forwarder.remove_room(room);
+        self.forwarder.remove_room(now, room);
         Some(())
     }
 

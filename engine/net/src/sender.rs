@@ -151,3 +151,147 @@ impl Sender {
         self.counters.dropped_send_error += (segments - sent) as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, SocketAddr, UdpSocket as Plain};
+    use std::time::Duration;
+
+    use sunup_engine_core::ice::Path;
+    use sunup_engine_core::outbox::Ticket;
+
+    use super::*;
+
+    fn receiver(host: &str) -> (Plain, SocketAddr) {
+        let socket = Plain::bind((host, 0)).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(5)))
+            .unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
+    }
+
+    fn outbox(local: IpAddr, parcels: &[(SocketAddr, Vec<u8>)]) -> Outbox {
+        let mut outbox = Outbox::default();
+        let mut tickets = std::collections::HashMap::<SocketAddr, Ticket>::new();
+        for (remote, bytes) in parcels {
+            let path = Path {
+                local,
+                remote: *remote,
+            };
+            let ticket = tickets.entry(*remote).or_default();
+            outbox
+                .push(path, ticket, bytes.len(), |room| {
+                    room.copy_from_slice(bytes);
+                    Ok::<_, ()>(bytes.len())
+                })
+                .unwrap();
+        }
+        outbox
+    }
+
+    fn received(socket: &Plain, count: usize) -> Vec<Vec<u8>> {
+        let mut buffer = [0; 2048];
+        (0..count)
+            .map(|_| {
+                let len = socket.recv(&mut buffer).unwrap();
+                buffer[..len].to_vec()
+            })
+            .collect()
+    }
+
+    /// Packets as frames are cut: mostly equal sizes, and few enough for a default receive buffer.
+    fn frames(remote: SocketAddr) -> Vec<(SocketAddr, Vec<u8>)> {
+        (0..60u8)
+            .map(|n| {
+                let len = match n % 30 {
+                    29 => 700,
+                    7 => 160,
+                    _ => 1180,
+                };
+                (remote, vec![n; len])
+            })
+            .collect()
+    }
+
+    fn interleaved(a: SocketAddr, b: SocketAddr) -> Vec<(SocketAddr, Vec<u8>)> {
+        frames(a)
+            .into_iter()
+            .zip(frames(b))
+            .flat_map(|(x, y)| [x, y])
+            .collect()
+    }
+
+    #[test]
+    fn runs_arrive_whole_and_in_order_at_each_peer() {
+        for (host, bind) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "::"),
+            ("127.0.0.1", "::"),
+        ] {
+            let socket = UdpSocket::bind(bind.parse().unwrap(), 0).unwrap();
+            let mut sender = Sender::new(&socket);
+            let ((one, a), (two, b)) = (receiver(host), receiver(host));
+            let local = host.parse().unwrap();
+            sender.flush(&socket, &outbox(local, &interleaved(a, b)));
+            for (peer, address) in [(one, a), (two, b)] {
+                let expected: Vec<_> = frames(address)
+                    .into_iter()
+                    .map(|(_, bytes)| bytes)
+                    .collect();
+                assert_eq!(received(&peer, expected.len()), expected);
+            }
+            let counters = sender.counters();
+            assert!(counters.gso_messages > 0, "{counters:?}");
+            assert!(counters.messages < 60, "{counters:?}");
+        }
+    }
+
+    /// A real refusal: without checksums the kernel answers EINVAL to UDP_SEGMENT.
+    #[test]
+    fn a_kernel_that_refuses_runs_gets_datagrams() {
+        let socket = UdpSocket::bind("127.0.0.1".parse().unwrap(), 0).unwrap();
+        socket.refuse_segmentation().unwrap();
+        let mut sender = Sender::new(&socket);
+        let ((one, a), (two, b)) = (receiver("127.0.0.1"), receiver("127.0.0.1"));
+        let local = "127.0.0.1".parse().unwrap();
+        for _ in 0..5 {
+            sender.flush(&socket, &outbox(local, &interleaved(a, b)));
+            for (peer, address) in [(&one, a), (&two, b)] {
+                let expected: Vec<_> = frames(address)
+                    .into_iter()
+                    .map(|(_, bytes)| bytes)
+                    .collect();
+                assert_eq!(received(peer, expected.len()), expected);
+            }
+        }
+        let counters = sender.counters();
+        assert_eq!(counters.gso_refused, u64::from(MAX_REFUSALS));
+        assert_eq!(counters.gso_messages, 0);
+        assert_eq!(counters.messages, 5 * 120);
+        assert!(!sender.segmentation, "gave up after {MAX_REFUSALS}");
+    }
+
+    #[test]
+    fn a_peer_that_cannot_be_reached_costs_the_others_nothing() {
+        let socket = UdpSocket::bind("127.0.0.1".parse().unwrap(), 0).unwrap();
+        let mut sender = Sender::new(&socket);
+        let (peer, good) = receiver("127.0.0.1");
+        // A socket bound to loopback has no route to here.
+        let bad: SocketAddr = "198.51.100.1:9".parse().unwrap();
+        let other_family: SocketAddr = "[2001:db8::1]:9".parse().unwrap();
+        let any = "0.0.0.0".parse().unwrap();
+        let parcels: Vec<_> = [bad, good, other_family, good, bad, good]
+            .into_iter()
+            .enumerate()
+            .map(|(n, remote)| (remote, vec![n as u8; 100 + n]))
+            .collect();
+        sender.flush(&socket, &outbox(any, &parcels));
+        let arrived = received(&peer, 3);
+        assert_eq!(
+            arrived.iter().map(|bytes| bytes[0]).collect::<Vec<_>>(),
+            [1, 3, 5]
+        );
+        assert_eq!(sender.counters().dropped_send_error, 2);
+    }
+}
