@@ -9,6 +9,7 @@ from storage.database import Database
 from .appointments.service import LinkMaker, book
 from .leads.models import Lead
 from .people.models import Person
+from .tenants.models import Staff
 from .tenants.service import create_tenant
 
 
@@ -29,11 +30,14 @@ async def create_demo(database: Database, links: LinkMaker) -> Demo:
     made = await create_tenant(
         database,
         "Demo Solar",
-        staff_name="Ana Diaz",
-        staff_email="ana@demo.example",
+        staff_name="Sam Lee",
+        staff_email="sam@demo.example",
         random_bytes=links.random_bytes,
     )
     async with database.unit_of_work(made.tenant.id, actor_id=made.staff.id) as unit:
+        # Not the key's own staff member: what a visitor books with the key must not meet the
+        # demo's appointment in the same calendar.
+        consultant = Staff(id=unit.ids(), name="Ana Diaz", email="ana@demo.example")
         person = Person(
             id=unit.ids(),
             first_name="Jane",
@@ -42,14 +46,14 @@ async def create_demo(database: Database, links: LinkMaker) -> Demo:
             is_lead=True,
         )
         lead = Lead(
-            id=unit.ids(), person_id=person.id, source="website", assigned_to_id=made.staff.id
+            id=unit.ids(), person_id=person.id, source="website", assigned_to_id=consultant.id
         )
-        await unit.add(person, lead)
+        await unit.add(consultant, person, lead)
         booked = await book(
             unit,
             {
                 "title": "Solar consultation",
-                "staff_id": made.staff.id,
+                "staff_id": consultant.id,
                 "person_id": person.id,
                 "lead_id": lead.id,
                 "starts_at": unit.now,
