@@ -1,0 +1,145 @@
+// The wire protocol as types: what docs/reference/protocol.md says, field by field. No behaviour.
+
+export type Role = "host" | "cohost" | "presenter" | "participant" | "observer";
+export type Source = "mic" | "camera" | "screen";
+export type SlotKind = "audio" | "video" | "screen";
+export type RoomState =
+  | "draft" | "scheduled" | "lobby_open" | "live" | "ending" | "ended"
+  | "archived" | "cancelled" | "expired";
+
+/** Somebody who is in the meeting, as others see them. */
+export interface Participant {
+  id: string;
+  identity_kind: "staff" | "person" | "guest" | "service";
+  name: string;
+  role: Role;
+  state: string;
+  /** Signed-in staff; a guest's name cannot imitate the mark. */
+  verified: boolean;
+  tracks: Record<Source, boolean>;
+  track_ids: Partial<Record<Source, string>>;
+  /** Place in the order of raised hands. */
+  hand: number | null;
+  joined_at: string | null;
+  rev: number;
+}
+
+/** Somebody who waits, as hosts see them. */
+export interface Waiter {
+  participant: string;
+  name: string;
+  since: string;
+  verified: boolean;
+  was: string | null;
+}
+
+export interface Room {
+  id: string;
+  code: string;
+  title: string;
+  type: "consultation" | "training";
+  state: RoomState;
+  starts_at: string | null;
+  ends_at: string | null;
+  started_at: string | null;
+  locked: boolean;
+  features: Record<string, boolean>;
+  policy: Record<string, unknown>;
+  session_no: number;
+  host_presence: string;
+}
+
+export interface ChatMessage {
+  id: string;
+  no: number;
+  from: string;
+  name: string;
+  body: string;
+  at: string;
+  to: string | null;
+}
+
+/** What `POST /m/{code}/join` answers. */
+export interface JoinAnswer {
+  token: string;
+  expires_in: number;
+  ws: string;
+  device: string;
+  room: {
+    title: string;
+    type: "consultation" | "training";
+    state: RoomState;
+    starts_at: string | null;
+    ends_at: string | null;
+    host_name: string | null;
+  };
+  link: { role: Role; lobby: boolean; display_name: string | null };
+}
+
+export interface HelloReply {
+  participant: string;
+  role: Role;
+  state: string;
+  epoch: number;
+  resume: { secret: string };
+  resumed: boolean;
+  limits: Record<string, number>;
+  now: string;
+}
+
+/** The snapshot event; a waiting guest gets `room`, `me` and `place` only. */
+export interface Snapshot {
+  room: Room;
+  me: Participant;
+  roster?: Participant[];
+  count?: number;
+  lobby?: { ver: number; list: Waiter[] };
+  chat?: ChatMessage[];
+  hands?: string[];
+  speakers?: string[];
+  place?: number | null;
+  message?: string | null;
+  can?: string[];
+  positions: Record<string, [number, number]>;
+}
+
+export interface EventFrame {
+  st: string;
+  ep: number;
+  s?: number;
+  t: string;
+  at: string;
+  by: string | null;
+  p: unknown;
+}
+
+export interface WireError {
+  code: string;
+  detail?: string;
+  retry_ms?: number;
+  [extra: string]: unknown;
+}
+
+export interface ReplyFrame {
+  re: string;
+  ok: boolean;
+  p?: unknown;
+  err?: WireError;
+  committed?: boolean;
+  seq?: number;
+}
+
+/** A refusal by the server, or by the page's own limits; `code` is of the protocol's closed list. */
+export class RequestError extends Error {
+  readonly code: string;
+  readonly retryMs: number | undefined;
+  readonly extras: WireError;
+
+  constructor(error: WireError) {
+    super(error.detail ?? error.code);
+    this.name = "RequestError";
+    this.code = error.code;
+    this.retryMs = error.retry_ms;
+    this.extras = error;
+  }
+}
