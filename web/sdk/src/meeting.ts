@@ -110,6 +110,8 @@ export class Meeting {
   #connection: Connection | null = null;
   #media: Media | null = null;
   #known = new Map<string, { who: string | null; source: Source | null; width: number; height: number }>();
+  /** Elements outlive a media transport: a new one plays in the same places. */
+  readonly #elements = new Map<string, HTMLMediaElement>();
   #fresh: JoinAnswer | null = null;
   #view: View | null = null;
 
@@ -249,6 +251,7 @@ export class Meeting {
 
   /** Plays a slot in this element. */
   attach(slot: string, element: HTMLMediaElement): void {
+    this.#elements.set(slot, element);
     this.#media?.attach(slot, element);
   }
 
@@ -369,6 +372,7 @@ export class Meeting {
       ...(this.#options.codecs ? { codecs: this.#options.codecs } : {}),
     });
     this.#media = media;
+    for (const [slot, element] of this.#elements) media.attach(slot, element);
     this.#known.clear();
     this.slots.set(new Map());
     for (const source of ["mic", "camera", "screen"] as const) {
@@ -418,6 +422,7 @@ export class Meeting {
     this.#media?.close();
     this.#media = null;
     this.#connection = null;
+    this.#elements.clear();
     this.local.stop();
     this.mediaLost.set(false);
     this.signalingLost.set(false);
