@@ -1,25 +1,21 @@
-// Texts of the pages: ICU messages in locales/*.json, typed by their keys. A plain function, not a
-// hook, so that DOM code outside React uses it as well.
+// Words: `t(key, values)` gives the text of a message. A function and no hook, so that tiles, toasts
+// and announcements outside React use it, too. Keys are checked by the compiler.
 
 import { IntlMessageFormat } from "intl-messageformat";
-import en from "./locales/en.json";
+import messages from "virtual:messages";
 
-export type Key = keyof typeof en;
-type Values = Record<string, string | number>;
+export type MessageKey = keyof typeof messages;
+export type MessageValues = Record<string, string | number>;
 
-const formats = new Map<Key, IntlMessageFormat>();
+const LOCALE = "en";
+const formats = new Map<MessageKey, IntlMessageFormat>();
 
-/** The text of `key`, with its variables put in. */
-export function t(key: Key, values?: Values): string {
+/** The message with its values filled in; user text in values stays text. */
+export function t(key: MessageKey, values: MessageValues = {}): string {
   let format = formats.get(key);
   if (!format) {
-    format = new IntlMessageFormat(en[key], "en");
+    format = new IntlMessageFormat(messages[key], LOCALE);
     formats.set(key, format);
   }
   return String(format.format(values));
-}
-
-/** Hours and minutes in the viewer's zone and manner. */
-export function clock(iso: string): string {
-  return new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(new Date(iso));
 }

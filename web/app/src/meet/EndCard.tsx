@@ -1,0 +1,89 @@
+// Every state in which there is no meeting on the page: one sentence, and what can be done.
+
+import { useEffect } from "react";
+import type { PageState } from "../../../sdk/src/index";
+import { moment } from "../i18n/format";
+import { t } from "../i18n/t";
+import { Button } from "../ui/Button";
+import { useCell } from "../ui/useCell";
+import styles from "./EndCard.module.css";
+import { FocusedHeading } from "./FocusedHeading";
+import { useSession } from "./session";
+
+interface CardProps {
+  title?: string | undefined;
+  text: string;
+  action?: { text: string; act(): void } | undefined;
+}
+
+export function Card({ title, text, action }: CardProps) {
+  return (
+    <main className={styles["page"]}>
+      <div className={styles["card"]}>
+        {title ? <p className={styles["title"]}>{title}</p> : null}
+        <FocusedHeading>{text}</FocusedHeading>
+        {action ? <Button tone="primary" onPress={action.act}>{action.text}</Button> : null}
+      </div>
+    </main>
+  );
+}
+
+/** Looks again at a room that may open by itself. */
+const LOOK_AGAIN = 20_000;
+const LOOKING_AGAIN: ReadonlySet<PageState> = new Set(["early", "full"]);
+
+export function EndCard({ state }: { state: PageState }) {
+  const { meeting, settings } = useSession();
+  const detail = useCell(meeting.detail);
+  const title = useCell(meeting.room)?.title ?? useCell(meeting.info)?.room.title;
+  useEffect(() => {
+    if (!LOOKING_AGAIN.has(state)) return undefined;
+    const timer = setInterval(() => void meeting.lookUp(), LOOK_AGAIN);
+    return () => clearInterval(timer);
+  }, [meeting, state]);
+  const join = () => void meeting.join(settings.get().name);
+  const look = () => void meeting.lookUp();
+  return <Card title={title} text={sentence(state, detail)} action={action(state, join, look)} />;
+}
+
+function sentence(state: PageState, detail: Record<string, unknown>): string {
+  switch (state) {
+    case "early":
+      return typeof detail["opens_at"] === "string" ? t("card.early", { time: moment(detail["opens_at"]) }) : t("card.earlySoon");
+    case "full": {
+      const place = Number(detail["place"] ?? detail["pos"] ?? 0);
+      if (place === 1) return t("card.fullFirst");
+      return place > 1 ? t("card.fullPlace", { place }) : t("card.full");
+    }
+    case "ended":
+      return typeof detail["name"] === "string" ? t("card.endedBy", { name: detail["name"] }) : t("card.ended");
+    case "unsupported":
+    case "cancelled":
+    case "denied":
+    case "removed":
+    case "left":
+    case "superseded":
+    case "offline":
+      return t(`card.${state}`);
+    default:
+      return t("card.unknown");
+  }
+}
+
+function action(state: PageState, join: () => void, look: () => void): CardProps["action"] {
+  switch (state) {
+    case "left":
+      return { text: t("card.rejoin"), act: join };
+    case "superseded":
+      return { text: t("card.useHere"), act: join };
+    case "denied":
+    case "removed":
+      return { text: t("card.askAgain"), act: join };
+    case "offline":
+    case "full":
+    case "early":
+      return { text: t("card.tryAgain"), act: look };
+    default:
+      return undefined;
+  }
+}
