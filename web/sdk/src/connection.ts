@@ -11,6 +11,8 @@ export const SUBPROTOCOL = "sunup.v1.json";
 
 /** Close codes after which nobody tries again, and what they mean to the page. */
 const TERMINAL: Record<number, Ending> = {
+  1000: "left",
+  4400: "lost",
   4401: "unauthorized",
   4403: "denied",
   4404: "removed",
@@ -18,7 +20,10 @@ const TERMINAL: Record<number, Ending> = {
   4410: "ended",
 };
 
-export type Ending = "unauthorized" | "denied" | "removed" | "superseded" | "ended" | "left";
+/** Refusals of a hello that say why there is nothing to come back to. */
+const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", superseded: "superseded", forbidden: "denied" };
+
+export type Ending = "unauthorized" | "denied" | "removed" | "superseded" | "ended" | "left" | "lost";
 
 export interface ConnectionEvents {
   /** After each hello; the first, a resumed one, or one that starts anew with a snapshot. */
@@ -26,7 +31,7 @@ export interface ConnectionEvents {
   onEvent(event: EventFrame): void;
   /** The socket is gone (true) or back (false). */
   onLost(lost: boolean): void;
-  /** No further attempt will be made. */
+  /** No further attempt will be made. Not told when `open` was refused: its error says it. */
   onEnd(ending: Ending): void;
 }
 
@@ -46,12 +51,18 @@ export interface ConnectionOptions {
 /** Full jitter from the first attempt on, so that a restarted server is not stormed. */
 export const DELAYS: readonly number[] = [300, 600, 1200, 2500, 5000, 8000];
 
+/** Our own close codes: to connect again, and because the server was silent. */
+const TRY_AGAIN = 4001;
+const SILENCE = 4002;
+const FLOODED = 4429;
+const AFTER_FLOOD = 5000;
 const PING_EVERY = 10_000;
 const DEAD_AFTER = 20_000;
 /** A closed laptop or a long outage: after this the page offers to join anew. */
 const GIVE_UP_AFTER = 60_000;
 
 interface Pending {
+  method: string;
   frame: string;
   resolve(payload: unknown): void;
   reject(error: RequestError): void;
@@ -97,7 +108,7 @@ export class Connection {
     if (expectedRev !== undefined) body["if"] = expectedRev;
     const frame = JSON.stringify(body);
     return new Promise<T>((resolve, reject) => {
-      this.#pending.set(id, { frame, resolve: resolve as (payload: unknown) => void, reject });
+      this.#pending.set(id, { method, frame, resolve: resolve as (payload: unknown) => void, reject });
       if (this.#welcomed) this.#socket?.send(frame);
     });
   }
@@ -136,13 +147,8 @@ export class Connection {
 
   #tokenRefused(error: unknown): void {
     const passing = error instanceof RequestError && ["offline", "rate"].includes(error.code);
-    if (passing && !this.#first) {
-      this.#retry();
-      return;
-    }
-    this.#first?.reject(error);
-    this.#first = null;
-    this.#end("unauthorized");
+    if (passing && !this.#first) this.#retry();
+    else this.#refuse(error, "unauthorized");
   }
 
   #hello(token: string | null): void {
@@ -178,18 +184,16 @@ export class Connection {
   #welcome(reply: ReplyFrame): void {
     if (!reply.ok) {
       const error = new RequestError(reply.err ?? { code: "internal" });
-      if (this.#resume !== null) this.#resume = null; // stale: join anew with a fresh token
-      else if (this.#first) {
-        this.#first.reject(error);
-        this.#first = null;
-        this.#end("unauthorized");
-      }
-      this.#socket?.close(1000);
+      const retried = error.code === "draining" || error.code === "unavailable" || error.code === "rate";
+      if (this.#resume !== null && !retried) this.#resume = null; // stale: join anew with a fresh token
+      else if (!retried) this.#refuse(error, TERMINAL_REFUSALS[error.code] ?? "unauthorized");
+      this.#retryIn = error.retryMs ?? null;
+      this.#socket?.close(TRY_AGAIN);
       return;
     }
     const welcome = reply.p as HelloReply;
     this.#resume = welcome.resume.secret;
-    if (!welcome.resumed) this.#positions.clear();
+    if (!welcome.resumed) this.#forget();
     this.#welcomed = true;
     this.#attempt = 0;
     this.#options.events.onWelcome(welcome);
@@ -202,6 +206,16 @@ export class Connection {
     for (const { frame } of this.#pending.values()) this.#socket?.send(frame);
     clearInterval(this.#pulse);
     this.#pulse = setInterval(() => this.#beat(), PING_EVERY);
+  }
+
+  /** A new connection of the participant: what concerned the old media transport is void. */
+  #forget(): void {
+    this.#positions.clear();
+    for (const [id, { method, reject }] of this.#pending) {
+      if (!method.startsWith("media.") && method !== "view.set") continue;
+      this.#pending.delete(id);
+      reject(new RequestError({ code: "stale_epoch" }));
+    }
   }
 
   #event(event: EventFrame): void {
@@ -225,7 +239,7 @@ export class Connection {
   }
 
   #beat(): void {
-    if (this.#clock() - this.#heardAt > DEAD_AFTER) this.#socket?.close(4000, "silence");
+    if (this.#clock() - this.#heardAt > DEAD_AFTER) this.#socket?.close(SILENCE);
     else this.#socket?.send(JSON.stringify({ ping: Math.round(this.#clock()) }));
   }
 
@@ -236,13 +250,12 @@ export class Connection {
     clearInterval(this.#pulse);
     if (this.#ended) return;
     const ending = TERMINAL[code];
-    if (ending && !(code === 4401 && this.#resume !== null)) {
-      this.#first?.reject(new RequestError({ code: ending }));
-      this.#first = null;
-      this.#end(ending);
+    if (code === 4401) this.#resume = null; // the hello's reply has said whether to go on
+    else if (ending) {
+      this.#refuse(new RequestError({ code: ending }), ending);
       return;
     }
-    if (code === 4401) this.#resume = null;
+    if (code === FLOODED) this.#retryIn = AFTER_FLOOD;
     if (this.#lostAt === null) {
       this.#lostAt = this.#clock();
       this.#options.events.onLost(true);
@@ -252,7 +265,7 @@ export class Connection {
 
   #retry(): void {
     if (this.#lostAt !== null && this.#clock() - this.#lostAt > GIVE_UP_AFTER) {
-      this.#end("unauthorized");
+      this.#refuse(new RequestError({ code: "offline" }), "lost");
       return;
     }
     const delays = this.#options.delays ?? DELAYS;
@@ -263,7 +276,15 @@ export class Connection {
     this.#timer = setTimeout(() => void this.#dial(), wait);
   }
 
-  #end(ending: Ending): void {
+  /** The first hello failed: `open` says so. Later: the connection is over. */
+  #refuse(error: unknown, ending: Ending): void {
+    const first = this.#first;
+    this.#first = null;
+    this.#end(ending, first !== null);
+    first?.reject(error);
+  }
+
+  #end(ending: Ending, quietly = false): void {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
@@ -273,7 +294,7 @@ export class Connection {
     socket?.close(1000);
     for (const { reject } of this.#pending.values()) reject(new RequestError({ code: "closed" }));
     this.#pending.clear();
-    this.#options.events.onEnd(ending);
+    if (!quietly) this.#options.events.onEnd(ending);
   }
 
   #clock(): number {

@@ -4,7 +4,7 @@ export { type Cell, cell, type Readable } from "./cell";
 export { DeviceError, type DeviceProblem, listDevices } from "./devices";
 export { type Invitation, parseInvitation } from "./invitation";
 export { LocalMedia, type LocalSource } from "./local";
-export { MOST_VIDEO_SLOTS, VIDEO_SLOTS } from "./media";
+export { MOST_VIDEO_SLOTS, type SlotLabel, VIDEO_SLOTS } from "./media";
 export { Meeting, type MeetingOptions, type Notice, type PageState, type SlotSize, type View, type Waiting } from "./meeting";
 export {
   type ChatMessage, type JoinAnswer, type Participant, RequestError, type Role, type Room, type RoomState,

@@ -3,7 +3,7 @@
 // or a lost transport negotiates again. The recipe and its traps are in
 // docs/reference/protocol.md, "Media".
 
-import { type Readable, cell } from "./cell";
+import { HEALTH_EVERY, Health } from "./health";
 import { pack, unpack, type WireDescription } from "./sdp";
 import { type Binding, type Shown, SlotView } from "./slots";
 import type { SlotKind, Source } from "./messages";
@@ -15,14 +15,13 @@ export const MOST_VIDEO_SLOTS = 25;
 /** Header extensions worth their bytes in every section. */
 const EXTENSIONS = ["sdes:mid", "rtp-stream-id", "repaired-rtp-stream-id", "abs-send-time", "transport-wide-cc", "ssrc-audio-level"];
 
-const HEALTH_EVERY = 500;
-/** While we send, the server's feedback comes several times a second: this long without is a loss. */
-const STALLED_AFTER = 1500;
 const RESTART_PATIENCE = 3000;
 
 export interface MediaOptions {
   negotiate(offer: WireDescription & { tracks: Label[]; slots: SlotLabel[] }): Promise<{ sdp?: string; sdp_z?: string }>;
   onSlot(shown: Shown): void;
+  /** The receive slots, after each negotiation; nothing is in them after a new connection. */
+  onSlots(slots: readonly SlotLabel[], anew: boolean): void;
   /** Media stopped coming (true) or comes again (false). */
   onLost(lost: boolean): void;
   /** Video codecs in order of preference; the first is what is sent. */
@@ -34,7 +33,8 @@ interface Label {
   source: Source;
 }
 
-interface SlotLabel {
+/** A receive slot, by the mid of its section. */
+export interface SlotLabel {
   mid: string;
   kind: SlotKind;
 }
@@ -59,15 +59,9 @@ export class Media {
   #health = new Health();
   #restartedAt = Number.NEGATIVE_INFINITY;
   #lost = false;
-  readonly #slotList = cell<readonly SlotLabel[]>([]);
 
   constructor(options: MediaOptions) {
     this.#options = options;
-  }
-
-  /** The receive slots, once negotiated. */
-  get slots(): Readable<readonly SlotLabel[]> {
-    return this.#slotList;
   }
 
   /** Connects, or connects anew from nothing; tracks and elements are kept. */
@@ -203,8 +197,8 @@ export class Media {
     const answer = await this.#options.negotiate({ ...(await pack(offer.sdp ?? "")), tracks, slots });
     if (connection !== this.#connection) return;
     await connection.setRemoteDescription({ type: "answer", sdp: await unpack(answer) });
+    this.#options.onSlots(slots, this.#views.size === 0);
     for (const section of this.#slots) this.#open(section);
-    this.#slotList.set(slots);
   }
 
   #open(section: Section): void {
@@ -273,31 +267,6 @@ export class Media {
     if (lost === this.#lost) return;
     this.#lost = lost;
     this.#options.onLost(lost);
-  }
-}
-
-/** Judges from two counters whether the path to the server works while we send on it. */
-export class Health {
-  #sent = 0;
-  #received = 0;
-  #sentAt = 0;
-  #receivedAt: number | null = null;
-
-  look(report: RTCStatsReport, now: number): void {
-    let sent = 0;
-    let received = 0;
-    for (const entry of report.values() as Iterable<Record<string, unknown>>) {
-      if (entry["type"] === "outbound-rtp") sent += Number(entry["packetsSent"] ?? 0);
-      if (entry["type"] === "transport") received += Number(entry["bytesReceived"] ?? 0);
-    }
-    if (sent > this.#sent) this.#sentAt = now;
-    if (received !== this.#received) this.#receivedAt = now;
-    this.#sent = sent;
-    this.#received = received;
-  }
-
-  stalled(now: number): boolean {
-    return this.#receivedAt !== null && now - this.#sentAt < 2 * HEALTH_EVERY && now - this.#receivedAt > STALLED_AFTER;
   }
 }
 

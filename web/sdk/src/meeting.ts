@@ -7,14 +7,14 @@
 //
 // Everything that changes is a cell. Rules live on the server; this folds what it says.
 
-import { type Cell, cell, type Readable } from "./cell";
+import { type Cell, cell } from "./cell";
 import { Connection, type Ending } from "./connection";
 import { deviceKey, type Invitation, requestToken } from "./invitation";
 import { LocalMedia } from "./local";
-import { Media } from "./media";
+import { Media, type SlotLabel } from "./media";
 import {
-  type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type Participant, RequestError,
-  type Role, type Room, type Snapshot, type Source,
+  type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
+  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
 } from "./messages";
 import { applyChat, applyLobby, applyRoster, type Lobby, type LobbyDelta, type Roster, type RosterDelta, rosterOf } from "./roster";
 import type { Binding, Shown } from "./slots";
@@ -66,14 +66,14 @@ const TERMINAL_STATES: Record<Ending, PageState> = {
   superseded: "superseded",
   ended: "ended",
   left: "left",
+  lost: "offline",
 };
 
 const REFUSALS: Record<string, PageState> = {
   early: "early", cancelled: "cancelled", ended: "ended", full: "full", offline: "offline",
-  denied: "denied", forbidden: "denied",
+  denied: "denied", forbidden: "denied", removed: "removed", superseded: "superseded",
 };
-
-const IN = new Set(["joining", "active", "reconnecting", "admitted"]);
+const SOURCES = ["mic", "camera", "screen"] as const;
 
 export class Meeting {
   readonly state: Cell<PageState> = cell<PageState>("boot");
@@ -95,9 +95,14 @@ export class Meeting {
   readonly speakers = cell<readonly string[]>([]);
   /** Changes when a slot's owner or size changes; frames count on without telling. */
   readonly slots = cell<ReadonlyMap<string, Shown>>(new Map());
+  /** The receive slots by the mid of their section, once negotiated. */
+  readonly slotList = cell<readonly SlotLabel[]>([]);
   readonly signalingLost = cell(false);
   readonly mediaLost = cell(false);
-  /** While the end can be undone: when it takes effect, by `performance.now()`. */
+  /**
+   * While the end can be undone: when it takes effect, by `performance.now()`. The state is `ended`
+   * already, the devices are off and nothing is heard; an undo brings the meeting back.
+   */
   readonly endsAt = cell<number | null>(null);
   readonly local = new LocalMedia();
 
@@ -114,6 +119,9 @@ export class Meeting {
   readonly #elements = new Map<string, HTMLMediaElement>();
   #fresh: JoinAnswer | null = null;
   #view: View | null = null;
+  /** What was on when the end began, for an undo. */
+  #wasOn: readonly Source[] = [];
+  #clockOffset = 0;
 
   constructor(invitation: Invitation, options: MeetingOptions = {}) {
     this.invitation = invitation;
@@ -122,7 +130,7 @@ export class Meeting {
     this.local.onTrack = (source, track) => void this.#media?.setTrack(source, track);
     this.local.onEnded = (source) => {
       if (source !== "screen") this.onNotice({ kind: "device_gone", source });
-      void this.#tell(source, false);
+      this.#tell(source, false).catch(() => {});
     };
   }
 
@@ -155,7 +163,7 @@ export class Meeting {
       events: {
         onWelcome: (reply) => this.#welcomed(reply),
         onEvent: (event) => this.#event(event),
-        onLost: (lost) => this.#signaling(lost),
+        onLost: (lost) => this.signalingLost.set(lost),
         onEnd: (ending) => this.#over(ending),
       },
     });
@@ -244,9 +252,9 @@ export class Meeting {
     await this.#media?.grow(videoSlots);
   }
 
-  /** The receive slots by the mid of their section, once negotiated. */
-  get slotList(): Readable<readonly { mid: string; kind: "audio" | "video" | "screen" }[]> | null {
-    return this.#media?.slots ?? null;
+  /** The server's time now, in milliseconds since 1970: people's clocks are wrong. */
+  serverNow(): number {
+    return Date.now() + this.#clockOffset;
   }
 
   /** Plays a slot in this element. */
@@ -276,11 +284,18 @@ export class Meeting {
   }
 
   #welcomed(reply: HelloReply): void {
-    if (reply.resumed) return;
-    // The server knows nothing of us any more (a restart, say): what we have is made anew from the
-    // snapshot that follows, and so is the media transport.
+    this.#clockOffset = Date.parse(reply.now) - Date.now() || 0;
+    // Not resumed: the server knows nothing of us any more (a restart, say). What we have is made
+    // anew from the snapshot that follows, and so is the media transport.
+    if (!reply.resumed) this.#dropMedia();
+  }
+
+  #dropMedia(): void {
     this.#media?.close();
     this.#media = null;
+    this.#known.clear();
+    this.slots.set(new Map());
+    this.mediaLost.set(false);
   }
 
   #event(event: EventFrame): void {
@@ -289,7 +304,7 @@ export class Meeting {
   }
 
   readonly #handlers: Record<string, (body: never, event: EventFrame) => void> = {
-    snapshot: (body: Snapshot) => this.#snapshot(body),
+    snapshot: (body: Snapshot | WaitingSnapshot) => ("roster" in body ? this.#inside(body) : this.#outside(body)),
     "roster.delta": (body: RosterDelta) => {
       this.roster.update((roster) => applyRoster(roster, body));
       this.count.set(this.roster.get().size);
@@ -301,25 +316,17 @@ export class Meeting {
     "room.changed": (body: { patch: Partial<Room> }) => this.room.update((room) => room && { ...room, ...body.patch }),
     "room.state": (body: { state: Room["state"]; ends_in_ms?: number | null }) => {
       this.room.update((room) => room && { ...room, state: body.state });
-      const ending = body.state === "ending" && typeof body.ends_in_ms === "number";
-      this.endsAt.set(ending ? performance.now() + (body.ends_in_ms ?? 0) : null);
+      if (body.state === "ending") this.#endBegins(body.ends_in_ms ?? 0);
+      else if (this.endsAt.get() !== null) this.#endUndone(body.state);
     },
     "room.ended": (body: { reason: string; by: string | null }) => this.detail.set({ ...body, name: this.#nameOf(body.by) }),
     ended: (body: { reason: string }) => this.detail.update((detail) => ({ ...body, ...detail })),
     removed: (body: { reason: string }) => this.detail.set(body),
     "host.presence": (body: { state: string }) => this.room.update((room) => room && { ...room, host_presence: body.state }),
     "lobby.list": (body: LobbyDelta) => this.lobby.update((lobby) => applyLobby(lobby, body)),
-    "lobby.state": (body: { verdict: string; place?: number | null; message?: string | null; host?: string | null; starts_at?: string | null }) => {
-      if (body.verdict === "admitted") this.state.set("connecting");
-      this.waiting.update((now) => ({
-        place: body.place ?? null,
-        message: body.message ?? now.message,
-        hostPresent: body.host === undefined || body.host === null ? now.hostPresent : body.host === "present",
-        startsAt: body.starts_at ?? now.startsAt,
-      }));
-    },
-    "lobby.message": (body: { name: string; text: string }) => {
-      this.waiting.update((now) => ({ ...now, message: `${body.name}: ${body.text}` }));
+    "lobby.state": (body: LobbyState) => this.#atTheDoor(body),
+    "lobby.message": (body: LobbyMessage) => {
+      if (this.state.get() === "waiting") this.waiting.update((now) => ({ ...now, message: `${body.name}: ${body.text}` }));
       this.onNotice({ kind: "lobby_message", name: body.name, text: body.text });
     },
     "chat.msg": (body: ChatMessage) => this.chat.update((chat) => applyChat(chat, { ...body, to: body.to ?? null })),
@@ -337,28 +344,57 @@ export class Meeting {
     "slot.bind": (body: Binding) => this.#media?.bind(body),
   };
 
-  #snapshot(snapshot: Snapshot): void {
+  #outside(snapshot: WaitingSnapshot): void {
+    this.#dropMedia(); // somebody who was in may have been sent back to the door
+    this.me.set(snapshot.me);
+    this.roster.set(new Map());
+    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at });
+    this.#atTheDoor(snapshot.lobby);
+    const last = snapshot.messages.at(-1);
+    if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
+    this.state.set("waiting");
+  }
+
+  #atTheDoor(sign: LobbyState): void {
+    if (sign.verdict === "admitted") this.state.set("connecting");
+    this.waiting.update((now) => ({
+      place: sign.place ?? null,
+      message: sign.message ?? now.message,
+      hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
+      startsAt: sign.starts_at ?? now.startsAt,
+    }));
+  }
+
+  #inside(snapshot: Snapshot): void {
     this.room.set(snapshot.room);
     this.me.set(snapshot.me);
     this.roster.set(rosterOf(snapshot));
-    this.count.set(snapshot.count ?? this.roster.get().size);
-    this.can.set(new Set(snapshot.can ?? []));
-    this.lobby.set(snapshot.lobby ?? { ver: 0, list: [] });
-    this.chat.set((snapshot.chat ?? []).reduce<readonly ChatMessage[]>(applyChat, []));
-    this.hands.set(snapshot.hands ?? []);
-    this.speakers.set(snapshot.speakers ?? []);
-    if (!IN.has(snapshot.me.state)) {
-      this.waiting.update((now) => ({
-        ...now,
-        place: snapshot.place ?? null,
-        message: snapshot.message ?? null,
-        hostPresent: snapshot.room.host_presence === "present",
-        startsAt: snapshot.room.starts_at,
-      }));
-      this.state.set("waiting");
-      return;
-    }
-    void this.#enter();
+    this.count.set(snapshot.count);
+    this.can.set(new Set(snapshot.can));
+    this.lobby.set(snapshot.lobby ? { ver: snapshot.lobby.ver, list: snapshot.lobby.list } : { ver: 0, list: [] });
+    this.chat.set(snapshot.chat.reduce<readonly ChatMessage[]>(applyChat, []));
+    this.hands.set(snapshot.hands);
+    this.speakers.set(snapshot.speakers);
+    const until = snapshot.room.state === "ending" ? snapshot.room.ending_until : null;
+    if (until) this.#endBegins(Date.parse(until) - this.serverNow());
+    else void this.#enter();
+  }
+
+  #endBegins(milliseconds: number): void {
+    this.#wasOn = SOURCES.filter((source) => this.local.sources[source].get().on);
+    this.#dropMedia();
+    this.local.stop();
+    this.endsAt.set(performance.now() + Math.max(0, milliseconds));
+    this.state.set("ended");
+  }
+
+  /** The end was taken back, or has come. */
+  #endUndone(state: Room["state"]): void {
+    this.endsAt.set(null);
+    if (state !== "live") return;
+    // A shared screen needs a new choice by the person; the browser would refuse it here.
+    const starts = this.#wasOn.filter((source) => source !== "screen").map((source) => this.local.set(source, true));
+    void Promise.allSettled(starts).then(() => this.#enter());
   }
 
   /** Admitted: only now is a peer connection made. */
@@ -368,21 +404,19 @@ export class Meeting {
     const media = new Media({
       negotiate: (offer) => this.request("media.offer", offer),
       onSlot: (shown) => this.#slot(shown),
+      onSlots: (slots, anew) => this.#slotsOpened(slots, anew),
       onLost: (lost) => this.mediaLost.set(lost),
       ...(this.#options.codecs ? { codecs: this.#options.codecs } : {}),
     });
     this.#media = media;
     for (const [slot, element] of this.#elements) media.attach(slot, element);
-    this.#known.clear();
-    this.slots.set(new Map());
-    for (const source of ["mic", "camera", "screen"] as const) {
+    for (const source of SOURCES) {
       const { on, track } = this.local.sources[source].get();
       if (track) await media.setTrack(source, track);
       if (on) this.#tell(source, true).catch((error: unknown) => this.#notAllowed(source, error));
     }
     try {
       await media.start();
-      if (this.#view) await this.setView(this.#view);
     } catch {
       // The socket was lost under it: the next welcome starts again, or the health check does.
       this.mediaLost.set(true);
@@ -414,18 +448,25 @@ export class Meeting {
     this.slots.update((slots) => new Map(slots).set(shown.slot, { ...shown }));
   }
 
-  #signaling(lost: boolean): void {
-    this.signalingLost.set(lost);
+  #slotsOpened(slots: readonly SlotLabel[], anew: boolean): void {
+    if (anew) {
+      this.#known.clear();
+      this.slots.set(new Map());
+    }
+    this.slotList.set(slots);
+    // A new transport on the server has not seen what we show.
+    if (this.#view) this.setView(this.#view).catch(() => {});
   }
 
   #over(ending: Ending): void {
-    this.#media?.close();
-    this.#media = null;
+    this.#dropMedia();
     this.#connection = null;
     this.#elements.clear();
+    this.slotList.set([]);
     this.local.stop();
-    this.mediaLost.set(false);
     this.signalingLost.set(false);
+    this.endsAt.set(null);
+    if (ending === "lost") this.detail.set({ lost: true });
     this.state.set(TERMINAL_STATES[ending]);
   }
 

@@ -47,6 +47,9 @@ export interface Room {
   policy: Record<string, unknown>;
   session_no: number;
   host_presence: string;
+  grace_until?: string | null;
+  /** While the end can be undone. */
+  ending_until?: string | null;
 }
 
 export interface ChatMessage {
@@ -87,19 +90,47 @@ export interface HelloReply {
   now: string;
 }
 
-/** The snapshot event; a waiting guest gets `room`, `me` and `place` only. */
+/** What a waiting person is told: the verdict, the place, whether a host is there. */
+export interface LobbyState {
+  verdict: "waiting" | "admitted" | "denied";
+  place?: number | null;
+  message?: string | null;
+  waits?: string | null;
+  host?: string | null;
+  starts_at?: string | null;
+}
+
+/** A line through the door. */
+export interface LobbyMessage {
+  id: string;
+  from: string;
+  name: string;
+  text: string;
+  at: string;
+  to?: string | null;
+}
+
+/** The snapshot event for somebody who is in. */
 export interface Snapshot {
   room: Room;
   me: Participant;
-  roster?: Participant[];
-  count?: number;
-  lobby?: { ver: number; list: Waiter[] };
-  chat?: ChatMessage[];
-  hands?: string[];
-  speakers?: string[];
-  place?: number | null;
-  message?: string | null;
-  can?: string[];
+  can: string[];
+  publish: Record<Source, boolean>;
+  roster: Participant[];
+  count: number;
+  chat: ChatMessage[];
+  hands: string[];
+  speakers: string[];
+  lobby?: { ver: number; list: Waiter[]; messages?: LobbyMessage[] } | null;
+  positions: Record<string, [number, number]>;
+}
+
+/** The snapshot event for somebody who waits: the sign on the door, no roster. */
+export interface WaitingSnapshot {
+  room: Pick<Room, "title" | "type" | "state" | "starts_at" | "ends_at" | "host_presence">;
+  me: Participant;
+  lobby: LobbyState;
+  messages: LobbyMessage[];
   positions: Record<string, [number, number]>;
 }
 

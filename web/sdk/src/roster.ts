@@ -27,7 +27,7 @@ export interface LobbyDelta {
 const CHAT_KEPT = 300;
 
 export function rosterOf(snapshot: Snapshot): Roster {
-  return new Map((snapshot.roster ?? []).map((participant) => [participant.id, participant]));
+  return new Map(snapshot.roster.map((participant) => [participant.id, participant]));
 }
 
 export function applyRoster(roster: Roster, delta: RosterDelta): Roster {

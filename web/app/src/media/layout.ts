@@ -78,10 +78,3 @@ export function speakerBoxes(small: number, width: number, height: number): { la
 /** Most tiles on one page: the server binds at most 25 video slots. */
 export const TILES_PER_PAGE = 25;
 export const TILES_PER_PAGE_PHONE = 8;
-
-/** The people of one page, and how many pages there are. */
-export function pageOf<T>(people: readonly T[], page: number, perPage: number): { shown: T[]; pages: number; page: number } {
-  const pages = Math.max(1, Math.ceil(people.length / perPage));
-  const valid = Math.min(Math.max(page, 0), pages - 1);
-  return { shown: people.slice(valid * perPage, (valid + 1) * perPage), pages, page: valid };
-}

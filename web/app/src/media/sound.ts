@@ -14,7 +14,7 @@ export class Sound {
   constructor(meeting: Meeting, host: HTMLElement) {
     this.#meeting = meeting;
     const open = () => this.#open(host);
-    this.#stop.push(meeting.slots.subscribe(open), meeting.state.subscribe(open));
+    this.#stop.push(meeting.slotList.subscribe(open));
     const again = () => {
       if (this.blocked.get()) this.play();
     };
@@ -38,11 +38,14 @@ export class Sound {
 
   close(): void {
     for (const stop of this.#stop) stop();
-    for (const element of this.#elements) element.remove();
+    for (const element of this.#elements) {
+      element.srcObject = null;
+      element.remove();
+    }
   }
 
   #open(host: HTMLElement): void {
-    for (const { mid, kind } of this.#meeting.slotList?.get() ?? []) {
+    for (const { mid, kind } of this.#meeting.slotList.get()) {
       if (kind !== "audio" || this.#elements.some((element) => element.dataset["slot"] === mid)) continue;
       const element = document.createElement("audio");
       element.dataset["slot"] = mid;

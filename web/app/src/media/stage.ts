@@ -1,9 +1,12 @@
 // The stage: which tiles are where. One tile a video slot, made once and re-labelled when the slot
 // gets another owner; a tile without picture for everybody on the page whose camera is off. Sizes go
-// to the server, which fills the slots accordingly.
+// to the server, which fills the slots accordingly. Who has a place is `places.ts`, how places fill
+// the stage is `layout.ts`.
 
 import { type Meeting, type Participant, type Shown, MOST_VIDEO_SLOTS, VIDEO_SLOTS } from "../../../sdk/src/index";
-import { type Box, bestGrid, gridBoxes, pageOf, speakerBoxes, TILES_PER_PAGE, TILES_PER_PAGE_PHONE } from "./layout";
+import { Demand } from "./demand";
+import { type Box, bestGrid, gridBoxes, speakerBoxes, TILES_PER_PAGE, TILES_PER_PAGE_PHONE } from "./layout";
+import { arrange } from "./places";
 import { Tile } from "./tile";
 
 export type Layout = "grid" | "speaker";
@@ -12,42 +15,55 @@ export type Layout = "grid" | "speaker";
 export interface StageInfo {
   pages: number;
   page: number;
-  sharing: Participant | null;
+  sharing: string | null;
 }
 
 export interface StageTexts {
   screenOf(name: string): string;
+  options(name: string): string;
   words(participant: Participant, hand: number): string;
 }
 
-const VIEW_DEBOUNCE = 100;
+/** A picture that stands still this long while media is lost is shown as frozen. */
 const FROZEN_AFTER = 2000;
 const PHONE_WIDTH = 600;
+/** Somebody holds the floor for this long before the speaker view changes. */
+const HOLD_FLOOR = 2000;
+const SCREEN = "screen";
+
+interface Screen {
+  slot: string;
+  participant: Participant;
+}
 
 export class Stage {
   readonly element: HTMLElement;
   onInfo: (info: StageInfo) => void = () => {};
+  /** Somebody asked for the menu of a tile. */
+  onMenu: (participant: string, button: HTMLElement) => void = () => {};
 
   readonly #meeting: Meeting;
   readonly #texts: StageTexts;
+  readonly #demand: Demand;
   readonly #slotTiles = new Map<string, Tile>();
   readonly #avatars = new Map<string, Tile>();
   readonly #stop: (() => void)[] = [];
   #layout: Layout = "grid";
+  #pins: readonly string[] = [];
   #page = 0;
+  #places: readonly string[] = [];
   #columns: number | undefined;
   #dominant: string | null = null;
-  #dominantSince = 0;
-  #asked = "";
+  #dominantSince = -HOLD_FLOOR;
   #scheduled = false;
-  #viewTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(element: HTMLElement, meeting: Meeting, texts: StageTexts) {
     this.element = element;
     this.#meeting = meeting;
     this.#texts = texts;
+    this.#demand = new Demand(meeting);
     const later = () => this.#schedule();
-    for (const cell of [meeting.roster, meeting.slots, meeting.hands, meeting.me, meeting.mediaLost]) {
+    for (const cell of [meeting.roster, meeting.slots, meeting.slotList, meeting.hands, meeting.me, meeting.mediaLost]) {
       this.#stop.push(cell.subscribe(later));
     }
     this.#stop.push(meeting.speakers.subscribe(() => this.#speakersChanged()));
@@ -55,30 +71,38 @@ export class Stage {
     observer.observe(element);
     this.#stop.push(() => observer.disconnect());
     meeting.onFrame = (shown) => this.#frame(shown);
-    const timer = setInterval(() => this.#thaw(), 500);
+    const timer = setInterval(() => this.#look(), 500);
     this.#stop.push(() => clearInterval(timer));
-    const visibility = () => this.#schedule();
-    document.addEventListener("visibilitychange", visibility);
-    this.#stop.push(() => document.removeEventListener("visibilitychange", visibility));
+    document.addEventListener("visibilitychange", later);
+    this.#stop.push(() => document.removeEventListener("visibilitychange", later));
     this.#schedule();
   }
 
   set layout(layout: Layout) {
     this.#layout = layout;
-    this.#page = 0;
-    this.#schedule();
+    this.#redraw(0);
+  }
+
+  set pins(pins: readonly string[]) {
+    this.#pins = pins;
+    this.#redraw(this.#page);
   }
 
   turn(page: number): void {
-    this.#page = page;
-    this.#schedule();
+    this.#redraw(page);
   }
 
   close(): void {
     for (const stop of this.#stop) stop();
-    clearTimeout(this.#viewTimer);
+    this.#demand.close();
     this.#meeting.onFrame = () => {};
     this.element.replaceChildren();
+  }
+
+  #redraw(page: number): void {
+    this.#page = page;
+    this.#places = [];
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -87,7 +111,7 @@ export class Stage {
     // A hidden page gets no animation frames, but its slots still change.
     const run = () => {
       this.#scheduled = false;
-      this.#draw();
+      if (this.element.isConnected) this.#draw();
     };
     if (document.hidden) setTimeout(run, 50);
     else requestAnimationFrame(run);
@@ -96,11 +120,12 @@ export class Stage {
   #speakersChanged(): void {
     const speakers = this.#meeting.speakers.get();
     for (const tile of [...this.#slotTiles.values(), ...this.#avatars.values()]) {
-      tile.speaking(speakers.includes(tile.element.dataset["participant"] ?? ""));
+      const { participant, source } = tile.element.dataset;
+      tile.speaking(source === "camera" && speakers.includes(participant ?? ""));
     }
     const first = speakers.find((id) => id !== this.#meeting.me.get()?.id);
     const now = performance.now();
-    if (first && first !== this.#dominant && now - this.#dominantSince > 2000) {
+    if (first && first !== this.#dominant && now - this.#dominantSince > HOLD_FLOOR) {
       this.#dominant = first;
       this.#dominantSince = now;
       if (this.#layout === "speaker") this.#schedule();
@@ -108,162 +133,137 @@ export class Stage {
   }
 
   #frame(shown: Shown): void {
-    if (shown.kind === "audio") return;
-    this.#tileOf(shown.slot).frame(shown.frames, performance.now());
+    if (shown.kind !== "audio") this.#tileOf(shown.slot).frame(shown.frames, performance.now());
   }
 
   #tileOf(slot: string): Tile {
     let tile = this.#slotTiles.get(slot);
     if (!tile) {
-      tile = new Tile(slot);
+      tile = this.#made(slot);
       this.#slotTiles.set(slot, tile);
-      tile.element.hidden = true;
-      this.element.append(tile.element);
       if (tile.video) this.#meeting.attach(slot, tile.video);
     }
     return tile;
   }
 
-  /** Everybody but me: people with video first, then by the time they came. */
-  #others(): Participant[] {
-    const me = this.#meeting.me.get()?.id;
-    const others = [...this.#meeting.roster.get().values()].filter(({ id }) => id !== me);
-    const joined = ({ joined_at }: Participant) => joined_at ?? "";
-    return others.toSorted((a, b) => joined(a).localeCompare(joined(b)) || a.id.localeCompare(b.id));
+  #made(slot: string | null): Tile {
+    const tile = new Tile(slot);
+    tile.onMenu = (participant, button) => this.onMenu(participant, button);
+    this.element.append(tile.element);
+    return tile;
   }
 
   #draw(): void {
     const { width, height } = this.element.getBoundingClientRect();
-    const others = this.#others();
+    const me = this.#meeting.me.get()?.id;
+    const others = [...this.#meeting.roster.get().values()].filter(({ id }) => id !== me);
     const people = new Map(others.map((participant) => [participant.id, participant]));
     const screen = this.#screen(people);
-    const perPage = width < PHONE_WIDTH ? TILES_PER_PAGE_PHONE : TILES_PER_PAGE;
-    const { shown, pages, page } = pageOf(others, this.#page, perPage);
+    const { order, page, pages } = arrange({
+      people: others,
+      pins: this.#pins,
+      hands: this.#meeting.hands.get(),
+      pictured: this.#pictured(),
+      page: this.#page,
+      perPage: width < PHONE_WIDTH ? TILES_PER_PAGE_PHONE : TILES_PER_PAGE,
+      before: this.#places,
+    });
+    this.#places = order;
     this.#page = page;
-    const boxes = this.#boxes(shown, screen, width, height);
-    this.#placeTiles(people, shown, screen, boxes);
-    this.onInfo({ pages, page, sharing: screen?.participant ?? null });
-    this.#demand(shown.length, boxes);
+    const boxes = this.#boxes(order, screen, width, height);
+    this.#placeTiles(people, order, screen, boxes);
+    this.onInfo({ pages, page, sharing: screen?.participant.name ?? null });
+    if (order.length > VIDEO_SLOTS) void this.#meeting.grow(Math.min(order.length, MOST_VIDEO_SLOTS));
+    this.#demand.want({ layout: this.#layout, page, pins: [...this.#pins], boxes, screen: boxes.get(SCREEN) ?? null });
   }
 
-  #screen(people: Map<string, Participant>): { slot: string; participant: Participant } | null {
-    for (const shown of this.#meeting.slots.get().values()) {
-      const participant = shown.source === "screen" && shown.who ? people.get(shown.who) : undefined;
-      if (participant) return { slot: shown.slot, participant };
+  #pictured(): Set<string> {
+    const pictured = new Set<string>();
+    for (const { who, source } of this.#meeting.slots.get().values()) if (who && source === "camera") pictured.add(who);
+    return pictured;
+  }
+
+  #screen(people: ReadonlyMap<string, Participant>): Screen | null {
+    for (const { slot, source, who } of this.#meeting.slots.get().values()) {
+      const participant = source === "screen" && who ? people.get(who) : undefined;
+      if (participant?.tracks.screen) return { slot, participant };
     }
     return null;
   }
 
-  #boxes(shown: Participant[], screen: { slot: string } | null, width: number, height: number): Map<string, Box> {
-    const boxes = new Map<string, Box>();
-    if (screen) {
-      const { large, strip } = speakerBoxes(shown.length, width, height);
-      boxes.set("screen", large);
-      for (const [index, box] of strip.entries()) boxes.set(shown[index]?.id ?? "", box);
-      return boxes;
+  #boxes(order: readonly string[], screen: Screen | null, width: number, height: number): Map<string, Box> {
+    if (screen) return this.#largeAndStrip(SCREEN, order, width, height);
+    if (order.length === 0) return new Map();
+    if (this.#layout === "speaker") {
+      const pinned = this.#pins.find((id) => order.includes(id));
+      const floor = this.#dominant !== null && order.includes(this.#dominant) ? this.#dominant : undefined;
+      const large = pinned ?? floor ?? order[0] ?? "";
+      return this.#largeAndStrip(large, order.filter((id) => id !== large), width, height);
     }
-    if (this.#layout === "speaker" && shown.length > 0) {
-      const first = shown.find(({ id }) => id === this.#dominant) ?? shown[0];
-      const rest = shown.filter((participant) => participant !== first);
-      const { large, strip } = speakerBoxes(rest.length, width, height);
-      boxes.set(first?.id ?? "", large);
-      for (const [index, box] of strip.entries()) boxes.set(rest[index]?.id ?? "", box);
-      return boxes;
-    }
-    if (shown.length === 0) return boxes;
-    const grid = bestGrid(shown.length, width, height, this.#columns);
+    const grid = bestGrid(order.length, width, height, this.#columns);
     this.#columns = grid.columns;
-    for (const [index, box] of gridBoxes(shown.length, width, height, grid).entries()) {
-      boxes.set(shown[index]?.id ?? "", box);
-    }
-    return boxes;
+    return new Map(gridBoxes(order.length, width, height, grid).map((box, index) => [order[index] ?? "", box]));
   }
 
-  #placeTiles(people: Map<string, Participant>, shown: Participant[], screen: { slot: string } | null, boxes: Map<string, Box>): void {
+  #largeAndStrip(large: string, others: readonly string[], width: number, height: number): Map<string, Box> {
+    const boxes = speakerBoxes(others.length, width, height);
+    return new Map([[large, boxes.large], ...boxes.strip.map((box, index): [string, Box] => [others[index] ?? "", box])]);
+  }
+
+  #placeTiles(people: ReadonlyMap<string, Participant>, order: readonly string[], screen: Screen | null, boxes: ReadonlyMap<string, Box>): void {
     const withPicture = new Set<string>();
     const slots = this.#meeting.slots.get();
-    for (const slot of this.#meeting.slotList?.get() ?? []) if (slot.kind !== "audio") this.#tileOf(slot.mid);
+    for (const { mid, kind } of this.#meeting.slotList.get()) if (kind !== "audio") this.#tileOf(mid);
     for (const [slot, tile] of this.#slotTiles) {
       const owner = slots.get(slot);
       const participant = owner?.who ? people.get(owner.who) : undefined;
-      const source = owner?.source ?? "camera";
-      const box = participant && boxes.get(slot === screen?.slot ? "screen" : participant.id);
-      const usable = participant && box && (source === "screen" ? slot === screen?.slot : participant.tracks.camera);
-      tile.element.hidden = !usable;
-      if (!usable) {
-        delete tile.element.dataset["participant"];
-        tile.element.removeAttribute("aria-label");
+      const source = owner?.source === "screen" ? "screen" : "camera";
+      const onScreen = source === "screen" && slot === screen?.slot;
+      const box = participant && boxes.get(onScreen ? SCREEN : participant.id);
+      if (!participant || !box || (source === "screen" && !onScreen) || !participant.tracks[source]) {
+        tile.rest();
         continue;
       }
-      if (source !== "screen") withPicture.add(participant.id);
-      this.#label(tile, participant, source);
-      tile.place(box.x, box.y, box.w, box.h);
+      if (source === "camera") withPicture.add(participant.id);
+      this.#label(tile, participant, source, box);
+      tile.state(this.#moving(tile));
     }
-    for (const participant of shown) {
-      const box = boxes.get(participant.id);
-      if (withPicture.has(participant.id) || !box) continue;
-      const tile = this.#avatars.get(participant.id) ?? new Tile(null);
-      this.#avatars.set(participant.id, tile);
-      if (!tile.element.isConnected) this.element.append(tile.element);
-      this.#label(tile, participant, "camera");
+    for (const id of order) {
+      const participant = people.get(id);
+      const box = boxes.get(id);
+      if (!participant || !box || withPicture.has(id)) continue;
+      const tile = this.#avatars.get(id) ?? this.#made(null);
+      this.#avatars.set(id, tile);
+      this.#label(tile, participant, "camera", box);
       tile.state(participant.tracks.camera ? "starting" : "off");
-      tile.place(box.x, box.y, box.w, box.h);
     }
     for (const [id, tile] of this.#avatars) {
-      if (withPicture.has(id) || !boxes.has(id)) {
-        tile.element.remove();
-        this.#avatars.delete(id);
-      }
+      if (boxes.has(id) && !withPicture.has(id) && people.has(id)) continue;
+      tile.element.remove();
+      this.#avatars.delete(id);
     }
   }
 
-  #label(tile: Tile, participant: Participant, source: "camera" | "mic" | "screen"): void {
+  #label(tile: Tile, participant: Participant, source: "camera" | "screen", box: Box): void {
     const hand = this.#meeting.hands.get().indexOf(participant.id) + 1;
-    const name = source === "screen" ? this.#texts.screenOf(participant.name) : participant.name;
-    tile.label(participant, source, name, this.#texts.words(participant, hand));
-    if (tile.video) tile.state(this.#moving(tile));
-    tile.speaking(source !== "screen" && this.#meeting.speakers.get().includes(participant.id));
+    tile.show({
+      participant,
+      source,
+      name: source === "screen" ? this.#texts.screenOf(participant.name) : participant.name,
+      words: this.#texts.words(participant, hand),
+      hand,
+      options: this.#texts.options(participant.name),
+    });
+    tile.speaking(source === "camera" && this.#meeting.speakers.get().includes(participant.id));
+    tile.place(box.x, box.y, box.w, box.h);
   }
 
   #moving(tile: Tile): "live" | "frozen" | "starting" {
-    if (tile.element.dataset["frames"] === "0") return "starting";
-    const still = tile.stillFor(performance.now());
-    return this.#meeting.mediaLost.get() && still > FROZEN_AFTER ? "frozen" : "live";
+    if (tile.frames === 0) return "starting";
+    return this.#meeting.mediaLost.get() && tile.stillFor(performance.now()) > FROZEN_AFTER ? "frozen" : "live";
   }
 
-  #thaw(): void {
-    for (const tile of this.#slotTiles.values()) {
-      if (!tile.element.hidden) tile.state(this.#moving(tile));
-    }
-  }
-
-  /** Tells the server how large each slot is drawn; a hidden tab draws nothing. */
-  #demand(people: number, boxes: Map<string, Box>): void {
-    if (people > VIDEO_SLOTS) void this.#meeting.grow(Math.min(people, MOST_VIDEO_SLOTS));
-    const scale = Math.min(window.devicePixelRatio || 1, 2);
-    const slots = this.#meeting.slots.get();
-    const fallback = [...boxes].find(([key]) => key !== "screen")?.[1];
-    const sizes = (this.#meeting.slotList?.get() ?? [])
-      .filter(({ kind }) => kind !== "audio")
-      .map(({ mid, kind }) => {
-        const owner = slots.get(mid)?.who;
-        const box = kind === "screen" ? (boxes.get("screen") ?? null) : ((owner && boxes.get(owner)) || fallback);
-        const seen = box && !document.hidden;
-        const large = kind === "screen" && !box && !document.hidden; // none shared yet: ask for all
-        return {
-          slot: mid,
-          w: seen ? Math.round(box.w * scale) : large ? 1920 : 0,
-          h: seen ? Math.round(box.h * scale) : large ? 1080 : 0,
-        };
-      });
-    if (sizes.length === 0) return;
-    const view = { layout: this.#layout, page: this.#page, pins: [], slots: sizes };
-    const text = JSON.stringify(view);
-    if (text === this.#asked) return;
-    clearTimeout(this.#viewTimer);
-    this.#viewTimer = setTimeout(() => {
-      this.#asked = text;
-      this.#meeting.setView(view).catch(() => (this.#asked = ""));
-    }, VIEW_DEBOUNCE);
+  #look(): void {
+    for (const tile of this.#slotTiles.values()) if (!tile.resting) tile.state(this.#moving(tile));
   }
 }

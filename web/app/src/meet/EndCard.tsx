@@ -1,6 +1,6 @@
 // Every state in which there is no meeting on the page: one sentence, and what can be done.
 
-import { useEffect } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 import type { PageState } from "../../../sdk/src/index";
 import { moment } from "../i18n/format";
 import { t } from "../i18n/t";
@@ -14,15 +14,17 @@ interface CardProps {
   title?: string | undefined;
   text: string;
   action?: { text: string; act(): void } | undefined;
+  children?: ReactNode;
 }
 
-export function Card({ title, text, action }: CardProps) {
+export function Card({ title, text, action, children }: CardProps) {
   return (
     <main className={styles["page"]}>
       <div className={styles["card"]}>
         {title ? <p className={styles["title"]}>{title}</p> : null}
         <FocusedHeading>{text}</FocusedHeading>
         {action ? <Button tone="primary" onPress={action.act}>{action.text}</Button> : null}
+        {children}
       </div>
     </main>
   );
@@ -33,7 +35,8 @@ const LOOK_AGAIN = 20_000;
 const LOOKING_AGAIN: ReadonlySet<PageState> = new Set(["early", "full"]);
 
 export function EndCard({ state }: { state: PageState }) {
-  const { meeting, settings } = useSession();
+  const session = useSession();
+  const { meeting } = session;
   const detail = useCell(meeting.detail);
   const title = useCell(meeting.room)?.title ?? useCell(meeting.info)?.room.title;
   useEffect(() => {
@@ -41,9 +44,10 @@ export function EndCard({ state }: { state: PageState }) {
     const timer = setInterval(() => void meeting.lookUp(), LOOK_AGAIN);
     return () => clearInterval(timer);
   }, [meeting, state]);
-  const join = () => void meeting.join(settings.get().name);
+  const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
-  return <Card title={title} text={sentence(state, detail)} action={action(state, join, look)} />;
+  const doing = action(state, join, look, detail["lost"] === true);
+  return <Card title={title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
 }
 
 function sentence(state: PageState, detail: Record<string, unknown>): string {
@@ -63,14 +67,42 @@ function sentence(state: PageState, detail: Record<string, unknown>): string {
     case "removed":
     case "left":
     case "superseded":
-    case "offline":
       return t(`card.${state}`);
+    case "offline":
+      return t(detail["lost"] === true ? "card.lost" : "card.offline");
     default:
       return t("card.unknown");
   }
 }
 
-function action(state: PageState, join: () => void, look: () => void): CardProps["action"] {
+/** For ten seconds a host can take the end back. */
+function UndoEnd() {
+  const session = useSession();
+  const { meeting } = session;
+  const endsAt = useCell(meeting.endsAt);
+  const can = useCell(meeting.can);
+  const seconds = useSecondsUntil(endsAt);
+  if (endsAt === null || !can.has("end")) return null;
+  return (
+    <>
+      <p>{t("end.countdown", { seconds })}</p>
+      <Button onPress={() => void session.wish(meeting.undoEnd())}>{t("end.undo")}</Button>
+    </>
+  );
+}
+
+function useSecondsUntil(moment: number | null): number {
+  const left = () => (moment === null ? 0 : Math.max(0, Math.ceil((moment - performance.now()) / 1000)));
+  const [seconds, setSeconds] = useState(left);
+  useEffect(() => {
+    if (moment === null) return undefined;
+    const timer = setInterval(() => setSeconds(Math.max(0, Math.ceil((moment - performance.now()) / 1000))), 250);
+    return () => clearInterval(timer);
+  }, [moment]);
+  return seconds;
+}
+
+function action(state: PageState, join: () => void, look: () => void, lost: boolean): CardProps["action"] {
   switch (state) {
     case "left":
       return { text: t("card.rejoin"), act: join };
@@ -80,6 +112,7 @@ function action(state: PageState, join: () => void, look: () => void): CardProps
     case "removed":
       return { text: t("card.askAgain"), act: join };
     case "offline":
+      return lost ? { text: t("card.rejoin"), act: join } : { text: t("card.tryAgain"), act: look };
     case "full":
     case "early":
       return { text: t("card.tryAgain"), act: look };

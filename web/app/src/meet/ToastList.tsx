@@ -12,14 +12,15 @@ export function ToastList() {
   const list = useCell(toasts.list);
   if (list.length === 0) return null;
   return (
-    <ul
+    <section
       aria-label={t("toast.region")}
-      className={styles["list"]}
+      data-region="toasts"
       onPointerEnter={() => toasts.hold(true)}
       onPointerLeave={() => toasts.hold(false)}
       onFocus={() => toasts.hold(true)}
       onBlur={() => toasts.hold(false)}
     >
+      <ul className={styles["list"]}>
       {list.map(({ kind, text, action }) => (
         <li key={kind} className={styles["toast"]}>
           <span className={styles["text"]}>{text}</span>
@@ -27,6 +28,7 @@ export function ToastList() {
           <IconButton name={t("toast.close")} icon={<CloseIcon />} onPress={() => toasts.close(kind)} />
         </li>
       ))}
-    </ul>
+      </ul>
+    </section>
   );
 }

@@ -1,7 +1,6 @@
 // What the document itself shows of the meeting: the state that scripts read, the tab's title, the
 // theme; and what the page does when it goes or comes back.
 
-import type { Source } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
 
@@ -29,20 +28,7 @@ export function mirrorState(session: Session): void {
   dark.addEventListener("change", draw);
   addEventListener("online", () => meeting.hurry());
   meeting.state.subscribe(() => {
-    if (meeting.state.get() === "prejoin") startRemembered(session);
+    if (meeting.state.get() === "prejoin") session.startRemembered();
   });
   draw();
-}
-
-/** Turns on what was on here the last time. */
-function startRemembered(session: Session): void {
-  const { mic, camera, micOn, cameraOn } = session.settings.get();
-  const { local } = session.meeting;
-  const start = (source: Source, device: string, on: boolean) => {
-    const now = local.sources[source].get();
-    if (now.deviceId === undefined && device) local.sources[source].set({ ...now, deviceId: device });
-    if (on && !now.on) void session.setSource(source, true);
-  };
-  start("mic", mic, micOn);
-  start("camera", camera, cameraOn);
 }

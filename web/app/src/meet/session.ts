@@ -14,11 +14,14 @@ export class Session {
   readonly panel: Cell<Panel> = cell<Panel>(null);
   readonly layout = cell<"grid" | "speaker">("grid");
   readonly pins = cell<readonly string[]>([]);
+  readonly keysShown = cell(false);
+  /** Messages that came while the chat was shut. */
+  readonly unread = cell(0);
 
   constructor(readonly meeting: Meeting, readonly settings: SettingsCell, readonly announcer: Announcer) {}
 
   /** Turns an own source on or off; what hinders it becomes a note. */
-  async setSource(source: Source, on: boolean): Promise<void> {
+  readonly setSource = async (source: Source, on: boolean): Promise<void> => {
     if (source === "mic") this.settings.update((settings) => ({ ...settings, micOn: on }));
     if (source === "camera") this.settings.update((settings) => ({ ...settings, cameraOn: on }));
     try {
@@ -28,10 +31,10 @@ export class Session {
       else if (error instanceof RequestError && error.code === "forbidden") this.toasts.show({ kind: "right", text: t(`refused.${source}`) });
       else this.failed(error);
     }
-  }
+  };
 
   /** Sends a wish; a refusal becomes a note. Settles true when it was granted. */
-  async wish(work: Promise<unknown>): Promise<boolean> {
+  readonly wish = async (work: Promise<unknown>): Promise<boolean> => {
     try {
       await work;
       return true;
@@ -39,6 +42,33 @@ export class Session {
       this.failed(error);
       return false;
     }
+  };
+
+  handIsUp(): boolean {
+    const me = this.meeting.me.get();
+    return me !== null && this.meeting.hands.get().includes(me.id);
+  }
+
+  setHand(up: boolean): Promise<boolean> {
+    return this.wish(this.meeting.request("hand.set", { up }));
+  }
+
+  /** Joins again under the kept name, with the devices that were on. */
+  rejoin(): void {
+    this.startRemembered();
+    void this.meeting.join(this.settings.get().name || (this.meeting.me.get()?.name ?? ""));
+  }
+
+  /** Turns on what was on here the last time, on the devices that were chosen. */
+  startRemembered(): void {
+    const settings = this.settings.get();
+    const start = (source: "mic" | "camera", device: string, on: boolean) => {
+      const state = this.meeting.local.sources[source];
+      if (device && state.get().deviceId === undefined) state.update((now) => ({ ...now, deviceId: device }));
+      if (on && !state.get().on) void this.setSource(source, true);
+    };
+    start("mic", settings.mic, settings.micOn);
+    start("camera", settings.camera, settings.cameraOn);
   }
 
   failed(error: unknown): void {
@@ -60,6 +90,10 @@ export class Session {
 
   togglePanel(panel: Exclude<Panel, null>): void {
     this.panel.update((open) => (open === panel ? null : panel));
+  }
+
+  toggleLayout(): void {
+    this.layout.update((layout) => (layout === "grid" ? "speaker" : "grid"));
   }
 
   togglePin(participant: string): void {
