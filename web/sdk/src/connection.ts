@@ -140,9 +140,9 @@ export class Connection {
     const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
     this.#socket = socket;
     this.#heardAt = this.#clock();
-    socket.onopen = () => this.#hello(token);
-    socket.onmessage = (message) => this.#receive(socket, String(message.data));
-    socket.onclose = (event) => this.#closed(socket, event.code);
+    socket.addEventListener("open", () => this.#hello(token));
+    socket.addEventListener("message", (message) => this.#receive(socket, String(message.data)));
+    socket.addEventListener("close", (event) => this.#closed(socket, event.code));
   }
 
   #tokenRefused(error: unknown): void {

@@ -77,7 +77,7 @@ export class LocalMedia {
         return;
       }
       state.get().track?.stop();
-      track.onended = () => this.#vanished(source, track);
+      track.addEventListener("ended", () => this.#vanished(source, track));
       state.update((now) => ({ ...now, track, starting: false }));
       this.onTrack(source, track);
     } catch (error) {
@@ -109,7 +109,6 @@ export class LocalMedia {
     const state = this.sources[source];
     const { track } = state.get();
     if (!track) return;
-    track.onended = null;
     track.stop();
     state.update((now) => ({ ...now, track: null }));
     this.onTrack(source, null);

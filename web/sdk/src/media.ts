@@ -184,8 +184,7 @@ export class Media {
     const extensions = extended.getHeaderExtensionsToNegotiate?.();
     if (!extensions) return;
     extended.setHeaderExtensionsToNegotiate?.(
-      extensions.map((extension) =>
-        EXTENSIONS.some((name) => extension.uri.includes(name)) ? extension : { ...extension, direction: "stopped" }),
+      extensions.map(({ uri, direction }) => ({ uri, direction: EXTENSIONS.some((name) => uri.includes(name)) ? direction : "stopped" })),
     );
   }
 

@@ -17,6 +17,7 @@ const UP = 100;
 const DOWN = 1000;
 const HIDDEN = 10_000;
 const MOST_SCALE = 2;
+const NOTHING = { w: 0, h: 0 };
 /** Asked of the screen slot while nobody shares, so that a share starts sharp. */
 const WHOLE = { w: 1920, h: 1080 };
 
@@ -74,13 +75,17 @@ export class Demand {
     const asleep = this.#hiddenSince !== null && performance.now() - this.#hiddenSince >= HIDDEN;
     const owners = this.#meeting.slots.get();
     const usual = [...boxes.values()].at(-1);
-    const sizes = slots.map(({ mid, kind }): SlotSize => {
-      if (asleep) return { slot: mid, w: 0, h: 0 };
-      if (kind === "screen") return { slot: mid, ...(screen ? pixels(screen) : WHOLE) };
+    const size = (mid: string, kind: string) => {
+      if (asleep) return NOTHING;
+      if (kind === "screen") return screen ? pixels(screen) : WHOLE;
       const owner = owners.get(mid)?.who;
       // A free slot is asked for at the size its next owner will have.
       const box = (owner && boxes.get(owner)) || usual;
-      return { slot: mid, ...(box ? pixels(box) : { w: 0, h: 0 }) };
+      return box ? pixels(box) : NOTHING;
+    };
+    const sizes = slots.map(({ mid, kind }): SlotSize => {
+      const { w, h } = size(mid, kind);
+      return { slot: mid, w, h };
     });
     return { layout, page, pins, slots: sizes };
   }

@@ -38,7 +38,8 @@ export function EndCard({ state }: { state: PageState }) {
   const session = useSession();
   const { meeting } = session;
   const detail = useCell(meeting.detail);
-  const title = useCell(meeting.room)?.title ?? useCell(meeting.info)?.room.title;
+  const room = useCell(meeting.room);
+  const info = useCell(meeting.info);
   useEffect(() => {
     if (!LOOKING_AGAIN.has(state)) return undefined;
     const timer = setInterval(() => void meeting.lookUp(), LOOK_AGAIN);
@@ -47,7 +48,7 @@ export function EndCard({ state }: { state: PageState }) {
   const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
   const doing = action(state, join, look, detail["lost"] === true);
-  return <Card title={title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
+  return <Card title={room?.title ?? info?.room.title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
 }
 
 function sentence(state: PageState, detail: Record<string, unknown>): string {

@@ -28,8 +28,6 @@ export function Panel({ name, heading, close, focusHeading = true, children }: P
     };
   }, [focusHeading]);
   return (
-    // A key on the panel closes it; what is in it is operable by itself.
-    // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions
     <section
       aria-label={name}
       data-region="panel"

@@ -1,21 +1,23 @@
 // The meeting: stage, panels, controls. React draws the frame; pictures and sound are `src/media`.
 
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { Sound } from "../media/sound";
 import type { StageInfo } from "../media/stage";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
-import { ChatPanel } from "./ChatPanel";
 import { useKeys } from "./keys";
-import { KeysDialog } from "./KeysDialog";
-import { PeoplePanel } from "./PeoplePanel";
 import styles from "./Room.module.css";
 import { SelfView } from "./SelfView";
 import { useSession } from "./session";
 import { StageView } from "./StageView";
 import { Toolbar } from "./Toolbar";
 import { TopBar } from "./TopBar";
+
+// Panels load when they are first opened: nobody waits for them at the door.
+const ChatPanel = lazy(async () => ({ default: (await import("./ChatPanel")).ChatPanel }));
+const PeoplePanel = lazy(async () => ({ default: (await import("./PeoplePanel")).PeoplePanel }));
+const KeysDialog = lazy(async () => ({ default: (await import("./KeysDialog")).KeysDialog }));
 
 const NOTHING: StageInfo = { pages: 1, page: 0, sharing: null };
 
@@ -29,34 +31,32 @@ export function Room() {
   return (
     <main aria-label={t("room.main")} className={styles["room"]} data-panel={panel ?? "none"}>
       <TopBar sharing={info.sharing} />
-      {sound ? <SoundBar sound={sound} /> : null}
+      <SoundBar sound={sound} />
       <div className={styles["middle"]}>
         <section aria-label={t("room.stage")} data-region="stage" className={styles["stage"]}>
           <StageView info={info} onInfo={setInfo} />
           <SelfView />
         </section>
-        {panel === "people" ? <PeoplePanel /> : null}
-        {panel === "chat" ? <ChatPanel /> : null}
+        <Suspense>
+          {panel === "people" ? <PeoplePanel /> : null}
+          {panel === "chat" ? <ChatPanel /> : null}
+        </Suspense>
       </div>
       <Toolbar />
-      {keys ? <KeysDialog onClose={() => session.keysShown.set(false)} /> : null}
+      <Suspense>{keys ? <KeysDialog onClose={() => session.keysShown.set(false)} /> : null}</Suspense>
     </main>
   );
 }
 
 /** The meeting's sound, for as long as the room is shown. */
-function useSound(): Sound | null {
+function useSound(): Sound {
   const { meeting, settings } = useSession();
   const { speaker } = useCell(settings);
-  const [sound, setSound] = useState<Sound | null>(null);
-  useEffect(() => {
-    const made = new Sound(meeting, document.body);
-    setSound(made);
-    return () => made.close();
-  }, [meeting]);
+  const [sound] = useState(() => new Sound(meeting, document.body));
+  useEffect(() => () => sound.close(), [sound]);
   useEffect(() => {
     // An unplugged speaker is refused: the standard one goes on playing.
-    sound?.choose(speaker).catch(() => {});
+    sound.choose(speaker).catch(() => {});
   }, [sound, speaker]);
   return sound;
 }

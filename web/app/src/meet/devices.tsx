@@ -16,17 +16,22 @@ function useDevices(kind: keyof typeof KINDS): { value: string; text: string }[]
   const { meeting } = useSession();
   const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
   const source = kind === "speaker" ? "mic" : kind;
-  const granted = useCell(meeting.local.sources[source]).track !== null;
+  const own = meeting.local.sources[source];
   useEffect(() => {
     let current = true;
-    const read = () => void listDevices(KINDS[kind]).then((list) => { if (current) setDevices(list); });
-    read();
+    const read = async () => {
+      const list = await listDevices(KINDS[kind]);
+      if (current) setDevices(list);
+    };
+    void read();
     navigator.mediaDevices?.addEventListener("devicechange", read);
+    const stop = own.subscribe(() => void read()); // a grant changes what the browser tells
     return () => {
       current = false;
+      stop();
       navigator.mediaDevices?.removeEventListener("devicechange", read);
     };
-  }, [kind, granted]);
+  }, [kind, own]);
   const named = devices.filter(({ deviceId, label }) => deviceId !== "default" && label !== "");
   return [{ value: "", text: t("device.default") }, ...named.map(({ deviceId, label }) => ({ value: deviceId, text: label }))];
 }
@@ -85,22 +90,16 @@ function browser(): "chromium" | "firefox" | "safari" | "ios" | "android" {
 export function useLatePermission(): void {
   const session = useSession();
   useEffect(() => {
-    const statuses: PermissionStatus[] = [];
-    let current = true;
+    const over = new AbortController();
     const watch = async (source: "mic" | "camera", name: string) => {
       const status = await navigator.permissions?.query({ name: name as PermissionName }).catch(() => null);
-      if (!status || !current) return;
-      statuses.push(status);
-      status.onchange = () => {
+      status?.addEventListener("change", () => {
         const { problem } = session.meeting.local.sources[source].get();
         if (status.state === "granted" && problem !== null) void session.setSource(source, true);
-      };
+      }, { signal: over.signal });
     };
     void watch("mic", "microphone");
     void watch("camera", "camera");
-    return () => {
-      current = false;
-      for (const status of statuses) status.onchange = null;
-    };
+    return () => over.abort();
   }, [session]);
 }
