@@ -349,7 +349,7 @@ export class Meeting {
     this.me.set(snapshot.me);
     this.roster.set(new Map());
     this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at });
-    this.#atTheDoor(snapshot.lobby);
+    this.#atTheDoor(snapshot);
     const last = snapshot.messages.at(-1);
     if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
     this.state.set("waiting");

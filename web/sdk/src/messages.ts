@@ -126,10 +126,9 @@ export interface Snapshot {
 }
 
 /** The snapshot event for somebody who waits: the sign on the door, no roster. */
-export interface WaitingSnapshot {
+export interface WaitingSnapshot extends LobbyState {
   room: Pick<Room, "title" | "type" | "state" | "starts_at" | "ends_at" | "host_presence">;
   me: Participant;
-  lobby: LobbyState;
   messages: LobbyMessage[];
   positions: Record<string, [number, number]>;
 }

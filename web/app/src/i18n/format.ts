@@ -9,9 +9,11 @@ export function moment(iso: string, now: Date = new Date()): string {
   return date.toDateString() === now.toDateString() ? clock.format(date) : dayAndClock.format(date);
 }
 
-/** "today 15:00 – 15:45" without the word: a range of moments. */
+/** From one moment to another: 15:00 – 15:45, with days where they are not today. */
 export function range(from: string, to: string | null, now: Date = new Date()): string {
-  return to === null ? moment(from, now) : `${moment(from, now)} – ${clock.format(new Date(to))}`;
+  if (to === null) return moment(from, now);
+  const sameDay = new Date(from).toDateString() === new Date(to).toDateString();
+  return `${moment(from, now)} – ${sameDay ? clock.format(new Date(to)) : moment(to, now)}`;
 }
 
 /** Minutes and seconds, such as 32:10; hours when there are any. */
