@@ -6,7 +6,7 @@ hears is judged by pixels and spectrum.
 """
 
 import asyncio
-import datetime
+import datetime as dt
 
 import aiohttp
 from playwright.async_api import expect
@@ -15,7 +15,7 @@ from tests.support.capture import PortCapture
 from tests.support.person import ANA, JANE, KIM, Person
 from tests.support.wait import until
 
-UTC = datetime.UTC
+UTC = dt.UTC
 
 
 class Crm:
@@ -44,7 +44,7 @@ class Crm:
             {"first_name": "Jane", "last_name": "Doe", "email": "jane@example.com"},
         )
         lead = await self.call("POST", "/v1/leads", {"person_id": person["id"], "source": "web"})
-        start = datetime.datetime.now(UTC) + datetime.timedelta(minutes=1)
+        start = dt.datetime.now(UTC) + dt.timedelta(minutes=1)
         appointment = await self.call(
             "POST",
             "/v1/appointments",
@@ -53,7 +53,7 @@ class Crm:
                 "person_id": person["id"],
                 "lead_id": lead["id"],
                 "starts_at": start.isoformat(),
-                "ends_at": (start + datetime.timedelta(minutes=45)).isoformat(),
+                "ends_at": (start + dt.timedelta(minutes=45)).isoformat(),
                 "location_kind": "video",
             },
         )
@@ -83,7 +83,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     # The customer waits with nothing but a WebSocket.
     with PortCapture(server.media_port) as capture:
         await jane.join(guest_url, "Ask to join")
-        waiting_since = datetime.datetime.now(UTC)
+        waiting_since = dt.datetime.now(UTC)
         await expect(jane.page.get_by_role("region", name="Waiting room")).to_be_visible()
         await asyncio.sleep(1)  # room for a wrong packet to appear; nothing is awaited
         assert capture.payload_bytes == 0
@@ -91,9 +91,9 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
 
     await ana.join(host_url)
     await ana.in_the_room()
-    joined_at = datetime.datetime.now(UTC)
+    joined_at = dt.datetime.now(UTC)
     await ana.press(f"Admit {JANE.name}")
-    admitted_at = datetime.datetime.now(UTC)
+    admitted_at = dt.datetime.now(UTC)
     await jane.in_the_room()
     await ana.sees(JANE)
     await jane.sees(ANA)
@@ -162,7 +162,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
         await expect(member.page.locator("html")).to_have_attribute(
             "data-room-state", "ended", timeout=20_000
         )
-    ended_at = datetime.datetime.now(UTC)
+    ended_at = dt.datetime.now(UTC)
 
     # Back in the CRM.
     done = await until(lambda: completed(crm, appointment["id"]), timeout=10)
@@ -178,8 +178,8 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     assert meeting["person_id"] == person["id"]
     assert meeting["lead_id"] == lead["id"]
     customer = next(a for a in meeting["attendees"] if a["person_id"] == person["id"])
-    first = datetime.datetime.fromisoformat(customer["intervals"][0]["joined_at"])
-    last = datetime.datetime.fromisoformat(customer["intervals"][-1]["left_at"])
+    first = dt.datetime.fromisoformat(customer["intervals"][0]["joined_at"])
+    last = dt.datetime.fromisoformat(customer["intervals"][-1]["left_at"])
     assert abs((first - admitted_at).total_seconds()) <= 1.5
     assert abs((last - ended_at).total_seconds()) <= 2
     assert waiting_since <= first
