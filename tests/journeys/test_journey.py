@@ -82,7 +82,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
 
     # The customer waits with nothing but a WebSocket.
     with PortCapture(server.media_port) as capture:
-        await jane.join(guest_url, "Ask to join")
+        await jane.join(guest_url)
         waiting_since = dt.datetime.now(UTC)
         await expect(jane.page.get_by_role("region", name="Waiting room")).to_be_visible()
         await asyncio.sleep(1)  # room for a wrong packet to appear; nothing is awaited
@@ -99,7 +99,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     await jane.sees(ANA)
 
     # A third person joins.
-    await kim.join(guest_url, "Ask to join")
+    await kim.join(guest_url)
     await ana.press(f"Admit {KIM.name}")
     await kim.in_the_room()
     await everybody_sees_and_hears_everybody(ana, jane, kim)
@@ -127,18 +127,14 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     # Reload: the same participant comes back without asking.
     before = (await ana.tile(JANE.name))["participant"]
     await jane.page.reload()
-    await jane.open(guest_url)
-    await jane.devices_on()
-    await jane.press("Join now") if await jane.button("Join now").count() else await jane.press(
-        "Ask to join"
-    )
+    await jane.enter()
     await jane.in_the_room()
     await ana.sees(JANE)
     assert (await ana.tile(JANE.name))["participant"] == before
 
     # A second tab supersedes the first, which does not fight back.
     second = await jane.tab()
-    await second.join(guest_url, "Join now")
+    await second.join(guest_url)
     await second.in_the_room()
     await expect(jane.page.locator("html")).to_have_attribute("data-room-state", "superseded")
     await ana.sees(JANE)
@@ -148,11 +144,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     # Leave and rejoin.
     await kim.leave()
     await until(lambda: gone(ana, KIM), timeout=10)
-    await kim.press("Rejoin")
-    if await Person.present(kim.button("Join now"), timeout=3):
-        await kim.devices_on()
-        await kim.press("Join now")
-    await kim.in_the_room()
+    await kim.rejoin()
     await ana.sees(KIM)
 
     # The host ends the meeting for everybody.

@@ -74,9 +74,8 @@ class Person:
         """Open a link and enter a name where the page asks for one."""
         await self.page.goto(url)
         box = self.page.get_by_role("textbox", name="Your name")
-        await expect(box.or_(self.button("Join now")).first).to_be_visible(timeout=15_000)
-        if await box.count():
-            await box.fill(self.look.name)
+        await expect(box).to_be_visible(timeout=15_000)
+        await box.fill(self.look.name)
 
     def button(self, name: str) -> Locator:
         """The button of exactly this accessible name."""
@@ -92,11 +91,26 @@ class Person:
             if await self.button(name).count():
                 await self.press(name)
 
-    async def join(self, url: str, button: str = "Join now") -> None:
-        """Open, turn the devices on and join (or ask to)."""
+    async def join(self, url: str) -> None:
+        """Open, turn the devices on and join, or ask to where the link leads to a waiting room."""
         await self.open(url)
+        await self.enter()
+
+    async def enter(self) -> None:
+        """From the page before the meeting into it."""
         await self.devices_on()
-        await self.press(button)
+        await self.button("Join now").or_(self.button("Ask to join")).first.click(timeout=15_000)
+
+    async def rejoin(self) -> None:
+        """Come back from the card that says one has left, over the page before the meeting or not."""
+        await self.press("Rejoin")
+        toolbar = self.page.get_by_role("toolbar", name="Meeting controls")
+        ask = self.button("Join now").or_(self.button("Ask to join"))
+        await expect(toolbar.or_(ask).first).to_be_visible(timeout=15_000)
+        if await ask.count():
+            await self.enter()
+        await self.in_the_room()
+        await self.devices_on()
 
     async def in_the_room(self, *, timeout: float = 15) -> None:
         """Wait until the meeting is on the screen."""
