@@ -10,9 +10,11 @@ mod receiver;
 mod world;
 
 mod five_percent_loss;
+mod hostile_bytes;
 mod late_join;
 mod layer_dies;
 mod lost_keyframe;
+mod naive_munger;
 mod publisher_restarts;
 mod speakers_change;
 mod tile_resized;
