@@ -103,7 +103,7 @@ def _personal(step: Step, fact: Event) -> None:
         if row.state in SEATED:
             step.show(perm_changed(step.state, row, body.reason), self_stream(row.id))
             if (body.role in HOSTING) is not (body.was in HOSTING):
-                step.resync(row.id)
+                step.resync(row.id, withdraw=body.was in HOSTING)
     elif isinstance(body, ParticipantPermission):
         row = step.state.participants[body.participant]
         step.show(perm_changed(step.state, row, "host"), self_stream(row.id))
@@ -121,7 +121,7 @@ def _verdict(step: Step, body: ParticipantMoved) -> None:
             step.show(LobbyState(verdict="denied"), lobby_stream(row.id))
     elif body.state is ParticipantState.WAITING:
         if body.was in SEATED:
-            step.resync(row.id)
+            step.resync(row.id, withdraw=True)
         else:  # the answer to the entry says where they stand
             place = step.state.place(row)
             step.live.told[row.id] = waiting_view(step.state, row, place, step.stamp)

@@ -196,7 +196,7 @@ class Meeting:
     def carry(self, outcome: Outcome) -> Outcome:
         """Do what a shell does with an outcome."""
         self.outcomes.append(outcome)
-        for id_ in outcome.resync:
+        for id_ in outcome.withdraw:
             kept = self.subscriptions.get(id_, frozenset()) & set(self.room.streams(id_))
             self.subscriptions[id_] = kept
         for event in outcome.events:

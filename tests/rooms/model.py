@@ -56,7 +56,9 @@ def forbidden(state: State, actor: Participant, action: c.Action) -> bool | None
     if isinstance(action, c.HandSet):
         return action.up and not (features.hands and role in TALKERS)
     if isinstance(action, c.React):
-        return not (features.reactions and (role in LEADERS or (role in TALKERS and policy.reactions)))
+        return not (
+            features.reactions and (role in LEADERS or (role in TALKERS and policy.reactions))
+        )
     if isinstance(action, c.ChatSend):
         return _chat(state, role, action)
     return None  # edits and deletions depend on whose message it is
