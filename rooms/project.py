@@ -162,7 +162,7 @@ def _queue(step: Step, touched: dict[ParticipantId, None]) -> None:
 def _settle_places(step: Step) -> None:
     """Tell places at once after a quiet second, else when it is over."""
     live = step.live
-    if live.places_due:
+    if live.places_due and any(row.waiting for row in step.state.participants.values()):
         due = live.places_at + PLACES_S
         if step.now >= due:
             places(step)
