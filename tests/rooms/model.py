@@ -34,6 +34,10 @@ def forbidden(state: State, actor: Participant, action: c.Action) -> bool | None
     """Whether this must be refused for a missing right."""
     if actor.waiting:
         return not isinstance(action, c.Leave | c.NameSet | c.LobbySay)
+    if actor.hidden:
+        harmless = isinstance(action, c.TrackSet) and not action.on
+        harmless = harmless or (isinstance(action, c.HandSet) and not action.up)
+        return not (harmless or isinstance(action, (*OPEN, c.ChatEdit, c.ChatDelete)))
     role, policy, features = actor.role, state.policy, state.features
     if isinstance(action, OPEN):
         return False
@@ -52,7 +56,9 @@ def forbidden(state: State, actor: Participant, action: c.Action) -> bool | None
     if isinstance(action, c.HandSet):
         return action.up and not (features.hands and role in TALKERS)
     if isinstance(action, c.React):
-        return not (features.reactions and (role in LEADERS or (role in TALKERS and policy.reactions)))
+        return not (
+            features.reactions and (role in LEADERS or (role in TALKERS and policy.reactions))
+        )
     if isinstance(action, c.ChatSend):
         return _chat(state, role, action)
     return None  # edits and deletions depend on whose message it is
