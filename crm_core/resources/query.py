@@ -93,7 +93,7 @@ def parse_includes(resource: Resource, value: str | None) -> tuple[Include, ...]
         InvalidInput: names one that does not exist; lists those that do.
     """
     found = []
-    for name in _names(value):
+    for name in _names("include", value):
         include = resource.includes.get(name)
         if include is None:
             raise InvalidInput(
@@ -111,7 +111,7 @@ def parse_fields(resource: Resource, value: str | None) -> tuple[Field, ...]:
     """
     if value is None:
         return tuple(resource.fields.values())
-    names = dict.fromkeys(["id", *_names(value)])
+    names = dict.fromkeys(["id", *_names("fields", value)])
     for name in names:
         if name not in resource.fields and name != "id":
             raise InvalidInput(
@@ -165,8 +165,13 @@ def _later(column: Any, value: Any, query: ListQuery) -> sa.ColumnElement[bool]:
     return condition
 
 
-def _names(value: str | None) -> list[str]:
-    return [] if not value else [name.strip() for name in value.split(",")]
+def _names(parameter: str, value: str | None) -> list[str]:
+    """A comma-separated list, which is not empty when it is there."""
+    if value is None:
+        return []
+    if not value:
+        raise InvalidInput(f"{parameter} names nothing", field=parameter)
+    return value.split(",")
 
 
 def _limit(value: str | None) -> int:
@@ -321,6 +326,9 @@ def _value(field: Field, name: str, text: str) -> Any:
         except ValueError:
             value = text
     try:
-        return field.kind.decode(value)
+        decoded = field.kind.decode(value)
     except ValueError as error:
         raise InvalidInput(f"{name}: {error}", field=name) from None
+    if field.choices is not None and decoded not in field.choices:
+        raise InvalidInput(f"{name} is one of {', '.join(field.choices)}", field=name)
+    return decoded

@@ -1,6 +1,8 @@
 """Booking below HTTP: what the database itself refuses, holds, buffers of time."""
 
 import asyncio
+import itertools
+import random
 from datetime import timedelta
 
 import pytest
@@ -66,8 +68,6 @@ async def test_moving_a_booking_onto_another_is_refused_by_the_database(database
 
 async def test_random_attempts_never_overlap(database, tenant):
     """Whatever is accepted of many racing attempts, no two accepted intervals overlap."""
-    import random
-
     seed = 11
     print("seed", seed)
     chance = random.Random(seed)
@@ -78,7 +78,7 @@ async def test_random_attempts_never_overlap(database, tenant):
     assert all(not isinstance(each, Exception) or isinstance(each, SlotTaken) for each in outcomes)
     taken = await _blocking(database, tenant)
     assert len(taken) == sum(not isinstance(each, Exception) for each in outcomes)
-    for (_, ends_at), (starts_at, _) in zip(taken, taken[1:], strict=False):
+    for (_, ends_at), (starts_at, _) in itertools.pairwise(taken):
         assert ends_at <= starts_at
 
 

@@ -15,7 +15,7 @@ from crm_core.errors import IllegalTransition
 ACTIONS = sorted({action for _, action in TRANSITIONS})
 
 
-@pytest.mark.parametrize(("status", "action"), itertools.product(APPOINTMENT_STATES, ACTIONS))
+@pytest.mark.parametrize(("status", "action"), list(itertools.product(APPOINTMENT_STATES, ACTIONS)))
 def test_every_pair_is_either_in_the_table_or_refused(status, action):
     """`apply` answers the table's state, or refuses by name; there is no third way."""
     if (status, action) in TRANSITIONS:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crm_core.demo import create_demo
 from crm_core.leads.models import PipelineStage
 from crm_core.meetings.service import MeetingService
-from crm_core.tenants.models import ApiKey, Role, StaffRole
+from crm_core.tenants.models import ApiKey, Role, StaffRole, Tenant
 from crm_core.tenants.service import Unauthorized, authenticate, create_api_key
 from storage.database import Database
 from tests.support.databases import LINKS
@@ -56,8 +56,6 @@ async def test_keys_that_open_nothing_are_all_the_same(database, tenant):
 
 async def test_an_inactive_tenants_keys_and_links_are_dead(database, tenant):
     """Switching a tenant off closes the API for it."""
-    from crm_core.tenants.models import Tenant
-
     async with database.unit_of_work(tenant.tenant.id) as unit:
         row = await unit.session.scalar(sa.select(Tenant))
         row.is_active = False
