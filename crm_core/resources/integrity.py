@@ -6,6 +6,7 @@ unique key, the name of a CHECK or of the overlap trigger, and nothing for a for
 """
 
 import re
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -55,7 +56,8 @@ def _constraint(error: IntegrityError) -> tuple[str, list[str]]:
 def _columns(name: str) -> list[str]:
     """The columns of the unique or foreign key with this name; none for a CHECK."""
     for table in Base.metadata.tables.values():
-        for key in (*table.constraints, *table.indexes):
+        keys: list[Any] = [*table.constraints, *table.indexes]
+        for key in keys:
             if key.name is not None and str(key.name) == name:
                 if isinstance(key, sa.CheckConstraint):
                     return []

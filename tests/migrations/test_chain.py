@@ -139,7 +139,7 @@ def test_two_heads_are_refused(tmp_path, monkeypatch):
         (tmp_path / "versions").mkdir(exist_ok=True)
         (tmp_path / "versions" / source.name).write_text(source.read_text())
     last = max((tmp_path / "versions").glob("*.py"))
-    fork = re.sub(r'^revision = "\w+"', 'revision = "fork"', last.read_text(), flags=re.M)
+    fork = re.sub(r'^revision = "\w+"', 'revision = "fork"', last.read_text(), flags=re.MULTILINE)
     (tmp_path / "versions" / "fork.py").write_text(fork)
     monkeypatch.setattr(schema, "_MIGRATIONS", tmp_path)
     with pytest.raises(alembic.util.CommandError, match="multiple heads"):

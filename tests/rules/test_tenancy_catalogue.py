@@ -8,13 +8,7 @@ from crm_core.metadata import metadata
 from storage.database import Database
 from storage.errors import UnsafeDatabaseRole
 from storage.rls import APP_ROLE, LOOKUP_ROLE
-from tests.support.databases import (  # noqa: F401  # fixtures work by being imported
-    APP_LOGIN,
-    app_url,
-    owner_url,
-    postgres_database,
-    postgres_template,
-)
+from tests.support.databases import APP_LOGIN
 
 LEDGERS = {"pipeline_events", "room_events"}
 

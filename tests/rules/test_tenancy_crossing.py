@@ -8,22 +8,11 @@ import sqlalchemy as sa
 
 from crm_core.metadata import metadata
 from crm_core.resources.registry import RESOURCES
+from crm_core.tenants.models import Role, Staff, Tenant
+from signaling.http.rest import add_routes
 from storage.base import Base, TenantScoped
 from storage.errors import TenantMismatch, UnscopedStatement
 from tests.signaling.http.rest.support import Rest, client_of
-from tests.support.databases import (  # noqa: F401  # fixtures work by being imported
-    app_url,
-    database,
-    database_url,
-    other_tenant,
-    owner_url,
-    postgres_database,
-    postgres_template,
-    shared_app_url,
-    sqlite_template,
-    sqlite_url,
-    tenant,
-)
 
 STARTS = "2026-12-01T09:00:00Z"
 
@@ -158,8 +147,6 @@ async def test_without_a_tenant_every_table_is_empty(database, tenant, other_ten
 
 async def test_two_tenants_in_turn_each_see_their_own(database, tenant, other_tenant):
     """Statement caching never serves one tenant's criteria to another."""
-    from crm_core.tenants.models import Staff, Tenant
-
     for made, name in ((tenant, "Ana Diaz"), (other_tenant, "Bo Lee")) * 3:
         async with database.unit_of_work(made.tenant.id, read_only=True) as unit:
             assert (await unit.session.scalars(sa.select(Staff.name))).all() == [name]
@@ -168,8 +155,6 @@ async def test_two_tenants_in_turn_each_see_their_own(database, tenant, other_te
 
 async def test_updates_and_deletes_are_scoped_too(database, tenant, other_tenant):
     """A bulk statement of one tenant reaches no row of another."""
-    from crm_core.tenants.models import Staff
-
     async with database.unit_of_work(tenant.tenant.id) as unit:
         await unit.session.execute(sa.update(Staff).values(name="Changed"))
     async with database.unit_of_work(other_tenant.tenant.id) as unit:
@@ -178,8 +163,6 @@ async def test_updates_and_deletes_are_scoped_too(database, tenant, other_tenant
 
 async def test_a_row_of_another_tenant_cannot_be_written(database, tenant, other_tenant):
     """Adding a row with a foreign tenant_id is refused before it reaches the database."""
-    from crm_core.tenants.models import Role
-
     with pytest.raises(TenantMismatch):
         async with database.unit_of_work(tenant.tenant.id) as unit:
             await unit.add(Role(tenant_id=other_tenant.tenant.id, id=unit.ids(), name="Spy"))
@@ -207,8 +190,6 @@ def test_every_model_is_tenant_scoped_or_scoped_globally():
 def test_the_application_has_no_route_outside_the_list(database):
     """Guard of the test above: routes come from the registry, all under /v1."""
     app = aiohttp.web.Application()
-    from signaling.http.rest import add_routes
-
     add_routes(app, database=database, base_url="https://x.example")
     names = {re.match(r"/v1/(\w+)", pattern)[1] for _, pattern in _routes(app)}
     assert names == {resource.name for resource in RESOURCES}

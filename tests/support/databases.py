@@ -1,8 +1,8 @@
 """Migrated databases for tests: one template of each kind per run, copied where a test needs it.
 
 ``database`` runs a test twice, on SQLite and on PostgreSQL; there it connects as a login that owns
-nothing and is subject to row-level security, like the server. Import the fixtures into a
-``conftest.py``.
+nothing and is subject to row-level security, like the server. ``tests/conftest.py`` loads this as a
+plugin.
 """
 
 import asyncio

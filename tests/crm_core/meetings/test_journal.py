@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from crm_core.errors import Fenced, NotFound, OutOfSequence, RoomOwned
 from crm_core.meetings.journal_models import RoomEvent
 from crm_core.meetings.models import VideoRoomParticipant
-from tests.crm_core.meetings.support import book_meeting
+from crm_core.meetings.service import JournalRecord
+from tests.crm_core.meetings.support import START, book_meeting
 
 
 async def test_a_claim_raises_the_epoch(database, tenant):
@@ -155,7 +156,4 @@ async def test_a_takeover_storm_never_interleaves_epochs(database, tenant):
 
 
 def _record(seq, number):
-    from crm_core.meetings.service import JournalRecord
-    from tests.crm_core.meetings.support import START
-
     return JournalRecord(seq, "request.done", "journal", {"p": {"n": number}, "by": None}, START, 1)

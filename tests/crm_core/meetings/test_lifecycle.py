@@ -1,11 +1,13 @@
 """What a meeting leaves in the CRM: outcome, attendance, exactly one communications row."""
 
+import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import timeline
+from crm_core.meetings import lifecycle
 from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
 from tests.crm_core.meetings.support import START, book_meeting
 
@@ -24,7 +26,9 @@ async def _hold(meeting):
     meeting.leave(jane, 20, joined=5)
     for state in ("admitted", "joining", "active"):
         meeting.move(jane, state, 30)
-    meeting.event("interval.opened", 30, participant=jane, scope="main", joined_at="2026-12-01T09:00:30Z")
+    meeting.event(
+        "interval.opened", 30, participant=jane, scope="main", joined_at="2026-12-01T09:00:30Z"
+    )
     await meeting.commit(epoch)
     meeting.event("room.state", 60, state="ended")
     meeting.event("room.ended", 60, host, reason="host", by=host)
@@ -38,7 +42,11 @@ async def test_the_story_is_on_the_timelines(database, tenant):
     (row,) = await _all(meeting, Communication)
     assert row.message_id == f"room:{meeting.room_id}:1"
     assert (row.channel, row.status, row.duration_seconds) == ("meeting", "completed", 60)
-    assert (row.person_id, row.lead_id, row.staff_id) == (meeting.person_id, meeting.lead_id, meeting.staff_id)
+    assert (row.person_id, row.lead_id, row.staff_id) == (
+        meeting.person_id,
+        meeting.lead_id,
+        meeting.staff_id,
+    )
     assert (row.occurred_at, (row.completed_at - START).seconds) == (START, 60)
     jane = next(each for each in row.attendees if each["name"] == "Jane Doe")
     assert jane["seconds"] == 45.0
@@ -88,10 +96,6 @@ async def test_ended_twice_is_still_one_row(database, tenant):
 
 async def test_an_end_that_fails_leaves_nothing_half_done(database, tenant, monkeypatch):
     """When the log cannot be written, the event is not committed either; a retry does all of it."""
-    import pytest
-
-    from crm_core.meetings import lifecycle
-
     meeting = await book_meeting(database, tenant)
     epoch = await _hold(meeting)
 
@@ -155,6 +159,11 @@ async def test_the_world_is_told_in_the_same_commit(database, tenant):
     meeting = await book_meeting(database, tenant)
     await meeting.commit(await _hold(meeting))
     topics = [row.topic for row in await _all(meeting, OutboxEvent)]
-    for topic in ("meeting.started", "meeting.ended", "appointment.completed", "communication.created"):
+    for topic in (
+        "meeting.started",
+        "meeting.ended",
+        "appointment.completed",
+        "communication.created",
+    ):
         assert topics.count(topic) == 1
     assert topics.count("meeting.participant_admitted") == 2

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from crm_core.errors import LinkRefused, RoomOver
 from crm_core.meetings.service import MeetingService
+from crm_core.metadata import metadata
+from crm_core.tenants.models import Tenant
 
 NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
@@ -73,11 +76,6 @@ async def test_secrets_are_nowhere_in_the_database(rest, database, tenant):
     secrets = [tenant.api_key_secret]
     for answer in (made, again):
         secrets += [_code_and_secret(answer.json[name])[1] for name in ("host_url", "guest_url")]
-    from sqlalchemy import select
-
-    from crm_core.metadata import metadata
-    from crm_core.tenants.models import Tenant
-
     async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
         assert await unit.session.scalar(select(Tenant.name)) == "Sun Works"
         connection = await unit.session.connection()

@@ -1,20 +1,23 @@
 """The OpenAPI document says what the server does: schemathesis compares the two."""
 
 import asyncio
+import secrets
 import threading
+from typing import Self
 
 import aiohttp.web
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from crm_core.resources.registry import RESOURCES
 from crm_core.tenants.service import create_tenant
 from storage.database import Database
 from tests.signaling.http.rest.support import application
 
-EXAMPLES = 12
+EXAMPLES = 3
 SEED = 20261125
 
 
@@ -28,7 +31,7 @@ class _Live:
         self._thread = threading.Thread(target=self._run)
         self.errors: list[BaseException] = []
 
-    def __enter__(self) -> "_Live":
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(30)
         assert not self.errors, self.errors
@@ -47,8 +50,7 @@ class _Live:
         try:
             pool = Database(self._url)
             made = await create_tenant(
-                pool, "Sun Works", staff_name="Ana Diaz", random_bytes=lambda n: bytes(range(n))
-                if self._url.startswith("sqlite") else __import__("secrets").token_bytes(n)
+                pool, "Sun Works", staff_name="Ana Diaz", random_bytes=secrets.token_bytes
             )
             self.key = made.api_key_secret
             runner = aiohttp.web.AppRunner(application(pool))
@@ -99,18 +101,15 @@ def _exercise(operation, live):
     )
     @given(case=strategy)
     def run(case):
+        # A body may fit its schema and still not the data: an unknown version (412), a time that is
+        # taken (409). The other checks judge those answers, this one calls them wrong.
         case.call_and_validate(
             base_url=f"http://127.0.0.1:{live.port}",
             headers=headers,
-            excluded_checks=EXCLUDED,
+            excluded_checks=[positive_data_acceptance],
         )
 
     run()
-
-
-# A body may fit the schema and still not the data: a key that points at nothing (409) is allowed
-# for by the check, a version that is not the current one (412) is not.
-EXCLUDED = [schemathesis.checks.CHECKS.get_one("positive_data_acceptance")]
 
 
 def _operations() -> int:
