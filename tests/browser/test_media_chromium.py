@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sfu.engine import SlotBound
+from sfu.transport import MediaState
 from tests.support.chromium import chromium
 from tests.support.media_lab import MediaLab, Seat, media_lab
 from tests.support.peers import ChromiumPeer
@@ -259,3 +260,26 @@ async def test_the_speakers_are_named() -> None:
         await until(
             lambda: [t for t, _ in lab.speakers()[-1].levels] == [first.track("mic")], timeout=20
         )
+
+
+async def test_a_dead_path_is_repaired_by_an_ice_restart() -> None:
+    """When a client's 5-tuple is dropped for good, an ICE restart brings the same tracks back."""
+    async with media_lab() as lab, chromium() as browser, relay(lab.engine.port) as path:
+        ana, bo = [await ChromiumPeer.open(browser, name) for name in ("ana", "bo")]
+        await bo.publish(colour=css("bo"), tone=TONES["bo"], width=320, height=180)
+        publisher = await lab.join(bo)
+        lab.announced_port = path.port
+        await ana.receive(video=1)
+        viewer = await lab.join(ana)
+        lab.bind(viewer, "video-0", publisher)
+        await shows(ana, "video-0", "bo")
+        slots = dict(viewer.answer.slots) if viewer.answer else {}
+        path.block()
+        frozen = len(await ana.frames("video-0"))
+        await ana.page.evaluate("() => peer.pc.restartIce()")
+        await lab.negotiate(viewer)
+        await shows(ana, "video-0", "bo")
+        assert len(await ana.frames("video-0")) > frozen
+        assert viewer.answer is not None
+        assert viewer.answer.slots == slots
+        assert viewer.transport.state is MediaState.CONNECTED
