@@ -65,6 +65,10 @@ class Peer:
         self.positions: dict[str, tuple[int, int]] = {}
         self.close_code: int | None = None
         self.close_reason = ""
+        self.on_frame: Any = None
+        """Called with every frame as it arrives, before anything else happens."""
+        self.device = ""
+        self.ws = ""
         self.paused = asyncio.Event()
         self.paused.set()
         self._reader = asyncio.create_task(self._read())
@@ -207,6 +211,8 @@ class Peer:
                 await self._take(event)
             return
         self.frames.append(frame)
+        if self.on_frame is not None:
+            self.on_frame(frame)
         if "re" in frame:
             answer = self._waiting.pop(frame["re"], None)
             if answer is not None and not answer.done():
