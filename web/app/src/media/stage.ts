@@ -22,6 +22,8 @@ export interface StageTexts {
   screenOf(name: string): string;
   options(name: string): string;
   words(participant: Participant, hand: number): string;
+  /** Whether the name carries the mark of staff. */
+  marked(participant: Participant): boolean;
 }
 
 /** A picture that stands still this long while media is lost is shown as frozen. */
@@ -251,6 +253,7 @@ export class Stage {
       source,
       name: source === "screen" ? this.#texts.screenOf(participant.name) : participant.name,
       words: this.#texts.words(participant, hand),
+      marked: this.#texts.marked(participant),
       hand,
       options: this.#texts.options(participant.name),
     });
