@@ -20,6 +20,7 @@ export interface StageInfo {
 
 export interface StageTexts {
   screenOf(name: string): string;
+  frozen: string;
   options(name: string): string;
   words(participant: Participant, hand: number): string;
   /** Whether the name carries the mark of staff. */
@@ -256,6 +257,7 @@ export class Stage {
       marked: this.#texts.marked(participant),
       hand,
       options: this.#texts.options(participant.name),
+      frozen: this.#texts.frozen,
     });
     tile.speaking(source === "camera" && this.#meeting.speakers.get().includes(participant.id));
     tile.place(box.x, box.y, box.w, box.h);

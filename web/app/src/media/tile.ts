@@ -17,6 +17,8 @@ export interface TileLabel {
   hand: number;
   /** The name of the tile's menu. */
   options: string;
+  /** What stands on a picture that has stopped. */
+  frozen: string;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -40,6 +42,7 @@ export class Tile {
   readonly #avatar = div("tile-avatar");
   readonly #hand = div("tile-hand");
   readonly #handNumber = div("", "span");
+  readonly #frozen = div("tile-frozen");
   readonly #description = div("visually-hidden", "span");
   readonly #options = document.createElement("button");
   #framesAt = 0;
@@ -68,12 +71,12 @@ export class Tile {
       element.dataset["slot"] = slot ?? "";
       element.append(this.video);
     }
-    element.append(label, this.#hand, this.#description, this.#options);
+    element.append(this.#frozen, label, this.#hand, this.#description, this.#options);
     this.rest();
   }
 
   /** Shows this person from now on. */
-  show({ participant, source, name, words, marked, hand, options }: TileLabel): void {
+  show({ participant, source, name, words, marked, hand, options, frozen }: TileLabel): void {
     const { element } = this;
     element.inert = false;
     element.dataset["testid"] = "tile";
@@ -90,6 +93,7 @@ export class Tile {
     toggle(this.#muted, source !== "screen" && !participant.tracks.mic);
     toggle(this.#verified, marked);
     toggle(this.#hand, source !== "screen" && hand > 0);
+    text(this.#frozen, frozen);
     text(this.#handNumber, String(hand));
     element.classList.toggle("tile-fit", source === "screen");
     element.classList.remove("tile-resting");

@@ -22,6 +22,7 @@ export function describe(participant: Participant, hand: number): string {
 }
 
 export const stageTexts: StageTexts = {
+  frozen: t("connection.media"),
   screenOf: (name) => t("room.screenOf", { name }),
   options: (name) => t("tile.options", { name }),
   words: describe,
