@@ -46,7 +46,7 @@ export default defineConfig({
   },
   test: {
     root: here,
-    environment: "happy-dom",
+    environment: "node", // a test that needs a page says so: @vitest-environment happy-dom
     include: ["sdk/tests/**/*.test.ts", "app/tests/**/*.test.{ts,tsx}", "tools/**/*.test.ts"],
   },
 });

@@ -62,6 +62,11 @@ async function reason(source: Source, error: unknown): Promise<DeviceProblem> {
   return status?.state === "prompt" ? "dismissed" : "denied";
 }
 
+/** Whether this browser can share a screen at all; phones can't. */
+export function canShareScreen(): boolean {
+  return "getDisplayMedia" in ((navigator.mediaDevices as MediaDevices | undefined) ?? {});
+}
+
 /** The devices of one kind that the browser tells about. */
 export async function listDevices(kind: MediaDeviceKind): Promise<MediaDeviceInfo[]> {
   const all = (await navigator.mediaDevices?.enumerateDevices()) ?? [];

@@ -1,7 +1,7 @@
 // The public names of the SDK.
 
 export { type Cell, cell, type Readable } from "./cell";
-export { DeviceError, type DeviceProblem, listDevices } from "./devices";
+export { canShareScreen, DeviceError, type DeviceProblem, listDevices } from "./devices";
 export { type Invitation, parseInvitation } from "./invitation";
 export { LocalMedia, type LocalSource } from "./local";
 export { MOST_VIDEO_SLOTS, type SlotLabel, VIDEO_SLOTS } from "./media";

@@ -30,7 +30,8 @@ export interface Waiter {
   name: string;
   since: string;
   verified: boolean;
-  was: string | null;
+  identity_kind: Participant["identity_kind"];
+  was?: string | null;
 }
 
 export interface Room {

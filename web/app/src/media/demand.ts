@@ -80,7 +80,7 @@ export class Demand {
       if (kind === "screen") return screen ? pixels(screen) : WHOLE;
       const owner = owners.get(mid)?.who;
       // A free slot is asked for at the size its next owner will have.
-      const box = (owner && boxes.get(owner)) || usual;
+      const box = owner ? boxes.get(owner) : usual;
       return box ? pixels(box) : NOTHING;
     };
     const sizes = slots.map(({ mid, kind }): SlotSize => {

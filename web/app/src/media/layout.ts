@@ -59,9 +59,10 @@ export function gridBoxes(n: number, width: number, height: number, grid: Grid):
 export function speakerBoxes(small: number, width: number, height: number): { large: Box; strip: Box[] } {
   if (small === 0) return { large: { x: 0, y: 0, w: width, h: height }, strip: [] };
   const wide = width > height * 1.1;
-  const share = wide ? Math.min(240, width / 4) : Math.min(160, height / 4);
+  // Below a narrow stage at least two fit side by side.
+  const share = wide ? Math.min(240, width / 4) : Math.min(160, height / 4, ((width - GAP) / 2) * (3 / 4));
   const length = wide ? height : width;
-  const each = wide ? (share * 9) / 16 : (share * 16) / 9;
+  const each = wide ? (share * 9) / 16 : (share * 4) / 3;
   const room = Math.max(1, Math.floor((length + GAP) / (each + GAP)));
   const strip = Array.from({ length: Math.min(small, room) }, (_, index) => {
     const along = index * (each + GAP);

@@ -20,8 +20,11 @@ export interface StageInfo {
 
 export interface StageTexts {
   screenOf(name: string): string;
+  frozen: string;
   options(name: string): string;
   words(participant: Participant, hand: number): string;
+  /** Whether the name carries the mark of staff. */
+  marked(participant: Participant): boolean;
 }
 
 /** A picture that stands still this long while media is lost is shown as frozen. */
@@ -251,8 +254,10 @@ export class Stage {
       source,
       name: source === "screen" ? this.#texts.screenOf(participant.name) : participant.name,
       words: this.#texts.words(participant, hand),
+      marked: this.#texts.marked(participant),
       hand,
       options: this.#texts.options(participant.name),
+      frozen: this.#texts.frozen,
     });
     tile.speaking(source === "camera" && this.#meeting.speakers.get().includes(participant.id));
     tile.place(box.x, box.y, box.w, box.h);

@@ -12,16 +12,20 @@ export interface TileLabel {
   name: string;
   /** Words that describe the person, such as "host, muted". */
   words: string;
+  marked: boolean;
   /** Place in the order of raised hands, from 1; 0 without. */
   hand: number;
   /** The name of the tile's menu. */
   options: string;
+  /** What stands on a picture that has stopped. */
+  frozen: string;
 }
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Paths of the two signs before a name, drawn on a 24 x 24 grid. */
 const MUTED = ["M2 2l20 20", "M9 9v3a3 3 0 0 0 5 2.2", "M15 9.3V5a3 3 0 0 0-5.9-.7", "M17 17a7 7 0 0 1-12-5v-2", "M19 10v2a7 7 0 0 1-.1 1.2", "M12 19v3"];
 const VERIFIED = ["M12 3l7 3v5c0 5-3 8-7 10-4-2-7-5-7-10V6z", "M9 12l2 2 4-4"];
+const HAND = ["M18 11V6a2 2 0 0 0-4 0v4", "M14 10V4a2 2 0 0 0-4 0v6", "M10 10V6a2 2 0 0 0-4 0v8", "M18 8a2 2 0 1 1 4 0v6a8 8 0 0 1-8 8h-2c-2.800 0-4.500-.9-6-2.300l-3.600-3.600a2 2 0 0 1 2.800-2.800L7 15"];
 const DOTS = ["M12 5v.01", "M12 12v.01", "M12 19v.01"];
 
 let serial = 0;
@@ -37,6 +41,8 @@ export class Tile {
   readonly #verified = icon(VERIFIED);
   readonly #avatar = div("tile-avatar");
   readonly #hand = div("tile-hand");
+  readonly #handNumber = div("", "span");
+  readonly #frozen = div("tile-frozen");
   readonly #description = div("visually-hidden", "span");
   readonly #options = document.createElement("button");
   #framesAt = 0;
@@ -49,6 +55,7 @@ export class Tile {
     element.dataset["frames"] = "0";
     this.#avatar.setAttribute("aria-hidden", "true");
     this.#hand.setAttribute("aria-hidden", "true");
+    this.#hand.append(icon(HAND), this.#handNumber);
     const label = div("tile-label");
     label.setAttribute("aria-hidden", "true");
     label.append(this.#muted, this.#verified, this.#name);
@@ -64,12 +71,12 @@ export class Tile {
       element.dataset["slot"] = slot ?? "";
       element.append(this.video);
     }
-    element.append(label, this.#hand, this.#description, this.#options);
+    element.append(this.#frozen, label, this.#hand, this.#description, this.#options);
     this.rest();
   }
 
   /** Shows this person from now on. */
-  show({ participant, source, name, words, hand, options }: TileLabel): void {
+  show({ participant, source, name, words, marked, hand, options, frozen }: TileLabel): void {
     const { element } = this;
     element.inert = false;
     element.dataset["testid"] = "tile";
@@ -84,9 +91,10 @@ export class Tile {
     text(this.#avatar, initials(participant.name));
     this.#avatar.style.setProperty("--avatar", `var(--avatar-${hash(participant.id) % 8})`);
     toggle(this.#muted, source !== "screen" && !participant.tracks.mic);
-    toggle(this.#verified, participant.verified);
+    toggle(this.#verified, marked);
     toggle(this.#hand, source !== "screen" && hand > 0);
-    text(this.#hand, `\u270B ${hand}`);
+    text(this.#frozen, frozen);
+    text(this.#handNumber, String(hand));
     element.classList.toggle("tile-fit", source === "screen");
     element.classList.remove("tile-resting");
   }

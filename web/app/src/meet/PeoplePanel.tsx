@@ -12,7 +12,7 @@ import { Panel } from "./Panel";
 import styles from "./PeoplePanel.module.css";
 import { usePersonMenu } from "./personMenu";
 import { useSession } from "./session";
-import { describe } from "./words";
+import { describe, isStaff } from "./words";
 
 /** Rows in the page at once; a search finds the others. */
 const MOST_ROWS = 50;
@@ -71,10 +71,10 @@ function Waiting() {
         {list.length > 1 ? <Button onPress={() => void wish(meeting.admitAll())}>{t("lobby.admitAll")}</Button> : null}
       </div>
       <ul>
-        {list.slice(0, MOST_ROWS).map(({ participant, name, was, verified }) => (
+        {list.slice(0, MOST_ROWS).map(({ participant, name, was, verified, identity_kind }) => (
           <li key={participant} className={styles["row"]}>
             <span className={styles["name"]}>
-              {name} {verified ? <VerifiedIcon size={16} aria-label={t("tile.verified")} /> : null}
+              {name} {isStaff({ verified, identity_kind }) ? <VerifiedIcon size={16} aria-label={t("tile.verified")} /> : null}
               {was ? <small>{t("people.was", { name: was })}</small> : null}
             </span>
             <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>
@@ -114,11 +114,11 @@ function Hands() {
 }
 
 const Row = memo(function Row({ person, mine, hand }: { person: Participant; mine: boolean; hand: number }) {
-  const { name, verified } = person;
+  const { name } = person;
   return (
     <li className={styles["row"]}>
       <span className={styles["name"]}>
-        {mine ? t("people.you", { name }) : name} {verified ? <VerifiedIcon size={16} aria-hidden="true" /> : null}
+        {mine ? t("people.you", { name }) : name} {isStaff(person) ? <VerifiedIcon size={16} aria-hidden="true" /> : null}
         <small>{describe(person, hand)}</small>
       </span>
       {mine ? null : <RowMenu person={person} />}

@@ -23,6 +23,7 @@ export function PreJoin() {
   useLatePermission();
   if (!info) return null;
   const { room, link } = info;
+  const admitted = settings.get().admittedTo === meeting.invitation.code;
 
   const join = (event: FormEvent) => {
     event.preventDefault();
@@ -67,7 +68,7 @@ export function PreJoin() {
           <DeviceChoice source="mic" />
           <LevelMeter />
           <SpeakerChoice />
-          <Button type="submit" tone="primary">{t(link.lobby ? "prejoin.ask" : "prejoin.join")}</Button>
+          <Button type="submit" tone="primary">{t(link.lobby && !admitted ? "prejoin.ask" : "prejoin.join")}</Button>
         </form>
       </div>
     </main>

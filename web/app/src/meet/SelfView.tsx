@@ -1,7 +1,7 @@
 // The own picture in a corner of the stage, mirrored for its owner only.
 
 import { t } from "../i18n/t";
-import { IconButton } from "../ui/Button";
+import { Button, IconButton } from "../ui/Button";
 import { CloseIcon } from "../ui/Icon";
 import { useCell } from "../ui/useCell";
 import { OwnPicture } from "./OwnPicture";
@@ -13,7 +13,14 @@ export function SelfView() {
   const { showSelf } = useCell(settings);
   const { on } = useCell(meeting.local.sources.camera);
   const screen = useCell(meeting.local.sources.screen);
-  if (!showSelf) return screen.on ? <p className={styles["sharing"]}>{t("room.youSharing")}</p> : null;
+  if (!showSelf) {
+    return (
+      <div className={styles["chip"]}>
+        <span>{t("self.hidden")}</span>
+        <Button onPress={() => settings.update((kept) => ({ ...kept, showSelf: true }))}>{t("self.show")}</Button>
+      </div>
+    );
+  }
   return (
     <div role="group" aria-label={t("self.label")} data-testid="self-view" className={styles["self"]}>
       <OwnPicture className={styles["picture"]}>

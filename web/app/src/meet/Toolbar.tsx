@@ -2,6 +2,7 @@
 // key; the arrow keys, Home and End move along them, too.
 
 import { type KeyboardEvent, useState } from "react";
+import { canShareScreen } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { ControlButton, IconButton } from "../ui/Button";
 import { Confirm, Dialog, PopoverButton } from "../ui/Dialog";
@@ -63,10 +64,9 @@ function ShareButton() {
   const session = useSession();
   const { on } = useCell(session.meeting.local.sources.screen);
   const may = useCell(session.meeting.can).has("publish_screen");
-  const possible = "getDisplayMedia" in (navigator.mediaDevices ?? {});
   const press = () => {
     if (!may && !on) session.toasts.show({ kind: "right", text: t("refused.screen") });
-    else if (!possible) session.toasts.show({ kind: "device-screen", text: t("problem.screen.none") });
+    else if (!canShareScreen()) session.toasts.show({ kind: "device-screen", text: t("problem.screen.none") });
     else void session.setSource("screen", !on);
   };
   return (

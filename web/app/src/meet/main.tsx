@@ -32,6 +32,11 @@ if (invitation) {
   narrate(session);
   root.render(<SessionContext value={session}><App /></SessionContext>);
   void meeting.lookUp();
+  // Another link opened in this tab changes the fragment only: the page starts again with it.
+  addEventListener("hashchange", () => {
+    const other = takeInvitation(location, history, storageOrNull(() => sessionStorage));
+    if (other && other.secret !== invitation.secret) location.reload();
+  });
 } else {
   document.documentElement.dataset["roomState"] = "unknown";
   root.render(<Card text={t("card.unknown")} />);

@@ -28,7 +28,10 @@ export function mirrorState(session: Session): void {
   dark.addEventListener("change", draw);
   addEventListener("online", () => meeting.hurry());
   meeting.state.subscribe(() => {
-    if (meeting.state.get() === "prejoin") session.startRemembered();
+    const state = meeting.state.get();
+    if (state === "prejoin") session.startRemembered();
+    const admittedTo = { live: meeting.invitation.code, denied: "", removed: "", waiting: "" }[state as string];
+    if (admittedTo !== undefined && admittedTo !== settings.get().admittedTo) settings.update((kept) => ({ ...kept, admittedTo }));
   });
   draw();
 }

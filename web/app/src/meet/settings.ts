@@ -11,11 +11,13 @@ export interface Settings {
   speaker: string;
   showSelf: boolean;
   theme: "dark" | "light";
+  /** The room that let this browser in last: who was let in does not ask again. */
+  admittedTo: string;
 }
 
 const KEY = "sunup.settings";
 const FIRST: Settings = {
-  name: "", micOn: false, cameraOn: false, mic: "", camera: "", speaker: "", showSelf: true, theme: "dark",
+  name: "", micOn: false, cameraOn: false, mic: "", camera: "", speaker: "", showSelf: true, theme: "dark", admittedTo: "",
 };
 
 export type SettingsCell = Cell<Settings>;
