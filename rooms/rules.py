@@ -25,7 +25,7 @@ from .ids import ROOM, ParticipantId
 from .lifecycle import begin_end, change, enter_state
 from .lobby import reconsider
 from .moderation import give_role
-from .participant import Participant
+from .participant import Interval, Participant
 from .permissions import PUBLISH, may
 from .policy import Right, Role
 from .publishing import turn_off
@@ -58,7 +58,7 @@ def settle_attendance(step: Step) -> None:
         if row.person and row.active and row.interval is None:
             step.fact(IntervalOpened(row.id, row.scope, step.at))
         elif row.interval is not None and not row.active:
-            _close_interval(step, row)
+            _close_interval(step, row, row.interval)
 
 
 def settle_start(step: Step) -> None:
@@ -197,10 +197,7 @@ def _moved(step: Step) -> dict[ParticipantId, str]:
     }
 
 
-def _close_interval(step: Step, row: Participant) -> None:
-    interval = row.interval
-    if interval is None:
-        return
+def _close_interval(step: Step, row: Participant, interval: Interval) -> None:
     left_at = step.now if row.lost_at is None else row.lost_at
     step.fact(
         IntervalClosed(

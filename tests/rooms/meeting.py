@@ -32,7 +32,7 @@ def stamp(when: float) -> str:
 
 
 class Counter:
-    """Ids that a failed test can be read by: id-0001, id-0002, …"""
+    """Ids that a failed test can be read by: id-0001, id-0002 and so on."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -101,10 +101,10 @@ class Guest:
         """Give the sign of life that follows an admission."""
         self.meeting.tell(c.Arrived(self.id, self.conn))
 
-    def ask(self, action: Action, *, id: str | None = None, if_rev: int | None = None) -> dict:
+    def ask(self, action: Action, *, rid: str | None = None, if_rev: int | None = None) -> dict:
         """Send a request and return the reply."""
         self.requests += 1
-        request_id = RequestId(id or f"{self.name}-{self.requests}")
+        request_id = RequestId(rid or f"{self.name}-{self.requests}")
         request = c.Request(self.id, self.conn, request_id, action, if_rev)
         return self.meeting.carry(self.meeting.room.handle(request, self.meeting.now)).reply
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from rooms import commands as c
 from rooms.errors import Code, RoomError
+from rooms.permissions import PUBLISH, may
 from rooms.policy import (
     Features,
     FeaturesPatch,
@@ -28,11 +29,9 @@ from rooms.policy import (
     Role,
     Source,
 )
-from rooms.permissions import PUBLISH, may
 from rooms.rules import _RULES
 from rooms.states import GONE
 from rooms.step import Step
-
 from tests.rooms.meeting import Guest, Meeting, stamp
 from tests.rooms.model import forbidden
 

@@ -92,7 +92,7 @@ def test_denied_is_told_closed_and_may_knock_again():
 
 
 def test_denied_with_a_ban_cannot_knock_again():
-    """deny with ban: the identity and its own link are refused."""
+    """Denial with a ban: the identity and its own link are refused."""
     meeting = Meeting()
     host, jane = meeting.host(), meeting.person("Jane")
     jane.come()
