@@ -222,3 +222,21 @@ def test_room_goes_live_with_the_first_host_and_once(kind):
         "ending",
         "live",
     ]
+
+
+def test_a_seat_freed_by_the_host_lets_in_somebody_who_then_waits_for_one():
+    """One step: an absent host's reserved seat frees, a waiter comes in, the grace starts anew."""
+    meeting = Meeting(capacity=2, policy={"host_gone": "lock"})
+    host, inside = meeting.host(), meeting.member("Jane")
+    late = meeting.member("Paul")
+    host.ask(c.Leave())
+    inside.drop()
+    late.drop()
+    meeting.wait(70)
+    assert meeting.room.state.host_presence == "absent"
+    assert not meeting.room.state.occupied()
+    before = len(meeting.outcomes)
+    late.resume()
+    assert late.state == "active"
+    assert len(meeting.outcomes) == before + 1
+    assert meeting.room.state.host_presence == "grace"
