@@ -7,8 +7,8 @@ from crm_core.appointments.models import Appointment
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
-from crm_core.meetings.lifecycle import message_id
 from crm_core.meetings import lifecycle
+from crm_core.meetings.lifecycle import message_id
 from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
 from tests.crm_core.meetings.support import START, book_meeting
 
