@@ -40,7 +40,10 @@ def _become(order: dict[str, Any]) -> None:
     """Be the server that was ordered; never returns."""
     code = 1
     try:
-        with open(order["log"], "ab") as log, open(os.devnull, "rb") as nothing:
+        with (
+            pathlib.Path(order["log"]).open("ab") as log,
+            pathlib.Path(os.devnull).open("rb") as nothing,
+        ):
             os.dup2(nothing.fileno(), 0)
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -68,7 +71,8 @@ class ForkedProcess:
 
     def send_signal(self, number: signal.Signals) -> None:
         if not self._ended.done():
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # ended, and we are about to hear of it
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
