@@ -344,14 +344,15 @@ class RoomActor:
         answered = asyncio.get_running_loop().create_future()
 
         def reply(seq: int) -> None:
+            if answered.done():  # told that it takes too long; the same id gets this answer
+                return
             if outcome.committed:
                 client.send_frame(Reply(request_id, outcome.reply, committed=True, seq=seq))
             elif outcome.repeated and self._is_journaled(client, request_id):
                 client.send_frame(Reply(request_id, outcome.reply, committed=True))
             else:
                 client.send_frame(Reply(request_id, outcome.reply))
-            if not answered.done():
-                answered.set_result(None)
+            answered.set_result(None)
 
         self._submit(outcome, reply=reply, fail=_fail(answered))
         await answered
@@ -455,7 +456,7 @@ class RoomActor:
         resumable = positions is not None and self._missed(positions, streams) is not None
 
         def attach(_seq: int) -> None:
-            if client.closing:
+            if client.closing or attached.done():
                 attached.cancel()
                 return
             missed = self._missed(positions, streams) if positions and resumable else None
@@ -471,8 +472,7 @@ class RoomActor:
                     client.send(encoded)
                 self.send_alone(client, messages.Resumed())
                 self._sent_state(client)
-            if not attached.done():
-                attached.set_result(None)
+            attached.set_result(None)
 
         resync = () if resumable else (entered.participant,)
         self._submit(outcome, attach=attach, fail=_fail(attached), resync=resync)
