@@ -138,8 +138,9 @@ class _Guard:
         if isinstance(cause, NotFound):
             raise RoomUnknownError(str(cause)) from cause
         if isinstance(cause, (SQLAlchemyError, OSError, OutOfSequence)):
-            # A number out of sequence follows a commit whose answer was lost: open anew.
-            raise JournalDownError(f"{type(cause).__name__}: {cause}") from cause
+            # A number out of sequence follows a commit whose answer was lost: open anew. The
+            # error's text stays out of the log: it may hold the statement's values.
+            raise JournalDownError(type(cause).__name__) from cause
         if isinstance(cause, CrmError):
             raise JournalError(str(cause)) from cause
 
