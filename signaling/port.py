@@ -96,8 +96,9 @@ class Sniffer(asyncio.Protocol):
             self._slot.release()
 
     def _bound_send_buffer(self) -> None:
-        """Frames that a slow client does not take wait here, where they are counted, not in the
-        kernel, which would take megabytes for each client.
+        """Let frames of a slow client wait here, where they are counted.
+
+        The kernel alone would take megabytes for each client.
         """
         if self._transport is not None:
             connected = self._transport.get_extra_info("socket")

@@ -14,7 +14,7 @@ def grant(kind="person", role="participant", device="d1", name="Jane", link="l1"
 
 
 def entering(given, name=None, known=None):
-    return enter_command(given, name, lambda identity: (known or {}).get(identity))
+    return enter_command(given, name, (known or {}).get)
 
 
 def test_a_staff_link_is_that_staff_member_on_any_device():

@@ -61,7 +61,9 @@ def test_the_table_of_errors_is_the_codes_own():
 def test_the_table_of_close_codes_is_the_codes_own():
     """Code, retry, event before it and meaning, row by row."""
     rows = re.findall(r"^\| (\d{4}) \| (\w+) \| (`[a-z.]+`)? ?\| (.+) \|$", TEXT, re.MULTILINE)
-    assert {int(code): (retry, event.strip("`"), meaning) for code, retry, event, meaning in rows} == {
+    assert {
+        int(code): (retry, event.strip("`"), meaning) for code, retry, event, meaning in rows
+    } == {
         int(code): (close.retry.value, close.event or "", close.meaning)
         for code, close in CLOSES.items()
     }

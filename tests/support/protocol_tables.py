@@ -24,15 +24,11 @@ def table(struct: type[Any]) -> list[Row]:
     ]
 
 
-def render(kind: inspect.Type) -> str:  # noqa: C901 one branch for each kind of type
+def render(kind: inspect.Type) -> str:
     """A type in the document's words."""
     match kind:
         case inspect.UnionType(types):
-            shown = [
-                render(one)
-                for one in types
-                if not isinstance(one, inspect.NoneType)
-            ]
+            shown = [render(one) for one in types if not isinstance(one, inspect.NoneType)]
             null = any(isinstance(one, inspect.NoneType) for one in types)
             return " or ".join([*shown, *(["null"] if null else [])])
         case inspect.StrType():
@@ -44,7 +40,9 @@ def render(kind: inspect.Type) -> str:  # noqa: C901 one branch for each kind of
         case inspect.FloatType():
             return "number" + _bounds(kind.ge, kind.le)
         case inspect.LiteralType(values):
-            return " or ".join(f'"{value}"' if isinstance(value, str) else str(value) for value in values)
+            return " or ".join(
+                f'"{value}"' if isinstance(value, str) else str(value) for value in values
+            )
         case inspect.EnumType(cls):
             return " or ".join(f'"{member.value}"' for member in cls)
         case inspect.ListType():
@@ -76,7 +74,7 @@ _HEADING = re.compile(r"^#{3,4} `?(?P<name>[A-Za-z.]+)`?\s*$")
 
 
 def read_tables(text: str) -> dict[str, list[Row]]:
-    """heading → the rows of the field table below it; a heading without one has no fields."""
+    """Heading → the rows of the field table below it; a heading without one has no fields."""
     found: dict[str, list[Row]] = {}
     current: list[Row] | None = None
     for line in text.splitlines():
