@@ -12,8 +12,9 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 from .server import ROOT, Server
@@ -82,9 +83,9 @@ class ForkedProcess:
 
 
 class Zygote:
-    """The running zygote; one server at a time."""
+    """The running zygote; one server at a time. It belongs to no event loop."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
     async def spawn(self, server: Server, environment: dict[str, str]) -> ForkedProcess:
@@ -95,7 +96,8 @@ class Zygote:
             "environment": environment,
             "log": str(server.data / "server.log"),
         }
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
         born = await self._line()
         return ForkedProcess(born["pid"], asyncio.create_task(self._end()))
 
@@ -104,25 +106,28 @@ class Zygote:
 
     async def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        return json.loads(await self._process.stdout.readline())
+        return json.loads(await asyncio.to_thread(self._process.stdout.readline))
 
 
-@contextlib.asynccontextmanager
-async def zygote() -> AsyncIterator[Zygote]:
+@contextlib.contextmanager
+def zygote() -> Iterator[Zygote]:
     """A zygote for the block."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.zygote",
-        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.zygote"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(pathlib.Path(ROOT))},
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     assert process.stdin is not None
-    assert await process.stdout.readline() == b"ready\n"
+    assert process.stdout.readline() == "ready\n"
     try:
         yield Zygote(process)
     finally:
         process.stdin.close()
-        await process.wait()
+        process.wait()
 
 
 if __name__ == "__main__":
