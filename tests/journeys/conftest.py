@@ -1,7 +1,7 @@
 """The whole server as a child process, on either database."""
 
 import pathlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -18,25 +18,33 @@ from tests.support.databases import (  # noqa: F401 fixtures
     sqlite_url,
 )
 from tests.support.server import Server
+from tests.support.zygote import Zygote, zygote
+
+
+@pytest.fixture(scope="session")
+def nest() -> Iterator[Zygote]:
+    """What servers of this folder are forked from."""
+    with zygote() as made:
+        yield made
 
 
 @pytest.fixture
-def make_server(tmp_path: pathlib.Path, database_url: str):
+def make_server(tmp_path: pathlib.Path, database_url: str, nest: Zygote):  # noqa: F811 the fixture
     """Builds servers on the test's database and data folder; the caller starts and stops them."""
     made: list[Server] = []
-    yield _maker(tmp_path, database_url, made)
+    yield _maker(tmp_path, database_url, made, nest)
     for server in made:
         print(server.log[-6000:])  # shown when the test failed
 
 
-def _maker(tmp_path, database_url, made):
+def _maker(tmp_path, database_url, made, nest):  # noqa: F811
     def make(**environment: str) -> Server:
         settings = {
             "SUNUP_DATABASE_URL": database_url,
             "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1",
             **environment,
         }
-        made.append(Server(tmp_path / "data", settings))
+        made.append(Server(tmp_path / "data", settings, spawn=nest.spawn))
         return made[-1]
 
     return make
@@ -53,10 +61,14 @@ async def server(make_server) -> AsyncIterator[Server]:
 
 
 @pytest_asyncio.fixture
-async def sqlite_server(tmp_path: pathlib.Path, sqlite_url: str) -> AsyncIterator[Server]:
+async def sqlite_server(
+    tmp_path: pathlib.Path,
+    sqlite_url: str,
+    nest: Zygote,  # noqa: F811
+) -> AsyncIterator[Server]:
     """A started server on SQLite, for what does not depend on the database."""
     environment = {"SUNUP_DATABASE_URL": sqlite_url, "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"}
-    made = Server(tmp_path / "data", environment)
+    made = Server(tmp_path / "data", environment, spawn=nest.spawn)
     await made.start()
     yield made
     assert await made.stop() == 0, made.log[-4000:]

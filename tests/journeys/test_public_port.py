@@ -1,0 +1,201 @@
+"""One public port: pages, REST, WebSocket, and what an anonymous host can and cannot do to it."""
+
+import asyncio
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+
+import aiohttp
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.support import client
+from tests.support.server import ROOT, free_udp_port
+from tests.support.services import free_port
+
+
+async def raw(port, *pieces, pause=0.0):
+    """Send bytes on a bare connection; everything that comes back until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        return await asyncio.wait_for(reader.read(), 15)
+    finally:
+        writer.close()
+
+
+async def test_everything_is_on_one_port(sqlite_server):
+    """Health, metrics, REST, the first page and the WebSocket share an address."""
+    async with aiohttp.ClientSession() as session:
+        for path, status, holds in (
+            ("/healthz", 200, "ok"),
+            ("/metrics", 200, "sunup_signaling_connections"),
+            ("/openapi.json", 200, '"openapi"'),
+            ("/v1/people", 401, "unauthorized"),
+            ("/", 200, "host-link"),
+            ("/ws", 426, "WebSocket"),
+            ("/no/such/page", 404, "No such page"),
+            ("/%2e%2e/%2e%2e/etc/passwd", 404, "No such page"),
+        ):
+            async with session.get(sqlite_server.url + path) as answer:
+                assert answer.status == status, path
+                assert holds in await answer.text(), path
+        links = await (await session.get(f"{sqlite_server.url}/dev/links")).json()
+    assert links == {name: sqlite_server.dev[name] for name in ("host_url", "guest_url")}
+    peer = await client.enter(links["host_url"])
+    await peer.close()
+
+
+async def test_pages_carry_a_fresh_nonce_and_a_strict_policy(sqlite_server):
+    """Each answer has its own nonce, in the policy and in the page; nothing is framed."""
+    nonces = set()
+    async with aiohttp.ClientSession() as session:
+        for _ in range(2):
+            async with session.get(f"{sqlite_server.url}/") as answer:
+                policy = answer.headers["Content-Security-Policy"]
+                text = await answer.text()
+                assert answer.headers["Cache-Control"] == "no-cache"
+            nonce = re.search(r"'nonce-([^']+)'", policy)[1]
+            assert f'nonce="{nonce}"' in text
+            nonces.add(nonce)
+            for directive in (
+                "default-src 'none'", "script-src 'self'", "object-src 'none'",
+                "frame-ancestors 'none'", "require-trusted-types-for 'script'",
+            ):  # fmt: skip
+                assert directive in policy
+            assert "unsafe" not in policy
+    assert len(nonces) == 2
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("{own}", None),
+        (None, None),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("{own}.evil.example", 403),
+        ("http://127.0.0.1", 403),
+        ("file://", 403),
+    ],
+)
+async def test_only_our_own_pages_may_open_the_websocket(sqlite_server, origin, status):
+    """Exact origins; clients that are no browsers send none."""
+    shown = origin and origin.format(own=sqlite_server.url)
+    ws = sqlite_server.url.replace("http", "ws") + "/ws"
+    if status is None:
+        async with client.connected(ws, origin=shown) as peer:
+            await peer.ping()
+        return
+    with pytest.raises(InvalidStatus) as refused:
+        await client.open_socket(ws, origin=shown)
+    assert refused.value.response.status_code == status
+
+
+async def test_a_websocket_needs_the_right_path_and_subprotocol(sqlite_server):
+    """Another path is 404, an unknown subprotocol 400, and the answer says which there are."""
+    base = sqlite_server.url.replace("http", "ws")
+    with pytest.raises(InvalidStatus) as refused:
+        await client.open_socket(f"{base}/other")
+    assert refused.value.response.status_code == 404
+    with pytest.raises(InvalidStatus) as refused:
+        await client.open_socket(f"{base}/ws", subprotocol="other.v1")
+    assert refused.value.response.status_code == 400
+    assert client.JSON.encode() in refused.value.response.body
+
+
+async def test_large_bodies_and_kept_connections_reach_http(sqlite_server):
+    """The sniffing gives the whole connection away: bodies and later requests are whole."""
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            async with session.post(
+                f"{sqlite_server.url}/v1/people", data=b"x" * 200_000
+            ) as answer:
+                assert answer.status == 401
+                await answer.read()
+        assert len(session.connector._conns) <= 1
+
+
+async def test_heads_that_are_too_large_or_no_http_are_refused(sqlite_server):
+    """16 KiB of head is the limit; noise gets an answer or a close, never a hang."""
+    port = sqlite_server.port
+    assert b"431" in await raw(port, b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000)
+    assert b"400" in await raw(port, b"nonsense\r\n\r\n")
+    assert b"400" in await raw(port, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{sqlite_server.url}/healthz") as answer:
+            assert answer.status == 200
+
+
+async def test_a_head_that_comes_one_byte_at_a_time_is_whole(sqlite_server):
+    """A slow but honest client is served."""
+    pieces = [
+        bytes([byte]) for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    ]
+    assert b"200 OK" in await raw(sqlite_server.port, *pieces)
+
+
+@pytest.mark.parametrize("setting", ["SUNUP_PORT", "SUNUP_MEDIA_PORT"])
+async def test_a_taken_port_is_one_clear_line(sqlite_server, tmp_path, setting):
+    """TCP or UDP: exit code 2, what is taken, and which setting to change; no traceback."""
+    ports = {"SUNUP_PORT": str(free_port()), "SUNUP_MEDIA_PORT": str(free_udp_port())}
+    taken = {"SUNUP_PORT": sqlite_server.port, "SUNUP_MEDIA_PORT": sqlite_server.media_port}
+    ports[setting] = str(taken[setting])
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "signaling", "dev",
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "SUNUP_DATA_DIR": str(tmp_path / "o"), **ports},
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    lines = output.decode().strip().splitlines()
+    assert len(lines) == 1, lines
+    assert setting in lines[0]
+    assert process.returncode == 2
+
+
+async def test_a_second_start_keeps_data_and_links(make_server):
+    """The same links and key after a restart, also under another port; dev.json is private."""
+    server = make_server()
+    await server.start()
+    first = server.dev
+    assert stat.S_IMODE((server.data / "dev.json").stat().st_mode) == 0o600
+    assert set(first) == {"url", "api_key", "host_url", "guest_url"}
+    host = await client.enter(first["host_url"])
+    await host.ask("chat.send", {"body": "kept"})
+    assert await server.stop() == 0
+    assert await host.closed() == 4503
+    assert host.events[-1]["t"] == "draining"
+    server.port = free_port()
+    await server.start()
+    second = server.dev
+    assert second["api_key"] == first["api_key"]
+    assert second["guest_url"].partition("/m/")[2] == first["guest_url"].partition("/m/")[2]
+    assert second["host_url"].startswith(server.url)
+    again = await client.enter(second["host_url"])
+    assert [message["body"] for message in again.snapshot["chat"]] == ["kept"]
+    await again.close()
+    assert await server.stop() == 0
+    assert "Traceback" not in server.log
+
+
+async def test_nothing_secret_is_logged(sqlite_server):
+    """Tokens, link and resume secrets, names, chat and SDP stand in no log line."""
+    host = await client.enter(sqlite_server.dev["host_url"], name="CanaryName")
+    await host.ask("chat.send", {"body": "CanaryBody"})
+    with pytest.raises(client.RefusedError):
+        await host.ask("media.offer", {"sdp": "v=0 CanarySdp"})
+    again = await client.resume(host)
+    await again.ask("room.end")
+    await again.closed()
+    log = sqlite_server.log
+    for secret in ("CanaryName", "CanaryBody", "CanarySdp", host.hello_reply["resume"]["secret"]):
+        assert secret not in log
+    banner, _, rest = log.partition("Press Ctrl-C")
+    assert sqlite_server.dev["host_url"].partition("#k=")[2] not in rest
+    assert json.dumps(host.hello_reply)[:20] not in banner
