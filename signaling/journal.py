@@ -20,8 +20,8 @@ from rooms.events import Event, from_record, to_record
 
 from .clock import stamp
 
-COMMIT_TIMEOUT: Final = 1.5
-"""Seconds after which a commit counts as failed: a durable request is answered within 2 s."""
+COMMIT_TIMEOUT: Final = 10.0
+"""Seconds after which a commit counts as failed; who asked is told earlier (`committer`)."""
 OPEN_TIMEOUT: Final = 5.0
 LEASE: Final = 15.0
 """Seconds that a node may be silent before another may take its rooms."""

@@ -113,7 +113,12 @@ class Streams:
             if stream == EPHEMERAL:
                 continue
             log = self._logs.get(stream) or StreamLog()
-            epoch, number = positions.get(stream, (self.epoch, 0))
+            known = positions.get(stream)
+            if known is None:
+                if log.delivered:
+                    return None  # the client was never on it: events alone would not tell all
+                continue
+            epoch, number = known
             if epoch != self.epoch:
                 return None
             found = log.since(number, now)

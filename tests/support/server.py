@@ -10,10 +10,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -39,6 +40,10 @@ class Server:
     port: int = field(default_factory=free_port)
     media_port: int = field(default_factory=free_udp_port)
     process: asyncio.subprocess.Process | None = None
+    module: str = "signaling"
+    """What is run with ``python -m``; a test may name a server with a defence taken out."""
+    spawn: Callable[..., Awaitable[Any]] | None = None
+    """Starts the process in place of a fresh interpreter (`tests.support.zygote`)."""
 
     @property
     def url(self) -> str:
@@ -66,9 +71,13 @@ class Server:
             "SUNUP_DATA_DIR": str(self.data),
             **self.environment,
         }
+        if self.spawn is not None:
+            self.process = await self.spawn(self, environment)
+            await until(self.ready, timeout=timeout, every=0.02)
+            return
         with (self.data / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "signaling", "dev",
+                sys.executable, "-m", self.module, "dev",
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         await until(self.ready, timeout=timeout, every=0.05)
