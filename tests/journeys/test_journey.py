@@ -163,7 +163,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     meetings = [
         item
         for item in timeline["items"]
-        if item["kind"] == "communication" and item["channel"] == "meeting"
+        if item["kind"] == "communication" and item["record"]["channel"] == "meeting"
     ]
     assert len(meetings) == 1
     meeting = await crm.call("GET", f"/v1/communications/{meetings[0]['id']}")

@@ -11,7 +11,7 @@ beforeEach(() => {
   said = [];
   const polite = document.createElement("div");
   assertive = document.createElement("div");
-  Object.defineProperty(polite, "textContent", { get: () => said.at(-1) ?? "", set: (text: string) => { said.push(text); } });
+  Object.defineProperty(polite, "textContent", { get: () => said.at(-1) ?? "", set: (text: string) => { if (text) said.push(text); } });
   announcer = new Announcer(polite, assertive);
 });
 afterEach(() => vi.useRealTimers());
@@ -57,5 +57,7 @@ describe("the assertive region", () => {
     expect(assertive.textContent).toBe("Ana muted you.");
     announcer.assertive("Ana muted you.");
     expect(assertive.textContent).toBe("Ana muted you.\u00A0");
+    vi.advanceTimersByTime(1000);
+    expect(assertive.textContent).toBe("");
   });
 });

@@ -73,6 +73,7 @@ const REFUSALS: Record<string, PageState> = {
   early: "early", cancelled: "cancelled", ended: "ended", full: "full", offline: "offline",
   denied: "denied", forbidden: "denied", removed: "removed", superseded: "superseded",
 };
+const TRY_AGAIN_AFTER = 1000;
 const SOURCES = ["mic", "camera", "screen"] as const;
 
 export class Meeting {
@@ -196,7 +197,12 @@ export class Meeting {
       await this.#tell(source, false);
       return;
     }
-    await this.local.set(source, true);
+    try {
+      await this.local.set(source, true);
+    } catch (error) {
+      this.#tell(source, false).catch(() => {}); // it may have been said already, on entering
+      throw error;
+    }
     try {
       await this.#tell(source, true);
     } catch (error) {
@@ -413,24 +419,36 @@ export class Meeting {
     for (const source of SOURCES) {
       const { on, track } = this.local.sources[source].get();
       if (track) await media.setTrack(source, track);
-      if (on) this.#tell(source, true).catch((error: unknown) => this.#notAllowed(source, error));
+      if (on) void this.#insist(source);
     }
-    try {
-      await media.start();
-    } catch {
-      // The socket was lost under it: the next welcome starts again, or the health check does.
-      this.mediaLost.set(true);
-      if (this.#media === media) {
-        await pause(1000);
-        if (this.#media === media) await media.start().catch(() => {});
+    for (let attempt = 1; this.#media === media; attempt += 1) {
+      try {
+        await media.start();
+        return;
+      } catch {
+        // The socket was lost under it, or the server is busy: until the media is there, go on.
+        this.mediaLost.set(true);
+        await pause(Math.min(attempt * TRY_AGAIN_AFTER, 5 * TRY_AGAIN_AFTER));
       }
     }
   }
 
-  #notAllowed(source: Source, error: unknown): void {
-    void this.local.set(source, false);
-    const code = error instanceof RequestError ? error.code : "internal";
-    this.onNotice({ kind: "refused", source, code });
+  /** Says that a source is on, for as long as the person wants it and only a passing reason hinders. */
+  async #insist(source: Source): Promise<void> {
+    const { on } = this.local.sources[source].get();
+    if (!on || this.state.get() !== "live") return;
+    try {
+      await this.#tell(source, true);
+    } catch (error) {
+      const code = error instanceof RequestError ? error.code : "internal";
+      if (code === "closed" || code === "stale_epoch") return;
+      if (code !== "forbidden") {
+        await pause((error instanceof RequestError && error.retryMs) || TRY_AGAIN_AFTER);
+        return this.#insist(source);
+      }
+      await this.local.set(source, false);
+      this.onNotice({ kind: "refused", source, code });
+    }
   }
 
   async #tell(source: Source, on: boolean): Promise<void> {

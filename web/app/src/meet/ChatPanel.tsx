@@ -20,7 +20,8 @@ export function ChatPanel() {
   const chat = useCell(meeting.chat);
   const [view, setView] = useState<View>("everyone");
   const [to, setTo] = useState("");
-  const shown = chat.filter((message) => (message.to === null) === (view === "everyone"));
+  const [drafts, setDrafts] = useState({ everyone: "", private: "" });
+  const draft = (key: View) => ({ text: drafts[key], onText: (text: string) => setDrafts((kept) => ({ ...kept, [key]: text })) });
   return (
     <Panel name={t("chat.region")} heading={t("chat.short")} close={t("chat.close")} focusHeading={false}>
       <Tabs selectedKey={view} onSelectionChange={(key) => setView(key as View)} className={styles["tabs"] ?? ""}>
@@ -28,10 +29,14 @@ export function ChatPanel() {
           <Tab id="everyone" className={styles["tab"] ?? ""}>{t("chat.everyone")}</Tab>
           <Tab id="private" className={styles["tab"] ?? ""}>{t("chat.private")}</Tab>
         </TabList>
-        <TabPanel id={view} className={styles["tabpanel"] ?? ""}>
-          <Log messages={shown} empty={t(view === "everyone" ? "chat.empty" : "chat.emptyPrivate")} />
-          {view === "private" ? <Recipient to={to} onChange={setTo} /> : null}
-          <Composer to={view === "private" ? to : null} />
+        <TabPanel id="everyone" className={styles["tabpanel"] ?? ""}>
+          <Log messages={chat.filter((message) => message.to === null)} empty={t("chat.empty")} />
+          <Composer to={null} {...draft("everyone")} />
+        </TabPanel>
+        <TabPanel id="private" className={styles["tabpanel"] ?? ""}>
+          <Log messages={chat.filter((message) => message.to !== null)} empty={t("chat.emptyPrivate")} />
+          <Recipient to={to} onChange={setTo} />
+          <Composer to={to} {...draft("private")} />
         </TabPanel>
       </Tabs>
     </Panel>
@@ -105,12 +110,17 @@ function Recipient({ to, onChange }: { to: string; onChange(to: string): void })
   return <Choice label={t("chat.recipient")} value={to} options={options} onChange={onChange} />;
 }
 
-/** `to` is null for everyone, "" while there is nobody to write to. */
-function Composer({ to }: { to: string | null }) {
+interface ComposerProps {
+  /** Null for everyone, "" while there is nobody to write to. */
+  to: string | null;
+  text: string;
+  onText(text: string): void;
+}
+
+function Composer({ to, text, onText }: ComposerProps) {
   const { meeting } = useSession();
   const lost = useCell(meeting.signalingLost);
   const can = useCell(meeting.can);
-  const [text, setText] = useState("");
   const [trouble, setTrouble] = useState<string | null>(null);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
@@ -123,12 +133,12 @@ function Composer({ to }: { to: string | null }) {
       setTrouble(t("chat.tooLong", { limit: LONGEST }));
       return;
     }
-    setText("");
+    onText("");
     setTrouble(null);
     try {
       await meeting.sendChat(body, to ?? undefined);
     } catch (error) {
-      setText((now) => now || body);
+      onText(body);
       setTrouble(reason(error, (to && meeting.roster.get().get(to)?.name) || ""));
     }
   };
@@ -141,7 +151,7 @@ function Composer({ to }: { to: string | null }) {
       {trouble ? <Note tone="danger">{trouble}</Note> : null}
       {lost ? <Note tone="info">{t("chat.later")}</Note> : null}
       <div className={styles["line"]}>
-        <Line label={t("chat.message")} hiddenLabel value={text} onChange={setText} placeholder={t("chat.message")} inputRef={field} />
+        <Line label={t("chat.message")} hiddenLabel value={text} onChange={onText} placeholder={t("chat.message")} inputRef={field} />
         <Button type="submit" tone="primary">{t(trouble ? "chat.retry" : "chat.send")}</Button>
       </div>
     </form>

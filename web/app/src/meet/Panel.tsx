@@ -1,6 +1,6 @@
 // The frame of a panel beside the stage: it takes the focus when it opens and gives it back.
 
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useEffect, useId, useRef, useState } from "react";
 import { IconButton } from "../ui/Button";
 import { CloseIcon } from "../ui/Icon";
 import styles from "./Panel.module.css";
@@ -20,13 +20,13 @@ export function Panel({ name, heading, close, focusHeading = true, children }: P
   const { panel } = useSession();
   const ref = useRef<HTMLHeadingElement>(null);
   const id = useId();
+  const [before] = useState(() => document.activeElement); // before anything in here takes the focus
   useEffect(() => {
-    const before = document.activeElement;
     if (focusHeading) ref.current?.focus();
     return () => {
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
-  }, [focusHeading]);
+  }, [before, focusHeading]);
   return (
     <section
       aria-label={name}

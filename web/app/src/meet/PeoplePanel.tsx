@@ -104,7 +104,7 @@ function Hands() {
           return (
             <li key={id} className={styles["row"]}>
               <span className={styles["name"]}>{`${index + 1}. ${name}`}</span>
-              {may ? <Button aria-label={t("hand.lowerOf", { name })} onPress={() => void wish(meeting.request("hand.lower", { who: id }))}>{t("hand.lower")}</Button> : null}
+              {may ? <Button aria-label={t("hand.lowerOf", { name })} onPress={() => void wish(meeting.request("hand.lower", { who: id }))}>{t("hand.lowerShort")}</Button> : null}
             </li>
           );
         })}

@@ -3,6 +3,7 @@
 
 const PACE = 1500;
 const MOST_WAITING = 3;
+const READ_WITHIN = 1000;
 
 interface Entry {
   kind: string;
@@ -74,7 +75,12 @@ export class Announcer {
   }
 }
 
-/** A region is read when its text changes: the same sentence again needs a change. */
+/** A region is read when its text changes; what was read is taken away, so that nobody finds it later. */
 function say(region: HTMLElement, text: string): void {
-  region.textContent = region.textContent === text ? `${text}\u00A0` : text;
+  // The same sentence again needs a change.
+  const written = region.textContent === text ? `${text}\u00A0` : text;
+  region.textContent = written;
+  setTimeout(() => {
+    if (region.textContent === written) region.textContent = "";
+  }, READ_WITHIN);
 }

@@ -1,7 +1,7 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { cell, type Cell, DeviceError, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
@@ -27,7 +27,7 @@ export class Session {
     try {
       await this.meeting.setSource(source, on);
     } catch (error) {
-      if (error instanceof DeviceError) this.toasts.show({ kind: `device-${source}`, text: t(`problem.${source}.${error.problem}`) });
+      if (error instanceof DeviceError) this.#deviceFailed(source, error.problem);
       else if (error instanceof RequestError && error.code === "forbidden") this.toasts.show({ kind: "right", text: t(`refused.${source}`) });
       else this.failed(error);
     }
@@ -83,9 +83,16 @@ export class Session {
     try {
       await this.meeting.local.choose(source, deviceId);
     } catch (error) {
-      if (error instanceof DeviceError) this.toasts.show({ kind: `device-${source}`, text: t(`problem.${source}.${error.problem}`) });
+      if (error instanceof DeviceError) this.#deviceFailed(source, error.problem);
       else throw error;
     }
+  }
+
+  /** The page shows help for microphone and camera where their buttons are; a screen has none. */
+  #deviceFailed(source: Source, problem: DeviceProblem): void {
+    const text = t(`problem.${source}.${problem}`);
+    if (source === "screen") this.toasts.show({ kind: "device-screen", text });
+    this.announcer.polite(`device-${source}`, text);
   }
 
   togglePanel(panel: Exclude<Panel, null>): void {

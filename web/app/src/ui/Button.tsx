@@ -12,7 +12,7 @@ interface ButtonProps extends Omit<AriaButtonProps, "className" | "style" | "chi
 }
 
 export function Button({ tone = "plain", ...props }: ButtonProps) {
-  return <AriaButton {...props} className={`${styles["button"]} ${styles[tone]}`} />;
+  return <AriaButton {...props} className={`${styles["button"]} ${styles[tone] ?? ""}`} />;
 }
 
 interface ControlButtonProps extends Omit<AriaButtonProps, "className" | "style" | "children" | "aria-label"> {
@@ -29,10 +29,10 @@ interface ControlButtonProps extends Omit<AriaButtonProps, "className" | "style"
 
 export function ControlButton({ name, word, icon, badge, tone = "plain", ...props }: ControlButtonProps) {
   return (
-    <AriaButton {...props} aria-label={name} className={`${styles["control"]} ${styles[`control-${tone}`]}`}>
+    <AriaButton {...props} aria-label={name} className={`${styles["control"]} ${styles[`control-${tone}`] ?? ""}`}>
       {icon}
       <span aria-hidden="true" className={styles["word"]}>{word ?? name}</span>
-      {badge === undefined ? null : <span aria-hidden="true" className={styles["badge"]}>{badge}</span>}
+      {badge === undefined ? null : <span aria-hidden="true" data-badge={badge} className={styles["badge"]} />}
     </AriaButton>
   );
 }

@@ -26,7 +26,7 @@ function Items({ label, entries, onClose }: { label: string; entries: readonly M
     >
       {entries.flatMap((entry) => [
         ...(entry.apart ? [<Separator key={`${entry.id}-line`} className={styles["line"] ?? ""} />] : []),
-        <MenuItem key={entry.id} id={entry.id} className={`${styles["item"]} ${entry.danger ? styles["danger"] : ""}`}>
+        <MenuItem key={entry.id} id={entry.id} className={`${styles["item"]} ${(entry.danger && styles["danger"]) || ""}`}>
           {entry.text}
         </MenuItem>,
       ])}
@@ -49,7 +49,7 @@ export function MenuAt({ label, anchor, entries, onClose }: {
   label: string; anchor: RefObject<HTMLElement | null>; entries: readonly MenuEntry[]; onClose(): void;
 }) {
   return (
-    <Popover isOpen triggerRef={anchor} className={styles["popover"] ?? ""} onOpenChange={(open) => { if (!open) onClose(); }}>
+    <Popover isOpen aria-label={label} triggerRef={anchor} className={styles["popover"] ?? ""} onOpenChange={(open) => { if (!open) onClose(); }}>
       <Items label={label} entries={entries} onClose={onClose} />
     </Popover>
   );

@@ -1,0 +1,25 @@
+"""One product and one browser for all tests of a file."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from tests.support.chromium import chromium
+from tests.support.meetings import built
+from tests.support.server import Server, running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory) -> AsyncIterator[Server]:
+    """The whole product on SQLite, with the built pages."""
+    built()
+    async with running(tmp_path_factory.mktemp("product") / "data") as product:
+        yield product
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium."""
+    async with chromium() as instance:
+        yield instance

@@ -1,0 +1,73 @@
+"""The network path dies under a client: it notices by itself and media is back."""
+
+import pytest
+
+from tests.support.meetings import book, no_complaints, shows
+from tests.support.person import ANA, JANE, Person
+from tests.support.relay import relay
+from tests.support.wait import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def frames(viewer: Person, other: str) -> int:
+    """Frames shown on the other's tile; -1 without one."""
+    tile = await viewer.tile(other)
+    return tile["frames"] if tile else -1
+
+
+async def test_a_dropped_path_heals_without_the_server_saying_so(server, browser):
+    """After every present 5-tuple is dropped for good, frames rise again both ways."""
+    links = await book(server)
+    async with relay(server.media_port) as path:
+        host = await Person.arrive(browser, ANA)
+        await host.join(links.host)
+        await host.in_the_room()
+        guest = await Person.arrive(browser, JANE, relay_port=path.port)
+        await guest.join(links.guest, "Ask to join")
+        await host.press(f"Admit {JANE.name}")
+        await guest.in_the_room()
+        await guest.sees(ANA)
+        await host.sees(JANE)
+        before = await host.tile(JANE.name)
+        assert path.clients
+        path.block()
+        await shows(guest, "reconnecting", timeout=5)
+        at_loss = await frames(guest, ANA.name), await frames(host, JANE.name)
+
+        async def flows() -> bool:
+            now = await frames(guest, ANA.name), await frames(host, JANE.name)
+            return now[0] > at_loss[0] + 5 and now[1] > at_loss[1] + 5
+
+        await until(flows, timeout=15, every=0.05)
+        await shows(guest, "live", timeout=5)
+        after = await host.tile(JANE.name)
+        assert after["participant"] == before["participant"]
+        no_complaints(host, guest)
+        await host.close()
+        await guest.close()
+
+
+async def test_a_receiver_that_sends_nothing_notices_too(server, browser):
+    """Without microphone and camera, unanswered checks tell that the path is dead."""
+    links = await book(server)
+    async with relay(server.media_port) as path:
+        host = await Person.arrive(browser, ANA)
+        await host.join(links.host)
+        await host.in_the_room()
+        guest = await Person.arrive(browser, JANE, relay_port=path.port)
+        await guest.open(links.guest)
+        await guest.press("Ask to join")
+        await host.press(f"Admit {JANE.name}")
+        await guest.in_the_room()
+        await guest.sees(ANA)
+        path.block()
+        await shows(guest, "reconnecting", timeout=8)
+        seen = await frames(guest, ANA.name)
+
+        async def flows() -> bool:
+            return await frames(guest, ANA.name) > seen + 5
+
+        await until(flows, timeout=15, every=0.05)
+        await host.close()
+        await guest.close()

@@ -1,0 +1,243 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Meeting, type Notice } from "../src/index";
+
+/** The server's end of the only WebSocket. */
+class Server extends EventTarget {
+  static current: Server;
+  readonly requests: { id: string; m: string; p: Record<string, unknown> }[] = [];
+  /** What is refused, by method. */
+  static refusals: Record<string, object> = {};
+
+  constructor() {
+    super();
+    Server.current = this;
+    queueMicrotask(() => this.dispatchEvent(new Event("open")));
+  }
+
+  send(text: string): void {
+    const frame = JSON.parse(text) as { id: string; m: string; p: Record<string, unknown> };
+    this.requests.push(frame);
+    const refusal = Server.refusals[frame.m];
+    if (refusal) this.say({ re: frame.id, ok: false, err: refusal });
+    else if (frame.m === "hello") this.say({ re: "hello", ok: true, p: { resume: { secret: "r" }, resumed: false, now: "2026-11-25T10:00:00.000Z" } });
+    else if (frame.m === "media.offer") this.say({ re: frame.id, ok: true, p: { sdp: "v=0" } });
+    else this.say({ re: frame.id, ok: true, p: {} });
+  }
+
+  say(frame: object): void {
+    queueMicrotask(() => this.dispatchEvent(Object.assign(new Event("message"), { data: JSON.stringify(frame) })));
+  }
+
+  tell(t: string, p: object): void {
+    this.say({ st: "self:p1", ep: 1, t, at: "", by: null, p });
+  }
+
+  close(code: number): void {
+    this.dispatchEvent(Object.assign(new Event("close"), { code }));
+  }
+
+  asked(method: string): Record<string, unknown>[] {
+    return this.requests.filter(({ m }) => m === method).map(({ p }) => p);
+  }
+}
+
+/** As much of a peer connection as an offer needs. */
+class FakePeerConnection {
+  static made: FakePeerConnection[] = [];
+  connectionState = "new";
+  closed = false;
+  #mid = 0;
+
+  constructor() {
+    FakePeerConnection.made.push(this);
+  }
+
+  addTransceiver(kind: string): object {
+    const mid = String(this.#mid++);
+    return { mid, sender: { replaceTrack: async () => {} }, receiver: { track: { kind } }, setCodecPreferences: () => {} };
+  }
+
+  async createOffer(): Promise<object> {
+    return { type: "offer", sdp: "v=0" };
+  }
+
+  async setLocalDescription(): Promise<void> {}
+  async setRemoteDescription(): Promise<void> {}
+  addEventListener(): void {}
+  async getStats(): Promise<Map<string, object>> {
+    return new Map();
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const me = { id: "p1", name: "Jane", role: "participant", state: "active", tracks: {}, track_ids: {}, hand: null, rev: 1 };
+const room = { title: "Roof", state: "live", host_presence: "present", starts_at: null };
+const inside = { room, me, can: ["chat"], publish: {}, roster: [me], count: 1, chat: [], hands: [], speakers: [], positions: {} };
+const outside = { room, me: { ...me, state: "waiting" }, verdict: "waiting", place: 2, messages: [], positions: {} };
+const info = { token: "t", ws: "ws://meet.test/ws", room: { title: "Roof" }, link: { lobby: true } };
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakePeerConnection.made = [];
+  Server.refusals = {};
+  vi.stubGlobal("WebSocket", Server);
+  vi.stubGlobal("RTCPeerConnection", FakePeerConnection);
+  vi.stubGlobal("RTCRtpReceiver", { getCapabilities: () => null });
+  vi.stubGlobal("CompressionStream", undefined);
+  vi.stubGlobal("fetch", async () => Response.json(info));
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+async function joined(snapshot: object): Promise<Meeting> {
+  const meeting = new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+  await meeting.lookUp();
+  await meeting.join("Jane");
+  Server.current.tell("snapshot", snapshot);
+  await settle();
+  return meeting;
+}
+
+describe("the door", () => {
+  it("keeps a waiting guest without a peer connection until the snapshot that lets them in", async () => {
+    const meeting = await joined(outside);
+    expect([meeting.state.get(), meeting.waiting.get().place]).toEqual(["waiting", 2]);
+    expect(FakePeerConnection.made).toHaveLength(0);
+    expect(Server.current.asked("media.offer")).toHaveLength(0);
+    Server.current.tell("lobby.state", { verdict: "admitted" });
+    await settle();
+    expect(FakePeerConnection.made).toHaveLength(0);
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(meeting.state.get()).toBe("live");
+    expect(FakePeerConnection.made).toHaveLength(1);
+  });
+
+  it("closes the media of who is sent back to it, and empties the roster", async () => {
+    const meeting = await joined(inside);
+    Server.current.tell("snapshot", outside);
+    await settle();
+    expect(meeting.state.get()).toBe("waiting");
+    expect(meeting.roster.get().size).toBe(0);
+    expect(FakePeerConnection.made[0]?.closed).toBe(true);
+  });
+
+  it.each([["early", "early"], ["full", "full"], ["ended", "ended"], ["cancelled", "cancelled"], ["not_found", "unknown"], ["forbidden", "denied"]])(
+    "that answers hello with %s leads to the page %s", async (code, state) => {
+      Server.refusals = { hello: { code } };
+      const meeting = new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+      await meeting.lookUp();
+      await meeting.join("Jane");
+      expect(meeting.state.get()).toBe(state);
+    });
+});
+
+describe("the offer", () => {
+  it("labels three sources and the slots: 3 audio, 8 video, 1 screen", async () => {
+    await joined(inside);
+    const [offer] = Server.current.asked("media.offer") as { tracks: { source: string }[]; slots: { kind: string }[] }[];
+    expect(offer?.tracks.map(({ source }) => source)).toEqual(["mic", "camera", "screen"]);
+    expect(offer?.slots.map(({ kind }) => kind).join(" ")).toBe(`${"audio ".repeat(3)}${"video ".repeat(8)}screen`);
+  });
+
+  it("is tried again while the server can't take it", async () => {
+    Server.refusals = { "media.offer": { code: "unavailable" } };
+    const meeting = await joined(inside);
+    expect(meeting.mediaLost.get()).toBe(true);
+    Server.refusals = {};
+    await vi.advanceTimersByTimeAsync(1100);
+    expect(FakePeerConnection.made).toHaveLength(2);
+    expect(FakePeerConnection.made[1]?.closed).toBe(false);
+  });
+
+  it("comes anew when the server has forgotten us", async () => {
+    await joined(inside);
+    Server.current.close(1006);
+    await vi.advanceTimersByTimeAsync(400);
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(FakePeerConnection.made.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+});
+
+describe("the end", () => {
+  it("shows at once, silences everything, and can be undone", async () => {
+    const meeting = await joined(inside);
+    Server.current.tell("room.state", { state: "ending", ends_in_ms: 10_000 });
+    await settle();
+    expect(meeting.state.get()).toBe("ended");
+    expect(meeting.endsAt.get()).not.toBeNull();
+    expect(FakePeerConnection.made[0]?.closed).toBe(true);
+    Server.current.tell("room.state", { state: "live" });
+    await settle();
+    expect([meeting.state.get(), meeting.endsAt.get()]).toEqual(["live", null]);
+    expect(FakePeerConnection.made).toHaveLength(2);
+  });
+
+  it("is final with its close code, and says who ended", async () => {
+    const meeting = await joined({ ...inside, roster: [me, { ...me, id: "h", name: "Ana" }] });
+    Server.current.tell("room.ended", { reason: "host", by: "h" });
+    await settle();
+    Server.current.close(4410);
+    expect(meeting.state.get()).toBe("ended");
+    expect(meeting.detail.get()).toMatchObject({ name: "Ana", reason: "host" });
+  });
+});
+
+const track = () => Object.assign(new EventTarget(), { enabled: true, kind: "audio", stop: () => {} }) as unknown as MediaStreamTrack;
+
+describe("an own source", () => {
+  beforeEach(() => {
+    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: async () => ({ getTracks: () => [track()] }) } });
+  });
+
+  it("that is on at the door is told on entering", async () => {
+    const meeting = await joined(outside);
+    await meeting.setSource("mic", true);
+    expect(Server.current.asked("track.set")).toEqual([]);
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(Server.current.asked("track.set")).toEqual([{ source: "mic", on: true }]);
+  });
+
+  it("without the right is turned off, and the page is told why", async () => {
+    const notices: Notice[] = [];
+    const meeting = await joined(outside);
+    meeting.onNotice = (notice) => notices.push(notice);
+    await meeting.setSource("mic", true);
+    Server.refusals = { "track.set": { code: "forbidden" } };
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(meeting.local.sources.mic.get().on).toBe(false);
+    expect(notices).toEqual([{ kind: "refused", source: "mic", code: "forbidden" }]);
+  });
+
+  it("stays on when only a passing reason hinders, and is told again", async () => {
+    const meeting = await joined(outside);
+    await meeting.setSource("mic", true);
+    Server.refusals = { "track.set": { code: "rate", retry_ms: 300 } };
+    Server.current.tell("snapshot", inside);
+    await settle();
+    Server.refusals = {};
+    await vi.advanceTimersByTimeAsync(300);
+    expect(meeting.local.sources.mic.get().on).toBe(true);
+    expect(Server.current.asked("track.set")).toHaveLength(2);
+  });
+
+  it("is off at once when a host mutes it", async () => {
+    const meeting = await joined(inside);
+    await meeting.setSource("mic", true);
+    Server.current.tell("muted", { source: "mic", by: null });
+    await settle();
+    const { on, track: kept } = meeting.local.sources.mic.get();
+    expect([on, kept?.enabled]).toEqual([false, false]);
+  });
+});
