@@ -3,3 +3,17 @@
 //! No socket, no clock, no thread; time is an argument and randomness comes from a seeded
 //! generator, so the same inputs give the same bytes.
 #![forbid(unsafe_code)]
+
+pub mod commands;
+pub mod events;
+pub mod forward;
+pub mod ice;
+pub mod ids;
+pub mod params;
+pub mod rng;
+pub mod rtp;
+pub mod srtp;
+pub mod stun;
+
+#[cfg(test)]
+mod test_support;
