@@ -12,7 +12,23 @@ Rooms, transports, tracks and slots are separate id spaces.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self, final
+
+__all__ = [
+    "DTLS_RECORD",
+    "EVENTS_DROPPED",
+    "KEYFRAME_FAILED",
+    "PROFILE_AEAD_AES_128_GCM",
+    "PROFILE_AEAD_AES_256_GCM",
+    "PROFILE_AES128_CM_SHA1_80",
+    "SLOT_BOUND",
+    "SLOT_LAYER",
+    "SOURCE_DIGEST",
+    "SPEAKERS",
+    "TRACK_LAYER",
+    "TRANSPORT_STATE",
+    "Engine",
+]
 
 SOURCE_DIGEST: Final[str]
 """SHA-256 over the Rust sources this module was built from; `sfu.native` refuses a stale one."""
@@ -21,8 +37,9 @@ SOURCE_DIGEST: Final[str]
 TRANSPORT_STATE: Final[int]
 """(kind, transport, state): "new", "checking", "connected", "disconnected", "failed", "closed".
 
-"connected": an authenticated ICE check came and SRTP keys are set. "disconnected": no valid
-check for 5 s. "failed": none for 30 s (RFC 7675 consent expired, nothing is sent any more).
+"connected": an authenticated ICE check came and SRTP keys are set. "disconnected": neither a valid
+check nor an authentic packet for 5 s. "failed": no check for 30 s (RFC 7675 consent expired, nothing is sent any more
+until `restart_ice` and a check with the new pair).
 """
 DTLS_RECORD: Final[int]
 """(kind, transport, datagram: bytes): from the 5-tuple that last passed an authenticated check."""
@@ -50,16 +67,17 @@ PROFILE_AEAD_AES_128_GCM: Final[int]  # 0x0007, RFC 7714
 PROFILE_AEAD_AES_256_GCM: Final[int]  # 0x0008
 PROFILE_AES128_CM_SHA1_80: Final[int]  # 0x0001, RFC 5764
 
+@final
 class Engine:
     """One worker thread and one UDP port. Thread-safe; never calls back into Python."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         host: str = "0.0.0.0",
         port: int = 0,
         seed: int | None = None,
-    ) -> None:
+    ) -> Self:
         """Bind the UDP port and start the worker.
 
         `seed` makes ids, ICE credentials, SSRCs and initial sequence numbers repeatable (tests);

@@ -131,4 +131,10 @@ pub enum Command {
         /// Which.
         slot: SlotId,
     },
+    /// Panic while serving a transport: for the tests of the worker that must survive it.
+    #[cfg(feature = "fault-injection")]
+    Panic {
+        /// Which.
+        transport: TransportId,
+    },
 }

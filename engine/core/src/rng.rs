@@ -68,9 +68,14 @@ impl Rng {
 
     /// A synchronization source identifier: random and not zero (RFC 3550 section 8.1).
     pub fn ssrc(&mut self) -> u32 {
+        self.other_ssrc(0)
+    }
+
+    /// One that differs from another, for its retransmissions.
+    pub fn other_ssrc(&mut self, other: u32) -> u32 {
         loop {
             let ssrc = self.next_u32();
-            if ssrc != 0 {
+            if ssrc != 0 && ssrc != other {
                 return ssrc;
             }
         }

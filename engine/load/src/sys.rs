@@ -288,10 +288,10 @@ impl Inbox {
             )
         };
         let count = usize::try_from(count).unwrap_or(0);
-        for at in 0..count {
+        for (at, message) in messages.iter().enumerate().take(count) {
             // SAFETY: the kernel has filled in the control buffer that the header points to.
-            let stamp = unsafe { time_stamp(&messages[at].msg_hdr) };
-            let length = messages[at].msg_len as usize; // u32 into usize, fits
+            let stamp = unsafe { time_stamp(&message.msg_hdr) };
+            let length = message.msg_len as usize; // u32 into usize, fits
             take(Arrival {
                 bytes: &mut self.buffers[at][..length.min(DATAGRAM)],
                 from: to_address(&self.names[at]),

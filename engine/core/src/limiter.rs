@@ -1,0 +1,96 @@
+//! A token bucket for each source address, so that guessing passwords stays cheap for us.
+//!
+//! Only checks that name a transport and are signed wrongly take tokens: who does not know a user
+//! name fragment is turned away before any HMAC, and can drain nobody's bucket by forging a source.
+//! The table has a fixed size; addresses that fall on one place share it.
+
+use std::net::IpAddr;
+
+use crate::rng::Rng;
+
+/// Wrongly signed checks that one address may send at once.
+pub const BURST: u64 = 200;
+/// Microseconds until one more is allowed: 50 a second.
+pub const REFILL_EVERY: u64 = 20_000;
+const BUCKETS: usize = 1024;
+
+/// The table.
+pub struct Limiter {
+    key: (u64, u64),
+    // For each place the time at which its bucket is full again (GCRA form of a token bucket).
+    full_at: Box<[u64; BUCKETS]>,
+}
+
+impl Limiter {
+    /// A table in which nobody can foresee who shares a place.
+    #[must_use]
+    pub fn new(rng: &mut Rng) -> Self {
+        Self {
+            key: (rng.next_u64(), rng.next_u64()),
+            full_at: Box::new([0; BUCKETS]),
+        }
+    }
+
+    /// Whether the address still has a token.
+    #[must_use]
+    pub fn allows(&self, now: u64, address: IpAddr) -> bool {
+        self.full_at[self.place(address)] <= now + (BURST - 1) * REFILL_EVERY
+    }
+
+    /// Takes a token.
+    pub fn charge(&mut self, now: u64, address: IpAddr) {
+        let place = self.place(address);
+        let full_at = &mut self.full_at[place];
+        *full_at = (*full_at).max(now) + REFILL_EVERY;
+    }
+
+    fn place(&self, address: IpAddr) -> usize {
+        let (high, low) = match address {
+            IpAddr::V4(ip) => (4, u64::from(ip.to_bits())),
+            // Who has an IPv6 address has its whole /64.
+            IpAddr::V6(ip) => (6, (ip.to_bits() >> 64) as u64),
+        };
+        let product = u128::from(high ^ self.key.0) * u128::from(low ^ self.key.1);
+        let folded = (product >> 64) as u64 ^ product as u64;
+        (folded % BUCKETS as u64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_then_the_rate() {
+        let mut limiter = Limiter::new(&mut Rng::from_seed(1));
+        let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+        let mut passed = 0;
+        for now in (0..10_000_000).step_by(1_000) {
+            if limiter.allows(now, address) {
+                limiter.charge(now, address);
+                passed += 1;
+            }
+        }
+        let rate = 10_000_000 / REFILL_EVERY;
+        assert!(
+            (BURST + rate - 2..=BURST + rate + 2).contains(&passed),
+            "{passed}"
+        );
+    }
+
+    #[test]
+    fn one_address_does_not_use_up_anothers_tokens() {
+        let mut limiter = Limiter::new(&mut Rng::from_seed(1));
+        let noisy = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1));
+        let neighbour = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 9, 9, 9, 9));
+        let other = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 2, 0, 0, 0, 1));
+        for _ in 0..BURST {
+            limiter.charge(0, noisy);
+        }
+        assert!(!limiter.allows(0, noisy));
+        assert!(!limiter.allows(0, neighbour), "same /64");
+        assert!(limiter.allows(0, other));
+    }
+}

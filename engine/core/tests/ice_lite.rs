@@ -1,0 +1,328 @@
+//! Who gets an answer to a check, where media goes, and when it stops.
+
+mod support;
+
+use sunup_engine_core::commands::Command;
+use sunup_engine_core::events::Event;
+use sunup_engine_core::ice::{State, CONSENT_EXPIRES, QUIET_AFTER};
+use sunup_engine_core::ids::{RoomId, TransportId};
+use sunup_engine_core::limiter::BURST;
+use sunup_engine_core::srtp::Profile;
+use sunup_engine_core::stun::{Class, Message, Writer, BINDING};
+use support::{path, rtp, Server, ROOM, SECOND};
+
+const GCM: Profile = Profile::AeadAes128Gcm;
+
+#[test]
+fn a_check_with_the_password_is_answered_over_ipv4_and_ipv6() {
+    let mut server = Server::new();
+    for remote in ["192.0.2.1:1000", "[2001:db8::2]:1000"] {
+        let mut peer = server.add_transport();
+        peer.check(&mut server, path(remote));
+        assert_eq!(server.states_of(&peer), [State::Checking]);
+    }
+}
+
+#[test]
+fn everyone_else_meets_silence() {
+    let mut server = Server::new();
+    let mut peer = server.add_transport();
+    let from = path("192.0.2.1:1000");
+    let good = peer.options();
+    let mut cases = Vec::new();
+    let mut wrong_password = good.clone();
+    wrong_password.password.push('x');
+    cases.push(peer.check_bytes(&wrong_password));
+    let mut unknown = good.clone();
+    unknown.username = "nobody:peer".into();
+    cases.push(peer.check_bytes(&unknown));
+    let mut empty = good.clone();
+    empty.username = String::new();
+    cases.push(peer.check_bytes(&empty));
+    let mut buffer = [0; 100];
+    for class in [Class::Indication, Class::Success, Class::Error] {
+        let len = Writer::new(&mut buffer, class, BINDING, [0; 12])
+            .username(&good.username)
+            .fingerprint()
+            .finish()
+            .unwrap();
+        cases.push(buffer[..len].to_vec());
+    }
+    let len = Writer::new(&mut buffer, Class::Request, BINDING, [0; 12])
+        .username(&good.username)
+        .fingerprint()
+        .finish()
+        .unwrap();
+    cases.push(buffer[..len].to_vec()); // unsigned
+    for bytes in &cases {
+        server.receive(from, bytes);
+    }
+    assert_eq!(server.take_sent(), []);
+    assert_eq!(server.state(&peer), Some(State::New));
+    let counters = server.core.counters();
+    assert_eq!(counters.dropped_stun_inauthentic, 2);
+    assert_eq!(counters.dropped_stun_unknown, 2);
+    assert_eq!(counters.dropped_stun_malformed, 3);
+}
+
+#[test]
+fn a_controlled_peer_is_told_of_the_conflict_and_not_admitted() {
+    let mut server = Server::new();
+    let mut peer = server.add_transport();
+    let mut options = peer.options();
+    options.controlled = true;
+    let answer = peer
+        .check_with(&mut server, path("192.0.2.1:1000"), &options)
+        .unwrap();
+    let message = Message::parse(&answer).unwrap();
+    assert_eq!(message.class, Class::Error);
+    assert_eq!(message.error_code, Some(487));
+    assert_eq!(server.state(&peer), Some(State::New));
+}
+
+#[test]
+fn guessing_passwords_is_limited_for_each_source_address() {
+    let mut server = Server::new();
+    let mut peer = server.add_transport();
+    let mut wrong = peer.options();
+    wrong.password = "guess".into();
+    for port in 0..BURST as u16 + 50 {
+        let bytes = peer.check_bytes(&wrong);
+        server.receive(path(&format!("192.0.2.9:{}", 1000 + port)), &bytes);
+    }
+    assert_eq!(server.core.counters().dropped_stun_inauthentic, BURST);
+    assert_eq!(server.core.counters().dropped_stun_limited, 50);
+    // The bucket is one address's; another one gets in at once, and this one a little later.
+    peer.check(&mut server, path("192.0.2.10:1000"));
+    server.wait(SECOND);
+    peer.check(&mut server, path("192.0.2.9:1000"));
+}
+
+#[test]
+fn a_flood_of_wrong_checks_does_not_lock_a_verified_path_out() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let mut wrong = peer.options();
+    wrong.password = "guess".into();
+    for port in 0..1000 {
+        let bytes = peer.check_bytes(&wrong);
+        server.receive(path(&format!("192.0.2.1:{}", 2000 + port)), &bytes);
+    }
+    assert!(server.core.counters().dropped_stun_limited > 0);
+    peer.check(&mut server, path("192.0.2.1:1000"));
+}
+
+#[test]
+fn media_follows_the_nominated_pair_and_moves_only_by_a_check() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let dtls = |server: &mut Server| {
+        server.command(Command::SendDtls {
+            transport: TransportId(1),
+            datagram: vec![22; 10],
+        });
+        server.take_sent().pop().map(|(to, _)| to)
+    };
+    assert_eq!(dtls(&mut server), Some(path("192.0.2.1:1000")));
+    // Authentic media from elsewhere moves nothing: it was never checked there.
+    let packet = peer.seal_rtp(&rtp(7, 1, b"payload"));
+    server.receive(path("198.51.100.5:5"), &packet);
+    assert_eq!(server.core.counters().dropped_unverified, 1);
+    assert_eq!(dtls(&mut server), Some(path("192.0.2.1:1000")));
+    // A check without nomination verifies, but does not move.
+    let mut options = peer.options();
+    options.nominate = false;
+    peer.check_with(&mut server, path("198.51.100.5:5"), &options)
+        .unwrap();
+    assert_eq!(dtls(&mut server), Some(path("192.0.2.1:1000")));
+    options.nominate = true;
+    peer.check_with(&mut server, path("198.51.100.5:5"), &options)
+        .unwrap();
+    assert_eq!(dtls(&mut server), Some(path("198.51.100.5:5")));
+    let transport = server.core.transport(peer.transport).unwrap();
+    assert_eq!(transport.agent.migrations(), 1);
+}
+
+#[test]
+fn of_pairs_nominated_at_once_the_one_with_the_highest_priority_wins() {
+    let mut server = Server::new();
+    let mut peer = server.add_transport();
+    let mut options = peer.options();
+    for (remote, priority) in [
+        ("192.0.2.1:1", 100),
+        ("192.0.2.1:2", 300),
+        ("192.0.2.1:3", 200),
+    ] {
+        options.priority = priority;
+        peer.check_with(&mut server, path(remote), &options)
+            .unwrap();
+    }
+    let selected = |server: &Server| {
+        let transport = server.core.transport(TransportId(1)).unwrap();
+        transport.agent.selected()
+    };
+    assert_eq!(selected(&server), Some(path("192.0.2.1:2")));
+    // Later a nomination of lower priority is a real move.
+    server.wait(2 * SECOND);
+    options.priority = 50;
+    peer.check_with(&mut server, path("192.0.2.1:4"), &options)
+        .unwrap();
+    assert_eq!(selected(&server), Some(path("192.0.2.1:4")));
+}
+
+#[test]
+fn silence_disconnects_and_lost_consent_stops_everything() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let send = |server: &mut Server| {
+        server.command(Command::SendDtls {
+            transport: TransportId(1),
+            datagram: vec![22; 10],
+        });
+        server.take_sent().len()
+    };
+    server.wait(QUIET_AFTER - 1);
+    assert_eq!(server.state(&peer), Some(State::Connected));
+    server.wait(1);
+    assert_eq!(server.state(&peer), Some(State::Disconnected));
+    assert_eq!(send(&mut server), 1, "consent is still fresh");
+    server.wait(CONSENT_EXPIRES - QUIET_AFTER - 1);
+    assert_eq!(send(&mut server), 1);
+    server.wait(1);
+    assert_eq!(server.state(&peer), Some(State::Failed));
+    assert_eq!(send(&mut server), 0);
+    // Old credentials do not bring consent back, and the old path is a stranger's.
+    let options = peer.options();
+    let from = path("192.0.2.1:1000");
+    assert_eq!(peer.check_with(&mut server, from, &options), None);
+    let packet = peer.seal_rtp(&rtp(7, 1, b"payload"));
+    server.receive(from, &packet);
+    assert_eq!(server.core.counters().dropped_unverified, 1);
+    // An ICE restart does.
+    server.restart(&mut peer);
+    assert_eq!(peer.check_with(&mut server, from, &options), None);
+    peer.check(&mut server, from);
+    assert_eq!(send(&mut server), 1);
+    assert_eq!(
+        server.states_of(&peer),
+        [
+            State::Checking,
+            State::Connected,
+            State::Disconnected,
+            State::Failed,
+            State::New,
+            State::Connected
+        ]
+    );
+}
+
+#[test]
+fn an_authentic_packet_is_a_sign_of_life_but_no_consent() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let from = path("192.0.2.1:1000");
+    for sequence_number in 0..29 {
+        server.wait(SECOND);
+        let packet = peer.seal_rtp(&rtp(7, sequence_number, b"payload"));
+        server.receive(from, &packet);
+        assert_eq!(server.state(&peer), Some(State::Connected));
+    }
+    server.wait(SECOND);
+    assert_eq!(server.state(&peer), Some(State::Failed));
+}
+
+#[test]
+fn a_check_or_a_packet_ends_a_silence() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let from = path("192.0.2.1:1000");
+    server.wait(QUIET_AFTER);
+    assert_eq!(server.state(&peer), Some(State::Disconnected));
+    peer.check(&mut server, from);
+    assert_eq!(server.state(&peer), Some(State::Connected));
+    server.wait(QUIET_AFTER);
+    assert_eq!(server.state(&peer), Some(State::Disconnected));
+    let packet = peer.seal_rtp(&rtp(7, 1, b"payload"));
+    server.receive(from, &packet);
+    assert_eq!(server.state(&peer), Some(State::Connected));
+}
+
+#[test]
+fn old_credentials_end_with_the_first_check_that_uses_the_new_ones() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let old = peer.options();
+    server.restart(&mut peer);
+    let from = path("192.0.2.1:1000");
+    assert!(peer.check_with(&mut server, from, &old).is_some());
+    peer.check(&mut server, path("192.0.2.2:2000"));
+    assert!(peer.check_with(&mut server, from, &old).is_none());
+    assert_eq!(server.state(&peer), Some(State::Connected));
+}
+
+#[test]
+fn old_credentials_end_after_thirty_seconds_in_any_case() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let old = peer.options();
+    server.restart(&mut peer);
+    let from = path("192.0.2.1:1000");
+    for _ in 0..14 {
+        server.wait(2 * SECOND);
+        assert!(peer.check_with(&mut server, from, &old).is_some());
+    }
+    server.wait(2 * SECOND);
+    assert!(peer.check_with(&mut server, from, &old).is_none());
+}
+
+#[test]
+fn another_transport_cannot_take_a_path_that_is_in_use() {
+    let mut server = Server::new();
+    let mut victim = server.connect("192.0.2.1:1000", GCM);
+    let mut thief = server.connect("192.0.2.66:1000", GCM);
+    let forged = path("192.0.2.1:1000");
+    let options = thief.options();
+    assert_eq!(thief.check_with(&mut server, forged, &options), None);
+    assert_eq!(server.core.counters().dropped_stun_path_taken, 1);
+    let packet = victim.seal_rtp(&rtp(7, 1, b"payload"));
+    server.receive(forged, &packet);
+    let transport = server.core.transport(victim.transport).unwrap();
+    assert_eq!(transport.counters.srtp_packets_in, 1);
+    // A browser that was reloaded may get the same port again once the old page is silent.
+    server.wait(QUIET_AFTER);
+    thief.check(&mut server, forged);
+    victim.check(&mut server, path("192.0.2.1:1001"));
+}
+
+#[test]
+fn closing_a_room_closes_its_transports_and_late_commands_are_counted() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    server.command(Command::CloseRoom { room: ROOM });
+    assert_eq!(server.states_of(&peer).last(), Some(&State::Closed));
+    assert_eq!(server.core.transports(), 0);
+    let options = peer.options();
+    let from = path("192.0.2.1:1000");
+    assert_eq!(peer.check_with(&mut server, from, &options), None);
+    server.receive(from, &[22, 1, 2, 3]);
+    assert_eq!(server.records_of(&peer), Vec::<Vec<u8>>::new());
+    server.command(Command::CloseTransport {
+        transport: peer.transport,
+    });
+    server.command(Command::CloseRoom { room: RoomId(9) });
+    assert_eq!(server.core.counters().stale_commands, 2);
+    let closed = server
+        .events
+        .iter()
+        .filter(|event| {
+            matches!(
+                event,
+                Event::TransportState {
+                    state: State::Closed,
+                    ..
+                }
+            )
+        })
+        .count();
+    assert_eq!(closed, 1);
+}
