@@ -1,0 +1,142 @@
+"""Which track is shown on which slot of a viewer, and why not more. Pure policy.
+
+A page (`sfu.pages`) says who has a tile; a viewer has a few slots (`video-0` … and `screen-0`).
+Whoever has a slot keeps it while they are on the page, so that nothing flickers and no key frame
+is asked for without need; newcomers take the lowest free one. When there are fewer pictures to
+give than tiles, the stage and the front of the page come first, and everyone left out has a
+reason (ux "Why this quality"). Sound is no matter of this module: the engine's lanes choose.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from .pages import Member, Page
+
+Reason: TypeAlias = Literal["empty", "paused", "starting", "your_cpu", "screen_first", "budget"]
+"""Why a slot is empty or reduced, or a person has none; the engine's `SlotLayer` adds its own."""
+
+SCREEN_SLOT = "screen-0"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a slot shows: whose, which kind of picture, and its engine track."""
+
+    who: str
+    kind: Literal["video", "screen"]
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many pictures a viewer can be given.
+
+    Attributes:
+        slots: Video slots that the client has opened.
+        decode: Pictures that the client says it can decode, the screen among them; None: any.
+        budget: Pictures that the server grants; None: any.
+    """
+
+    slots: int
+    decode: int | None = None
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Who is in which slot.
+
+    Attributes:
+        slots: Every slot label → what it shows, or None.
+        why: Slot label → reason, for each that is empty, paused or about to start.
+        left_out: Member → reason, for each with a camera on the page and no slot.
+    """
+
+    slots: Mapping[str, Shown | None]
+    why: Mapping[str, Reason]
+    left_out: Mapping[str, Reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One slot to bind anew; `shown` None empties it."""
+
+    slot: str
+    shown: Shown | None
+
+
+def assign(
+    before: Assignment | None,
+    page: Page,
+    members: Sequence[Member],
+    limits: Limits,
+    sizes: Mapping[str, tuple[int, int]],
+) -> Assignment:
+    """Give the viewer's slots to the page, as like the last assignment as possible.
+
+    Args:
+        before: The last assignment for this viewer; None at first.
+        page: Who has a tile, the most important first.
+        members: With their tracks, at least those on the page.
+        limits: How many pictures there may be.
+        sizes: Slot label → pixels it is drawn with; (0, 0) or missing means not drawn.
+    """
+    by_id = {member.id: member for member in members}
+    sharer = by_id.get(page.screen) if page.screen is not None else None
+    screen = Shown(sharer.id, "screen", sharer.screen) if sharer and sharer.screen else None
+    wanted = [
+        tile for tile in page.tiles if tile is not None and tile in by_id and by_id[tile].camera
+    ]
+    room, reason = _room(limits, with_screen=screen is not None)
+    chosen = {who: Shown(who, "video", by_id[who].camera) for who in wanted[:room]}
+    slots: dict[str, Shown | None] = {f"video-{number}": None for number in range(limits.slots)}
+    known = before.slots if before is not None else {}
+    for label in slots:
+        was = known.get(label)
+        if was is not None and was.who in chosen:
+            slots[label] = chosen.pop(was.who)  # its track may be a new one: same place
+    free = [label for label, shown in slots.items() if shown is None]
+    slots |= dict(zip(free, chosen.values(), strict=False)) | {SCREEN_SLOT: screen}
+    return Assignment(
+        slots=slots,
+        why=_reasons(known, slots, sizes),
+        left_out=dict.fromkeys(wanted[room:], reason),
+    )
+
+
+def changes(before: Assignment | None, after: Assignment) -> tuple[Change, ...]:
+    """Return the slots to bind so that `before` becomes `after`; emptied ones first."""
+    known = before.slots if before is not None else {}
+    changed = [
+        Change(label, shown) for label, shown in after.slots.items() if known.get(label) != shown
+    ]
+    return tuple(sorted(changed, key=lambda change: change.shown is not None))
+
+
+def _room(limits: Limits, *, with_screen: bool) -> tuple[int, Reason]:
+    """Return how many camera pictures fit, and which limit it is that binds."""
+    bounds: list[tuple[int, Reason]] = [(limits.slots, "budget")]
+    if limits.budget is not None:
+        bounds.append((limits.budget, "budget"))
+    if limits.decode is not None:
+        spent = 1 if with_screen else 0
+        bounds.append((limits.decode - spent, "screen_first" if with_screen else "your_cpu"))
+    room, reason = min(bounds, key=lambda bound: bound[0])
+    return max(room, 0), reason
+
+
+def _reasons(
+    before: Mapping[str, Shown | None],
+    slots: Mapping[str, Shown | None],
+    sizes: Mapping[str, tuple[int, int]],
+) -> dict[str, Reason]:
+    reasons: dict[str, Reason] = {}
+    for label, shown in slots.items():
+        if shown is None:
+            reasons[label] = "empty"
+        elif 0 in sizes.get(label, (0, 0)):
+            reasons[label] = "paused"
+        elif before.get(label) != shown:
+            reasons[label] = "starting"
+    return reasons

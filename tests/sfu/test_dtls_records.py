@@ -1,0 +1,118 @@
+"""What of a datagram reaches OpenSSL, and what never does."""
+
+import asyncio
+import random
+from struct import pack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfu.dtls_records import (
+    MAX_DATAGRAM,
+    MAX_HANDSHAKE_BYTES,
+    MAX_QUEUED_BYTES,
+    RecordQueue,
+    is_plaintext_alert,
+    pack_datagrams,
+    split_records,
+)
+
+
+def record(kind: int, body: bytes, epoch: int = 0, version: int = 0xFEFD) -> bytes:
+    """One DTLS record (RFC 6347 section 4.1)."""
+    return pack("!BHHHLH", kind, version, epoch, 0, 7, len(body)) + body
+
+
+HELLO = record(22, b"h" * 90)
+ALERT = record(21, b"\x02\x28")
+
+
+def test_a_datagram_is_cut_into_its_records() -> None:
+    """Each record of a datagram comes out alone and whole."""
+    assert list(split_records(HELLO + ALERT + record(23, b""))) == [HELLO, ALERT, record(23, b"")]
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"",
+        b"\x16",
+        HELLO[:-1],
+        record(19, b"x"),
+        record(24, b"x"),
+        record(22, b"x", version=0x0303),
+    ],
+)
+def test_what_follows_a_bad_record_is_dropped(tail: bytes) -> None:
+    """Cut records, unknown types and TLS versions end the datagram."""
+    assert len(list(split_records(HELLO + tail))) == 1
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_split_into_a_prefix_of_themselves(data: bytes) -> None:
+    """The splitter raises nothing and invents nothing."""
+    assert data.startswith(b"".join(split_records(data)))
+
+
+def test_only_plaintext_alerts_are_recognised() -> None:
+    """An alert under epoch 1 is authenticated and passes."""
+    assert is_plaintext_alert(ALERT)
+    assert not is_plaintext_alert(record(21, b"x", epoch=1))
+    assert not is_plaintext_alert(HELLO)
+
+
+async def test_forged_alerts_never_come_out() -> None:
+    """Before Finished anyone can write an alert, so none is delivered."""
+    queue = RecordQueue(lambda datagram: None)
+    queue.feed(ALERT + HELLO)
+    assert await queue._recv() == HELLO
+    assert queue.dropped == 1
+
+
+async def test_too_many_handshake_bytes_end_the_stream() -> None:
+    """A peer that never finishes cannot make us read more than the bound."""
+    queue = RecordQueue(lambda datagram: None)
+    for _ in range(MAX_HANDSHAKE_BYTES // len(HELLO) + 1):
+        queue.feed(HELLO)
+    with pytest.raises(ConnectionError):
+        await queue._recv()
+
+
+async def test_after_the_handshake_only_the_queue_is_bounded() -> None:
+    """Records that nobody reads are dropped at the bound, and reading makes room again."""
+    queue = RecordQueue(lambda datagram: None)
+    queue.handshake_done()
+    big = record(23, b"d" * 1000, epoch=1)
+    for _ in range(MAX_QUEUED_BYTES // len(big) + 5):
+        queue.feed(big)
+    assert queue.dropped == 5
+    assert await queue._recv() == big
+    queue.feed(big)
+    assert queue.dropped == 5
+
+
+async def test_a_reader_wakes_up_on_close() -> None:
+    """Closing ends a waiting read, later reads and later sends."""
+    sent: list[bytes] = []
+    queue = RecordQueue(sent.append)
+    reader = asyncio.ensure_future(queue._recv())
+    await asyncio.sleep(0)
+    queue.close()
+    with pytest.raises(ConnectionError):
+        await reader
+    queue.feed(HELLO)
+    with pytest.raises(ConnectionError):
+        await queue._recv()
+    await queue._send(HELLO)
+    assert sent == []
+
+
+def test_flights_are_packed_into_datagrams_of_whole_records() -> None:
+    """No record is cut and no datagram is larger than a path carries."""
+    rng = random.Random(3)
+    records = [record(22, bytes(rng.randrange(20, 700))) for _ in range(30)]
+    datagrams = list(pack_datagrams(b"".join(records)))
+    assert b"".join(datagrams) == b"".join(records)
+    assert max(map(len, datagrams)) <= MAX_DATAGRAM
+    assert all(b"".join(split_records(datagram)) == datagram for datagram in datagrams)
