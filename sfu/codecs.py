@@ -8,7 +8,7 @@ functions over `sfu.sdp` structs; `sfu.negotiation` uses them.
 
 from collections.abc import Iterable
 
-from .engine import Codec, Extension, MediaKind
+from .engine import Codec, Extension
 from .sdp import PayloadFormat
 
 MID_URI = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -29,11 +29,6 @@ FEEDBACK = {
     "video": ("transport-cc", "ccm fir", "nack", "nack pli"),
 }
 """What we answer in sections that the peer publishes on, when it offered it (RFC 4585)."""
-
-
-def section_kind(kind: MediaKind) -> str:
-    """Return the media kind of the m-line for a kind of ours."""
-    return "audio" if kind == "audio" else "video"
 
 
 def pick_codecs(kind: str, payloads: Iterable[PayloadFormat]) -> tuple[Codec, ...]:

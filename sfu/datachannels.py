@@ -20,8 +20,8 @@ from aiortc.rtcsctptransport import (
 )
 
 from .errors import DataChannelError
+from .sections import MAX_MESSAGE_SIZE
 
-MAX_MESSAGE_SIZE = 64 * 1024
 MAX_BUFFERED_BYTES = 256 * 1024
 """Fragments that wait for their message, and messages that wait to be sent, each."""
 MAX_BUFFERED_CHUNKS = 1024

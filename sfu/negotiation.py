@@ -5,41 +5,28 @@ any order. `receive_offer` says what the engine must do (`Plan.operations`) and 
 `answer` takes what the engine made of it (SSRCs, ICE credentials), commits the plan and prints
 the text. A section that we cannot use is refused by itself, the others live on. Ids, payload
 types and order are the offer's; a slot keeps its SSRC, msid and place for life (RFC 8829,
-RFC 9143). Only the answering role exists; an offering one would fit beside `receive_offer`.
+RFC 9143). Only the answering role exists; an offering one would fit beside `receive_offer`. What
+becomes of a single section is `sfu.sections`; `sfu.transport` applies the plan to the engine.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from .codecs import (
-    FEEDBACK,
-    SLOT_EXTENSIONS,
-    TRACK_EXTENSIONS,
-    pick_codecs,
-    pick_extensions,
-    pick_payloads,
-)
-from .engine import ICECredentials, MediaKind, SlotIds, SlotParams, TrackParams
+from .engine import ICECredentials, SlotIds, SlotParams, TrackParams
 from .errors import NegotiationError
-from .labels import Label, SlotLabel, TrackLabel, parse_label
+from .labels import SlotLabel, TrackLabel
 from .sdp import (
-    MSID,
-    RID,
     Candidate,
     Fingerprint,
     MediaDescription,
     SessionDescription,
-    SSRCGroup,
     format_sdp,
 )
 from .sdp_parser import parse_sdp
+from .sections import Section, answer_section, plan_section, read_labels
 
-MAX_MESSAGE_SIZE = 64 * 1024
-"""Bytes of one data channel message that we take, and say so (RFC 8841)."""
-
-_RTP_PROTOCOL = "UDP/TLS/RTP/SAVPF"
-_SCTP_PROTOCOL = "UDP/DTLS/SCTP"
+_UNSAID_MESSAGE_SIZE = 64 * 1024  # RFC 8841 section 6
 _HASHES = ("sha-256", "sha-384", "sha-512")
 
 
@@ -103,20 +90,6 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
-    """One m-section as last agreed: what it is for and what the answer says about it."""
-
-    offered: MediaDescription
-    label: Label | None = None
-    params: TrackParams | SlotParams | None = None
-    refusal: str = ""
-
-    @property
-    def mid(self) -> str:
-        return self.offered.mid
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What one offer asks for.
 
@@ -130,7 +103,7 @@ class Plan:
     remote: Remote
     refused: Mapping[str, str]
     offer: SessionDescription
-    sections: tuple[_Section, ...]
+    sections: tuple[Section, ...]
     based_on: int
 
 
@@ -153,7 +126,7 @@ class Negotiation:
         self._fingerprints = tuple(fingerprints)
         self._candidates = tuple(candidates)
         self._version = 0
-        self._sections: tuple[_Section, ...] = ()
+        self._sections: tuple[Section, ...] = ()
         self._slots: dict[str, SlotIds] = {}
         self._remote: Remote | None = None
 
@@ -171,8 +144,8 @@ class Negotiation:
         offer = parse_sdp(sdp)
         remote = self._check_transport(offer)
         self._check_order(offer)
-        named = _read_labels(offer, labels)
-        sections = tuple(self._plan_section(offer, media, named) for media in offer.media)
+        named = read_labels(offer, labels)
+        sections = tuple(plan_section(offer, media, named) for media in offer.media)
         if all(section.refusal for section in sections):
             raise NegotiationError("no m-section of the offer can be used")
         restart = self._remote is not None and self._remote.ice != remote.ice
@@ -206,9 +179,13 @@ class Negotiation:
         for operation in plan.operations:
             if isinstance(operation, RemoveSlot) and operation.mid not in slots:
                 del self._slots[operation.mid]
-        used = {section.mid for section in plan.sections if not section.refusal}
+        tag = plan.offer.bundle[:1]
+        media = [
+            answer_section(section, self._slots, tagged=(section.mid,) == tag)
+            for section in plan.sections
+        ]
+        used = {part.mid for part in media if part.port}
         bundle = tuple(mid for mid in plan.offer.bundle if mid in used)
-        media = [self._answer_section(section) for section in plan.sections]
         # Only the tagged section carries the transport (RFC 9143 section 7.3).
         tagged = next(
             index
@@ -276,43 +253,7 @@ class Negotiation:
             if now.mid != before.mid and not reusable:
                 raise NegotiationError(f"m-section {before.mid} is not where it was")
 
-    # ---------------------------------------------------------------- one section
-
-    def _plan_section(
-        self, offer: SessionDescription, media: MediaDescription, named: Mapping[str, Label]
-    ) -> _Section:
-        refusal = _refusal(offer, media)
-        if refusal or media.kind == "application":
-            return _Section(media, refusal=refusal)
-        label = named.get(media.mid)
-        if label is None:
-            return _Section(media, refusal="no label says what it is for")
-        codecs = pick_codecs(media.kind, media.payloads)
-        if not codecs:
-            return _Section(media, refusal="no codec that we know")
-        sends = media.direction in ("sendrecv", "sendonly")
-        receives = media.direction in ("sendrecv", "recvonly")
-        params: TrackParams | SlotParams | None = None
-        if isinstance(label, TrackLabel) and sends:
-            params = TrackParams(
-                kind=label.kind,
-                mid=media.mid,
-                codecs=codecs,
-                extensions=pick_extensions(TRACK_EXTENSIONS[media.kind], media.extensions),
-                rids=_rids(media),
-                ssrcs=_ssrcs(media),
-            )
-        elif isinstance(label, SlotLabel) and receives:
-            params = SlotParams(
-                kind=label.kind,
-                mid=media.mid,
-                codecs=codecs,
-                extensions=pick_extensions(SLOT_EXTENSIONS, media.extensions),
-                auto=label.kind == "audio",
-            )
-        return _Section(media, label, params)
-
-    def _operations(self, sections: tuple[_Section, ...]) -> tuple[Operation, ...]:
+    def _operations(self, sections: tuple[Section, ...]) -> tuple[Operation, ...]:
         before = {section.mid: section for section in self._sections if section.params}
         now = {section.mid: section for section in sections if section.params}
         removed: list[Operation] = []
@@ -329,174 +270,21 @@ class Negotiation:
         ]
         return (*removed, *added)
 
-    # ---------------------------------------------------------------- the answer's sections
-
-    def _answer_section(self, section: _Section) -> MediaDescription:
-        offered = section.offered
-        if section.refusal:
-            return _refused_section(offered)
-        if offered.kind == "application":
-            return MediaDescription(
-                kind=offered.kind,
-                port=9,
-                protocol=offered.protocol,
-                formats=offered.formats,
-                mid=offered.mid,
-                sctp_port=5000,
-                max_message_size=MAX_MESSAGE_SIZE,
-            )
-        params = section.params
-        is_slot = isinstance(section.label, SlotLabel)
-        codecs = params.codecs if params else pick_codecs(offered.kind, offered.payloads)
-        payloads = pick_payloads(
-            codecs, offered.payloads, () if is_slot else FEEDBACK[offered.kind]
-        )
-        answer = MediaDescription(
-            kind=offered.kind,
-            port=9,
-            protocol=offered.protocol,
-            formats=tuple(str(payload.payload_type) for payload in payloads),
-            mid=offered.mid,
-            direction="inactive",
-            payloads=payloads,
-            extensions=params.extensions if params else (),
-            rtcp_mux=True,
-            rtcp_rsize=offered.rtcp_rsize,
-        )
-        if isinstance(params, TrackParams):
-            return replace(
-                answer,
-                direction="recvonly",
-                rids=tuple(RID(rid, "recv") for rid in params.rids),
-                simulcast_recv=params.rids,
-            )
-        if isinstance(params, SlotParams):
-            return _slot_section(answer, str(section.label), self._slots[section.mid])
-        return answer
-
-
-def _slot_section(answer: MediaDescription, name: str, ids: SlotIds) -> MediaDescription:
-    """Fill in what a slot sends: its own msid, its SSRC, and FID with its RTX SSRC."""
-    ssrcs = (ids.ssrc, ids.rtx_ssrc) if ids.rtx_ssrc else (ids.ssrc,)
-    return replace(
-        answer,
-        direction="sendonly",
-        # One stream per slot: browsers lip-sync what shares a stream, and would delay one
-        # person's picture by the clock error of another's sound.
-        msid=MSID(name, name),
-        ssrcs=tuple((ssrc, name) for ssrc in ssrcs),
-        ssrc_groups=(SSRCGroup("FID", ssrcs),) if ids.rtx_ssrc else (),
-    )
-
-
-def _refused_section(offered: MediaDescription) -> MediaDescription:
-    """Refuse by port 0; the offer's own first format keeps the m-line well-formed."""
-    return MediaDescription(
-        kind=offered.kind,
-        port=0,
-        protocol=offered.protocol,
-        formats=offered.formats[:1],
-        mid=offered.mid,
-        direction="inactive",
-        payloads=tuple(
-            replace(payload, feedback=())
-            for payload in offered.payloads
-            if str(payload.payload_type) == offered.formats[0]
-        ),
-        rtcp_mux=offered.kind != "application",
-    )
-
-
-def _refusal(offer: SessionDescription, media: MediaDescription) -> str:
-    """Return why a section cannot be used whatever it is for, or ""."""
-    if media.port == 0:
-        return "not used"
-    if len(offer.media) > 1 and not media.mid:
-        return "no mid"
-    if len(offer.media) > 1 and media.mid not in offer.bundle:
-        return "not in the BUNDLE group; all sections share one transport"
-    return _data_refusal(offer, media) if media.kind == "application" else _rtp_refusal(media)
-
-
-def _data_refusal(offer: SessionDescription, media: MediaDescription) -> str:
-    first = next(m for m in offer.media if m.kind == "application" and m.port)
-    if media is not first or media.protocol != _SCTP_PROTOCOL:
-        return f"one data section over {_SCTP_PROTOCOL} is answered"
-    return "" if media.formats == ("webrtc-datachannel",) else "no data channels"
-
-
-def _rtp_refusal(media: MediaDescription) -> str:
-    if media.kind not in ("audio", "video") or media.protocol != _RTP_PROTOCOL:
-        return f"not audio, video or data over {_RTP_PROTOCOL}"
-    return "" if media.rtcp_mux else "rtcp-mux is needed"
-
-
-def _read_labels(offer: SessionDescription, labels: Mapping[str, str]) -> dict[str, Label]:
-    """Read the client's labels, and give one to each section that has none."""
-    by_mid = {media.mid: media for media in offer.media}
-    named: dict[str, Label] = {}
-    for mid, text in labels.items():
-        if mid not in by_mid:
-            raise NegotiationError(f"a label names mid {mid[:32]!r}, which is not in the offer")
-        try:
-            label = parse_label(text)
-        except ValueError as error:
-            raise NegotiationError(str(error)) from None
-        if by_mid[mid].kind != ("audio" if label.kind == "audio" else "video"):
-            raise NegotiationError(f"m-section {mid} is {by_mid[mid].kind}, not {label}")
-        if label in named.values():
-            raise NegotiationError(f"two m-sections are labelled {label}")
-        named[mid] = label
-    taken = set(named.values())
-    for media in offer.media:
-        if media.mid not in named and media.port and media.kind in ("audio", "video"):
-            default = _default_label(media, taken)
-            if default is not None:
-                named[media.mid] = default
-                taken.add(default)
-    return named
-
-
-def _default_label(media: MediaDescription, taken: set[Label]) -> Label | None:
-    if media.direction in ("sendrecv", "sendonly"):
-        label = TrackLabel("mic" if media.kind == "audio" else "camera")
-        return None if label in taken else label
-    kind: MediaKind = "audio" if media.kind == "audio" else "video"
-    free = (SlotLabel(kind, number) for number in range(100))
-    return next((label for label in free if label not in taken), None)
-
-
-def _rids(media: MediaDescription) -> tuple[str, ...]:
-    """Return the simulcast layers in the peer's order, each declared by a=rid."""
-    declared = {rid.id for rid in media.rids if rid.direction == "send"}
-    return tuple(dict.fromkeys(rid for rid in media.simulcast_send if rid in declared))
-
-
-def _ssrcs(media: MediaDescription) -> tuple[tuple[int, int], ...]:
-    """Return (ssrc, rtx ssrc or 0) as signalled by a=ssrc and FID groups (RFC 5576)."""
-    pairs = {
-        group.ssrcs[0]: group.ssrcs[1]
-        for group in media.ssrc_groups
-        if group.semantics == "FID" and len(group.ssrcs) == 2
-    }
-    repairs = set(pairs.values())
-    return tuple((ssrc, pairs.get(ssrc, 0)) for ssrc, _ in media.ssrcs if ssrc not in repairs)
-
 
 def _message_size(data: MediaDescription | None) -> int:
     if data is None or data.max_message_size is None:
-        return MAX_MESSAGE_SIZE  # RFC 8841 section 6: 64 KiB when nothing is said
+        return _UNSAID_MESSAGE_SIZE
     return data.max_message_size
 
 
-def _removal(section: _Section) -> Operation:
+def _removal(section: Section) -> Operation:
     if isinstance(section.label, TrackLabel):
         return RemoveTrack(section.mid, section.label)
     assert isinstance(section.label, SlotLabel)  # noqa: S101 - params imply a label
     return RemoveSlot(section.mid, section.label)
 
 
-def _addition(section: _Section) -> Operation:
+def _addition(section: Section) -> Operation:
     if isinstance(section.label, TrackLabel) and isinstance(section.params, TrackParams):
         return AddTrack(section.mid, section.label, section.params)
     assert isinstance(section.label, SlotLabel)  # noqa: S101 - the other of two cases

@@ -77,12 +77,13 @@ def join(server: Server, peer: AiortcPeer) -> None:
 class OpenSSLPeer:
     """A DTLS client made of OpenSSL alone, driven by hand; its hello is cut as Chromium's is."""
 
-    def __init__(self, fragment: int = 1200) -> None:
+    def __init__(self, fragment: int = 1200, *, anonymous: bool = False) -> None:
         self.certificate = RTCCertificate.generateCertificate()
         context = SSL.Context(SSL.DTLS_METHOD)
         context.set_verify(SSL.VERIFY_PEER, lambda *args: True)
-        context.use_certificate(self.certificate._cert)
-        context.use_privatekey(self.certificate._key)
+        if not anonymous:
+            context.use_certificate(self.certificate._cert)
+            context.use_privatekey(self.certificate._key)
         context.set_tlsext_use_srtp(b":".join(p.openssl_profile for p in SRTP_PROFILES))
         context.set_options(0x00001000)  # SSL_OP_NO_QUERY_MTU: keep the MTU below
         # Padding to 1,400 bytes, where Chromium's hello has its post-quantum key share.

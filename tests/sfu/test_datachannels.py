@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from sfu.datachannels import (
     MAX_BUFFERED_BYTES,
     MAX_CHANNELS,
-    MAX_MESSAGE_SIZE,
     DataChannel,
     DataChannels,
     ProtocolViolationError,
@@ -29,6 +28,7 @@ from sfu.datachannels import (
     check_packet,
 )
 from sfu.errors import DataChannelError
+from sfu.sections import MAX_MESSAGE_SIZE
 from tests.support.wait import until
 
 from .dtls_pipe import AiortcPeer, Server, join

@@ -1,6 +1,7 @@
 """The DTLS association: against aiortc, against OpenSSL alone, and against liars."""
 
 import asyncio
+import contextlib
 import itertools
 
 import pytest
@@ -61,28 +62,43 @@ async def test_as_server_we_choose_the_profile_in_our_order(
     await server.dtls.stop()
 
 
-async def test_openssl_with_a_fragmented_hello_connects() -> None:
-    """A post-quantum ClientHello that fills two datagrams, as Chromium's does, is put together."""
-    server, peer = Server(), OpenSSLPeer()
-    task = asyncio.ensure_future(server.dtls.connect(peer.fingerprints))
-    hello = peer.step([])
-    datagrams = list(dtls.pack_datagrams(hello))
-    assert len(datagrams) >= 2, "the hello was meant to be cut"
-    for datagram in reversed(datagrams):
-        server.dtls.feed(datagram)
+async def drive(server: Server, peer: OpenSSLPeer, task: asyncio.Future[None]) -> None:
+    """Carry flights between our side and a bare OpenSSL until the handshake has ended."""
     while not task.done():
         await until(lambda: server.sent or task.done())
         flight = peer.step(server.sent)
         server.sent.clear()
         for datagram in dtls.pack_datagrams(flight):
             server.dtls.feed(datagram)
+
+
+async def test_openssl_with_a_fragmented_hello_connects() -> None:
+    """A ClientHello that fills two datagrams, as Chromium's does, is put together in any order."""
+    server, peer = Server(), OpenSSLPeer()
+    task = asyncio.ensure_future(server.dtls.connect(peer.fingerprints))
+    datagrams = list(dtls.pack_datagrams(peer.step([])))
+    assert len(datagrams) >= 2, "the hello was meant to be cut"
+    for datagram in reversed(datagrams):
+        server.dtls.feed(datagram)
+    await drive(server, peer, task)
     await task
     assert server.keys[0].profile is SRTPProfile.AEAD_AES_128_GCM
-    assert (
-        server.keys[0].remote_key
-        == peer.ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", 56)[:16]
-    )
+    material = peer.ssl.export_keying_material(b"EXTRACTOR-dtls_srtp", 56)
+    assert server.keys[0].remote_key == material[:16]
     await server.dtls.stop()
+
+
+async def test_a_peer_without_a_certificate_gets_no_keys() -> None:
+    """Who proves no identity is refused, whatever it signaled."""
+    server, peer = Server(), OpenSSLPeer(anonymous=True)
+    task = asyncio.ensure_future(server.dtls.connect(peer.fingerprints))
+    for datagram in dtls.pack_datagrams(peer.step([])):
+        server.dtls.feed(datagram)
+    with contextlib.suppress(SSL.Error):  # our alert
+        await drive(server, peer, task)
+    with pytest.raises(DTLSError):
+        await task
+    assert server.keys == []
 
 
 async def test_a_wrong_fingerprint_yields_no_keys() -> None:

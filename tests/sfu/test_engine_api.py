@@ -124,7 +124,7 @@ def test_a_taken_port_is_an_os_error_with_its_number(engine):
 @pytest.mark.parametrize("arguments", [{"host": "localhost"}, {"port": -1}, {"port": 70_000}])
 def test_a_bad_address_is_a_value_error(arguments):
     """Names are not looked up: which of their addresses to bind is the caller's choice."""
-    with pytest.raises(ValueError, match="host|port"):
+    with pytest.raises(ValueError, match=r"host|port"):
         _engine.Engine(**({"host": "127.0.0.1"} | arguments))
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_stub_describes_the_module():
-    """mypy's stubtest compares every name and signature of the stub with the module's."""
+    """The stubtest of mypy compares every name and signature of the stub with the module's."""
     answer = subprocess.run(
         [sys.executable, "-m", "mypy.stubtest", "sfu._engine"],
         cwd=ROOT,

@@ -82,11 +82,7 @@ def test_an_unknown_attribute_that_must_be_understood_is_refused(peer):
 def sign(wire: bytes, pwd: str) -> bytes:
     """Append MESSAGE-INTEGRITY by hand, for messages that aioice cannot write."""
     head = wire[:2] + struct.pack("!H", len(wire) + 24 - 20) + wire[4:]
-    return (
-        head
-        + struct.pack("!HH", 8, 20)
-        + hmac.new(pwd.encode(), head, hashlib.sha1).digest()
-    )
+    return head + struct.pack("!HH", 8, 20) + hmac.new(pwd.encode(), head, hashlib.sha1).digest()
 
 
 def test_random_and_mutated_messages_get_no_answer_and_do_no_harm(peer):

@@ -211,11 +211,20 @@ def test_an_unknown_codec_refuses_its_section_alone(endpoint: Endpoint) -> None:
     assert len([op for op in endpoint.operations if isinstance(op, AddTrack)]) == 2
 
 
-def test_a_refused_tagged_section_hands_the_transport_on(endpoint: Endpoint) -> None:
-    """When the first section is refused, the next one carries ICE and DTLS (RFC 9143)."""
-    mic = OFFER.media[0]
-    named = tuple(replace(p, name="speex") for p in mic.payloads)
+def test_a_refused_tagged_section_still_carries_the_transport(endpoint: Endpoint) -> None:
+    """Browsers fail when the tagged section is refused by port 0, so it is kept inactive."""
+    named = tuple(replace(p, name="speex") for p in OFFER.media[0].payloads)
     answer = endpoint.offer(change(OFFER, "0", payloads=named), labels(8))
+    assert endpoint.refused == {"0": "no codec that we know"}
+    assert answer.bundle == OFFER.bundle
+    assert (answer.media[0].port, answer.media[0].direction) == (9, "inactive")
+    assert answer.media[0].ice_ufrag
+    assert not [op for op in endpoint.operations if op.mid == "0"]
+
+
+def test_a_tagged_section_that_cannot_carry_it_hands_the_transport_on(endpoint: Endpoint) -> None:
+    """Without rtcp-mux the first section is of no use at all; the next one takes over (RFC 9143)."""
+    answer = endpoint.offer(change(OFFER, "0", rtcp_mux=False), labels(8))
     assert answer.bundle[0] == "1"
     assert not answer.media[0].ice_ufrag
     assert answer.media[1].ice_ufrag

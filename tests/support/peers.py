@@ -165,8 +165,7 @@ class AiortcPeer:
         self.counts: dict[str, int] = {}
         self.last: dict[str, Any] = {}
         self._labels: list[tuple[str, Any]] = []
-        self._readers: set[asyncio.Task[None]] = set()
-        self._read_labels: set[str] = set()
+        self._reading: dict[str, asyncio.Task[None]] = {}
 
     def publish(
         self, *, colour: tuple[int, int, int] | None = None, tone: float | None = None
@@ -196,9 +195,13 @@ class AiortcPeer:
         return self.pc.localDescription.sdp, {t.mid: label for label, t in self._labels}
 
     async def accept(self, answer: str) -> None:
-        await self.pc.setRemoteDescription(
-            RTCSessionDescription(spread_transport(answer), "answer")
-        )
+        spread = RTCSessionDescription(spread_transport(answer), "answer")
+        await self.pc.setRemoteDescription(spread)
+        for label, transceiver in self._labels:
+            if label in self.counts and label not in self._reading:
+                self._reading[label] = asyncio.ensure_future(
+                    self._read(label, transceiver.receiver.track)
+                )
 
     def colour(self, label: str) -> tuple[int, ...]:
         """The colour in the middle of the slot's last frame."""

@@ -52,9 +52,7 @@ class EventLog:
     def states(self, transport: int) -> list[str]:
         """The states that a transport went through, as far as drained."""
         return [
-            event[2]
-            for event in self.events
-            if event[:2] == (_engine.TRANSPORT_STATE, transport)
+            event[2] for event in self.events if event[:2] == (_engine.TRANSPORT_STATE, transport)
         ]
 
     def wait_for_state(self, transport: int, state: str) -> None:

@@ -312,7 +312,7 @@ impl Core {
         for id in inside {
             self.close_transport(now, id);
         }
-        self.forwarder.remove_room(room);
+        self.forwarder.remove_room(now, room);
         Some(())
     }
 
