@@ -91,6 +91,11 @@ impl OrderReceiver {
         self.bell.fd.as_fd()
     }
 
+    /// Whether there may be orders; costs no system call.
+    pub fn waiting(&self) -> bool {
+        self.bell.rung.load(Ordering::Acquire)
+    }
+
     /// Call this once before taking orders: whatever is queued later rings again.
     pub fn silence(&self) {
         self.bell.fd.reset();

@@ -81,7 +81,7 @@ impl Worker {
             let ready = self.epoll.wait(timeout.map(Duration::from_micros))?;
             self.turns += 1;
             idle_turn = ready == Default::default();
-            if ready.contains(ORDERS) {
+            if ready.contains(ORDERS) || self.orders.waiting() {
                 self.take_orders();
             }
             if ready.contains(SOCKET) {
@@ -137,6 +137,10 @@ impl Worker {
                 Err(error) if is_transient(&error) => true,
                 Err(error) => return Err(error),
             };
+            // What was ordered before a datagram was sent is applied before it: keys, for example.
+            if self.orders.waiting() {
+                self.take_orders();
+            }
             let now = self.now();
             let core = &mut self.core;
             for (path, datagram) in self.receive.datagrams() {
@@ -172,14 +176,17 @@ impl Worker {
     }
 
     fn answer(&self, question: Question, reply: &Reply<Option<Figures>>) {
+        let forwarder = self.core.forwarder();
         let figures = match question {
             Question::Engine => Some(self.figures()),
             Question::Transport(id) => self.core.transport(id).map(|transport| {
                 let mut figures: Figures = transport.counters.iter().collect();
                 figures.push(("address_migrations", transport.agent.migrations()));
+                figures.extend(forwarder.transport_figures(id).unwrap_or_default());
                 figures
             }),
-            Question::Track(_) | Question::Slot(_) => None,
+            Question::Track(id) => forwarder.track_figures(id),
+            Question::Slot(id) => forwarder.slot_figures(id),
         };
         // Who asked may have given up waiting.
         drop(reply.send(figures));
@@ -199,6 +206,13 @@ impl Worker {
             ("event_wakes", self.mailbox.wakes()),
             ("turns", self.turns),
         ]);
+        for (name, value) in self.core.forwarder().figures() {
+            // Both halves of the core count commands for what is gone.
+            match figures.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += value,
+                None => figures.push((name, value)),
+            }
+        }
         figures
     }
 }

@@ -1,0 +1,219 @@
+"""Packets from one peer to another through the engine's socket, and on while Python stands still."""
+
+import contextlib
+import json
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtpPacket
+
+from sfu import _engine
+from tests.support.wire_peer import PROFILES, EventLog, WirePeer, opus_packet
+
+ROOT = Path(__file__).resolve().parents[2]
+LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+OPUS = {"codecs": [(111, "opus", 48000, 0)], "extensions": [(1, LEVEL)]}
+VP8 = {"codecs": [(96, "vp8", 90000, 97)], "extensions": []}
+
+
+@pytest.fixture
+def engine():
+    """An engine on a free port of this machine."""
+    engine = _engine.Engine(host="127.0.0.1")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def meet(engine):
+    """Make connected peers of one room, with the given SRTP profiles."""
+    with contextlib.ExitStack() as stack:
+        room = engine.create_room()
+
+        def meet(*profiles: int) -> list[WirePeer]:
+            peers = [WirePeer(engine, room) for _ in profiles]
+            for peer, profile in zip(peers, profiles, strict=True):
+                stack.callback(peer.close)
+                peer.connect(profile)
+            log = EventLog(engine)
+            for peer in peers:
+                log.wait_for_state(peer.transport, "connected")
+            return peers
+
+        yield meet
+
+
+def vp8_packet(sequence_number: int, *, ssrc: int, key: bool, payload: bytes = b"") -> bytes:
+    """One frame of VP8 in one packet: descriptor with a 15-bit picture id, then the frame header."""
+    header = struct.pack(
+        "!BBHLL", 0x80, 0x80 | 96, sequence_number, sequence_number * 3000 & 0xFFFFFFFF, ssrc
+    )
+    descriptor = struct.pack("!BBH", 0x90, 0x80, 0x8000 | sequence_number & 0x7FFF)
+    if key:
+        frame = b"\x10\x00\x00\x9d\x01\x2a" + struct.pack("<HH", 320, 180)
+    else:
+        frame = b"\x11\x00\x00"
+    return header + descriptor + frame + payload
+
+
+@pytest.mark.parametrize("receiver_profile", PROFILES)
+@pytest.mark.parametrize("sender_profile", PROFILES)
+def test_audio_is_forwarded_between_any_two_profiles(
+    engine, meet, sender_profile, receiver_profile
+):
+    """Opened with one key, sealed with another: payloads unchanged, the slot's SSRC, no gap."""
+    sender, receiver = meet(sender_profile, receiver_profile)
+    track = engine.add_track(sender.transport, "audio", mid="0", ssrcs=[(5, 0)], **OPUS)
+    slot, ssrc, _ = engine.add_slot(receiver.transport, "audio", mid="3", **OPUS)
+    engine.bind_slot(slot, track)
+    payloads = [b"\xf8" + bytes([n]) * (n + 1) for n in range(40)]
+    received = []
+    for n, payload in enumerate(payloads):
+        sender.send_rtp(opus_packet(n, ssrc=5, payload=payload))
+        received.append(RtpPacket.parse(receiver.receive_rtp()))
+    assert [packet.payload for packet in received] == payloads
+    assert {packet.ssrc for packet in received} == {ssrc}
+    first = received[0].sequence_number
+    assert [packet.sequence_number for packet in received] == [
+        (first + n) & 0xFFFF for n in range(40)
+    ]
+
+
+def test_a_lane_carries_the_loudest_but_never_the_own_voice(engine, meet):
+    """The engine binds a lane by itself and says so."""
+    profile = _engine.PROFILE_AEAD_AES_128_GCM
+    speaker, listener = meet(profile, profile)
+    log = EventLog(engine)
+    track = engine.add_track(speaker.transport, "audio", mid="0", ssrcs=[(5, 0)], **OPUS)
+    lane, ssrc, _ = engine.add_slot(listener.transport, "audio", mid="3", auto=True, **OPUS)
+    own, _, _ = engine.add_slot(speaker.transport, "audio", mid="3", auto=True, **OPUS)
+    for n in range(60):
+        speaker.send_rtp(opus_packet(n, ssrc=5, level=10))
+        engine.stats()  # paces the loop with the worker's turns
+        time.sleep(0.01)  # audio has its own time: levels are judged over it
+    packet = RtpPacket.parse(listener.receive_rtp())
+    assert packet.ssrc == ssrc
+    bound = log.wait_for(lambda event: event[:3] == (_engine.SLOT_BOUND, lane, track))
+    assert bound[3] == packet.timestamp
+    assert not any(event[:2] == (_engine.SLOT_BOUND, own) for event in log.events)
+
+
+def test_video_starts_with_a_key_frame_that_the_engine_asks_for(engine, meet):
+    """Nothing before it passes; a picture loss indication reaches the publisher."""
+    profile = _engine.PROFILE_AEAD_AES_128_GCM
+    sender, receiver = meet(profile, profile)
+    log = EventLog(engine)
+    track = engine.add_track(sender.transport, "video", mid="1", ssrcs=[(7, 8)], **VP8)
+    slot, ssrc, _ = engine.add_slot(receiver.transport, "video", mid="6", **VP8)
+    for n in range(3):
+        sender.send_rtp(vp8_packet(n, ssrc=7, key=False))
+    engine.bind_slot(slot, track)
+    engine.set_slot_size(slot, 320, 180)
+    sender.send_rtp(vp8_packet(3, ssrc=7, key=False))
+    asked = wait_for_pli(sender)
+    assert asked.media_ssrc == 7
+    sender.send_rtp(vp8_packet(4, ssrc=7, key=True, payload=b"key"))
+    packet = RtpPacket.parse(receiver.receive_rtp())
+    assert packet.ssrc == ssrc
+    assert packet.payload.endswith(b"key")
+    event = log.wait_for(lambda event: event[:3] == (_engine.SLOT_BOUND, slot, track))
+    assert event[3] == packet.timestamp
+
+
+def wait_for_pli(peer: WirePeer) -> RtcpPsfbPacket:
+    """Return the first picture loss indication that the engine sends to the peer."""
+    with contextlib.suppress(TimeoutError):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            with contextlib.suppress(TimeoutError):
+                peer.receive_rtp(timeout=0.05)
+            for compound in peer.other:
+                for packet in RtcpPacket.parse(compound):
+                    if isinstance(packet, RtcpPsfbPacket) and packet.fmt == 1:
+                        return packet
+    raise TimeoutError("no picture loss indication came")
+
+
+SERVER = """
+import ctypes, json, sys
+from sfu import _engine
+
+engine = _engine.Engine(host="127.0.0.1")
+room = engine.create_room()
+transports = [engine.create_transport(room) for _ in range(2)]
+print(json.dumps([engine.port, transports]), flush=True)
+for (transport, _, _), keys in zip(transports, json.loads(sys.stdin.readline())):
+    engine.set_keys(transport, 7, *map(bytes.fromhex, keys))
+opus = {"codecs": [(111, "opus", 48000, 0)], "extensions": []}
+track = engine.add_track(transports[0][0], "audio", mid="0", ssrcs=[(5, 0)], **opus)
+slot, _, _ = engine.add_slot(transports[1][0], "audio", mid="3", **opus)
+engine.bind_slot(slot, track)
+engine.stats()
+calls = engine.stats()["api_calls"]
+print("blocking", flush=True)
+ctypes.PyDLL(None).sleep(5)  # PyDLL does not release the interpreter lock
+print(engine.stats()["api_calls"] - calls, len(engine.drain()), flush=True)
+engine.close()
+"""
+
+
+def test_forwarding_goes_on_while_python_holds_its_lock_for_five_seconds():
+    """The worker never needs the interpreter: media, reports and checks pass all the same."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        port, transports = json.loads(server.stdout.readline())
+        remote = RemoteEngine(port, transports)
+        sender, receiver = WirePeer(remote, 0), WirePeer(remote, 0)
+        for peer in (sender, receiver):
+            peer.check()
+            peer.exchange_keys()
+        server.stdin.write(json.dumps(remote.keys) + "\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == "blocking\n"
+        blocked = time.monotonic()
+        count, longest = 0, 0.0
+        while time.monotonic() < blocked + 4.5:
+            sent = time.monotonic()
+            sender.send_rtp(opus_packet(count, ssrc=5))
+            receiver.receive_rtp(timeout=2)
+            longest = max(longest, time.monotonic() - sent)
+            count += 1
+            if count % 100 == 0:
+                sender.check()
+                receiver.check()
+            time.sleep(0.005)
+        calls, events = map(int, server.stdout.readline().split())
+        assert time.monotonic() - blocked > 4.9, "Python was not blocked"
+        assert server.wait(timeout=10) == 0
+        sender.close()
+        receiver.close()
+    print(f"{count} packets passed, the slowest in {longest * 1000:.1f} ms")
+    assert count > 100
+    assert calls == 1
+    assert events > 0
+
+
+class RemoteEngine:
+    """What `WirePeer` needs of an engine that runs in another process."""
+
+    def __init__(self, port: int, transports: list) -> None:
+        self.port = port
+        self.keys: list[list[str]] = []
+        self._transports = iter(transports)
+
+    def create_transport(self, _room: int) -> tuple[int, str, str]:
+        """The next one that the process has made."""
+        return tuple(next(self._transports))
+
+    def set_keys(self, _transport: int, _profile: int, *parts: bytes) -> None:
+        """Keep them to be sent."""
+        self.keys.append([part.hex() for part in parts])
