@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
-from .peers import Address, Keys
+from .peers import Address, Keys, hear
 
 GCM_128 = 0x0007
 KEY, SALT = 16, 12
@@ -49,13 +49,19 @@ class Client:
         self._context.set_tlsext_use_srtp(b"SRTP_AEAD_AES_128_GCM")
 
     def handshake(
-        self, via: socket.socket, server: Address, when_silent: Callable[[], None]
+        self,
+        via: socket.socket,
+        server: Address,
+        *,
+        own_password: str,
+        when_silent: Callable[[], None],
     ) -> Keys:
         """Complete a handshake and export the keys of AEAD_AES_128_GCM.
 
         Args:
             via: Has passed an ICE check.
             server: Who answers the ClientHello.
+            own_password: Answers the server's ICE checks.
             when_silent: Called when nothing came for a while, before the flight is repeated.
 
         Raises:
@@ -69,9 +75,12 @@ class Client:
                 connection.do_handshake()
             except SSL.WantReadError:
                 _flush(connection, via, server)
-                if not _hear(connection, via):
+                datagram = hear(via, own_password)
+                if not datagram:
                     when_silent()
                     connection.DTLSv1_handle_timeout()
+                elif 20 <= datagram[0] <= 63:  # RFC 7983
+                    connection.bio_write(datagram)
                 continue
             except SSL.Error as error:
                 raise ConnectionError(f"DTLS with {server} failed: {error}") from error
@@ -83,16 +92,6 @@ class Client:
 def _flush(connection: SSL.Connection, via: socket.socket, server: Address) -> None:
     with contextlib.suppress(SSL.WantReadError):
         via.sendto(connection.bio_read(65536), server)
-
-
-def _hear(connection: SSL.Connection, via: socket.socket) -> bool:
-    try:
-        datagram = via.recv(4096)
-    except TimeoutError:
-        return False
-    if 20 <= datagram[0] <= 63:  # RFC 7983
-        connection.bio_write(datagram)
-    return True
 
 
 def _export(connection: SSL.Connection) -> Keys:

@@ -1,8 +1,8 @@
 """Janus from the distribution under the same load: the peer to be beaten, measured beside us.
 
 The benchmark starts it with a configuration of its own in a temporary folder: the videoroom
-plugin alone, the WebSocket door on loopback, ICE-lite, media on the address that is given. It
-leaves loopback interfaces out of its candidates, hence the private network of `network`.
+plugin alone, the WebSocket door and media on the address that is given. It leaves
+loopback interfaces out of its candidates, hence the private network of `network`.
 Everything here follows Janus' public documentation of its API ("Janus API", "VideoRoom").
 """
 
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from .dtls import Client
 from .machine import free_port, pinned
-from .peers import Address, Association, Publisher, check, open_socket
+from .peers import Address, Association, Publisher, Serving, check, open_socket
 
 LIBRARIES = Path("/usr/lib")
 MID, ABS_SEND_TIME, TRANSPORT_CC = (1, 2, 3)
@@ -33,21 +34,14 @@ EXTENSIONS = {
 }
 VP8 = 96
 SSRC = 0x5755
+PASSWORD = "loadloadloadloadloadload"
 ROOM = 1
 START_TIMEOUT = 20
+HANDSHAKES = 40
 
 
 class JanusError(RuntimeError):
     """Janus is missing, did not start or refused a request."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A finished exchange: who publishes, who subscribes, and the process that serves them."""
-
-    pid: int
-    publisher: Publisher
-    subscribers: list[Association]
 
 
 def version() -> str:
@@ -67,7 +61,7 @@ def version() -> str:
 @asynccontextmanager
 async def serving(
     *, address: str, subscribers: int, core: int, event_loops: int = 0
-) -> AsyncIterator[Answered]:
+) -> AsyncIterator[Serving]:
     """A Janus with one publisher and so many subscribers.
 
     Args:
@@ -113,7 +107,7 @@ general: {{
     transports_folder = "{libraries.parent / "transports"}"
     events_folder = "{libraries.parent / "events"}"
     loggers_folder = "{libraries.parent / "loggers"}"
-    debug_level = 5
+    debug_level = 3
     session_timeout = 0
     hide_dependencies = true
     {loops}
@@ -200,7 +194,7 @@ class _Handle:
         return answer["plugindata"]["data"], answer.get("jsep", {}).get("sdp", "")
 
 
-async def _populate(session: _Session, pid: int, address: str, subscribers: int) -> Answered:
+async def _populate(session: _Session, pid: int, address: str, subscribers: int) -> Serving:
     client = Client()
     host = await session.handle()
     await host.message(
@@ -218,6 +212,9 @@ async def _populate(session: _Session, pid: int, address: str, subscribers: int)
         {"request": "publish"}, {"type": "offer", "sdp": offer}
     )
     published = await asyncio.to_thread(_associate, client, via, answer, "0")
+    # Most of a handshake is waiting for Janus' own timers, so many go on at once.
+    pool = ThreadPoolExecutor(max_workers=HANDSHAKES)
+    loop = asyncio.get_running_loop()
     receivers = []
     for number in range(1, subscribers + 1):
         handle = await session.handle()
@@ -232,9 +229,11 @@ async def _populate(session: _Session, pid: int, address: str, subscribers: int)
         ufrag = str(number)
         answered = _sdp(via.getsockname(), client.fingerprint, ufrag, "recvonly", "", mid)
         await handle.message({"request": "start"}, {"type": "answer", "sdp": answered})
-        receivers.append(await asyncio.to_thread(_associate, client, via, offered, ufrag))
+        receivers.append(loop.run_in_executor(pool, _associate, client, via, offered, ufrag))
+    associations = await asyncio.gather(*receivers)
+    pool.shutdown()
     publisher = Publisher(published, SSRC, VP8, "0", MID, ABS_SEND_TIME, TRANSPORT_CC)
-    return Answered(pid, publisher, receivers)
+    return Serving(pid, publisher, associations)
 
 
 def _associate(client: Client, via: Any, sdp: str, number: str) -> Association:
@@ -245,12 +244,12 @@ def _associate(client: Client, via: Any, sdp: str, number: str) -> Association:
     username = f"{ufrag}:{_ufrag(number)}"
 
     def nominate() -> None:
-        check(via, server, username, password)
+        check(via, server, username, password, PASSWORD)
 
-    # A check that comes before Janus has taken in our candidate is answered and then forgotten,
-    # so it is repeated, as a browser repeats it, until DTLS is answered.
+    # A check counts only after Janus' own has been answered, so it is repeated, as a browser
+    # repeats it, until DTLS is answered.
     nominate()
-    keys = client.handshake(via, server, when_silent=nominate)
+    keys = client.handshake(via, server, own_password=PASSWORD, when_silent=nominate)
     return Association(via, server, username, password, keys)
 
 
@@ -278,7 +277,7 @@ def _sdp(
         f"m=video 9 UDP/TLS/RTP/SAVPF {VP8}",
         f"c=IN IP4 {local[0]}",
         f"a=ice-ufrag:{_ufrag(number)}",
-        "a=ice-pwd:loadloadloadloadloadload",
+        f"a=ice-pwd:{PASSWORD}",
         f"a=fingerprint:sha-256 {fingerprint}",
         "a=setup:active",
         f"a=mid:{mid}",

@@ -4,7 +4,6 @@ The harness makes associations known to a server by a single ICE check and, wher
 insists, a DTLS handshake; then the load program takes the sockets over (see `load`).
 """
 
-import contextlib
 import socket
 from dataclasses import dataclass
 
@@ -66,6 +65,21 @@ class Publisher:
     transport_cc_id: int
 
 
+@dataclass(frozen=True)
+class Serving:
+    """A media server in which everybody has joined.
+
+    Attributes:
+        pid: The measured process.
+        publisher: Sends one video.
+        subscribers: Each receives it.
+    """
+
+    pid: int
+    publisher: Publisher
+    subscribers: list[Association]
+
+
 def open_socket(address: str) -> socket.socket:
     """A UDP socket on `address` and a free port."""
     opened = socket.socket(type=socket.SOCK_DGRAM)
@@ -74,30 +88,60 @@ def open_socket(address: str) -> socket.socket:
     return opened
 
 
-def check(via: socket.socket, server: Address, username: str, password: str) -> None:
+def check(
+    via: socket.socket, server: Address, username: str, password: str, own_password: str = ""
+) -> None:
     """Make one ICE connectivity check and wait for its answer, as the controlling agent.
+
+    Args:
+        via: The socket of the association.
+        server: Where the server listens.
+        username: ``theirs:ours``.
+        password: The server's.
+        own_password: Answers the server's own checks, when it is not a lite agent.
 
     Raises:
         ConnectionError: No valid answer came.
     """
-    request = stun.Message(
-        message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST
-    )
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
     request.attributes["USERNAME"] = username
     request.attributes["PRIORITY"] = PRIORITY
     request.attributes["ICE-CONTROLLING"] = 1
     request.attributes["USE-CANDIDATE"] = None
     request.add_message_integrity(password.encode())
+    request.add_fingerprint()
     for _ in range(TRIES):
         via.sendto(bytes(request), server)
-        with contextlib.suppress(TimeoutError):
-            while True:
-                datagram = via.recv(2048)
-                if not 0 <= datagram[0] <= 3:  # noqa: SIM300 - reads as RFC 7983 writes it
-                    continue
-                answer = stun.parse_message(datagram)
-                if answer.transaction_id == request.transaction_id:
-                    if answer.message_class is not stun.Class.RESPONSE:
-                        raise ConnectionError(f"{server} refused an ICE check: {answer}")
-                    return
+        while datagram := hear(via, own_password):
+            if datagram[0] > 3:  # not STUN (RFC 7983)
+                continue
+            answer = stun.parse_message(datagram)
+            if answer.transaction_id != request.transaction_id:
+                continue
+            if answer.message_class is not stun.Class.RESPONSE:
+                raise ConnectionError(f"{server} refused an ICE check: {answer}")
+            return
     raise ConnectionError(f"{server} did not answer {TRIES} ICE checks")
+
+
+def hear(via: socket.socket, own_password: str = "") -> bytes:
+    """The next datagram that is not a check of the server's; empty when none comes in time."""
+    while True:
+        try:
+            datagram, sender = via.recvfrom(4096)
+        except TimeoutError:
+            return b""
+        if datagram[0] > 3:
+            return datagram
+        message = stun.parse_message(datagram)
+        if message.message_class is not stun.Class.REQUEST:
+            return datagram
+        answer = stun.Message(
+            message_method=stun.Method.BINDING,
+            message_class=stun.Class.RESPONSE,
+            transaction_id=message.transaction_id,
+        )
+        answer.attributes["XOR-MAPPED-ADDRESS"] = sender
+        answer.add_message_integrity(own_password.encode())
+        answer.add_fingerprint()
+        via.sendto(bytes(answer), sender)
