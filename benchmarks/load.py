@@ -9,11 +9,10 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
+from .machine import ROOT, pinned
 from .peers import Association, Publisher
 
-ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "engine" / "target" / "release" / "sunup-load"
 
 
@@ -118,7 +117,7 @@ def running(
     """
     associations = [publisher.association, *subscribers]
     with subprocess.Popen(
-        [PROGRAM],
+        pinned(core, [str(PROGRAM)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
