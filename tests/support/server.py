@@ -39,6 +39,8 @@ class Server:
     port: int = field(default_factory=free_port)
     media_port: int = field(default_factory=free_udp_port)
     process: asyncio.subprocess.Process | None = None
+    module: str = "signaling"
+    """What is run with ``python -m``; a test may name a server with a defence taken out."""
 
     @property
     def url(self) -> str:
@@ -68,7 +70,7 @@ class Server:
         }
         with (self.data / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "signaling", "dev",
+                sys.executable, "-m", self.module, "dev",
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         await until(self.ready, timeout=timeout, every=0.05)

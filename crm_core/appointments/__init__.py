@@ -1,0 +1,1 @@
+"""Scheduling: services, appointments, attendees and the bookings that may not overlap."""

@@ -1,0 +1,1 @@
+"""What leaves a transaction with it: the outbox of events and remembered answers."""

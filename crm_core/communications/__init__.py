@@ -1,0 +1,1 @@
+"""Conversations: calls, mails, messages and meetings, and the timeline that shows them."""

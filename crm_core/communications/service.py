@@ -1,0 +1,133 @@
+"""Logging conversations and telling the story of a person, a lead or a project.
+
+The timeline is a query, not a table: index scans over communications, appointments and the history
+ledger, merged newest first. Its cursor is the (time, id) of the last entry shown, so pages stay
+stable while new entries arrive on top.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from storage.database import Unit
+
+from ..appointments.models import Appointment
+from ..leads.models import Lead, PipelineEvent
+from ..projects.models import Project
+from ..references import require_references
+from .models import Communication, CommunicationParticipant
+
+Subject = Literal["person", "lead", "project"]
+
+
+async def log_communication(unit: Unit, values: dict[str, Any]) -> Communication:
+    """Write down a conversation; when it happened is settled once, here.
+
+    Raises:
+        NoSuchReference: a key points at nothing.
+    """
+    values = dict(values)
+    await require_references(unit, Communication, values)
+    if values.get("occurred_at") is None:
+        values["occurred_at"] = next(
+            (
+                values[name]
+                for name in ("completed_at", "sent_at", "scheduled_at")
+                if values.get(name) is not None
+            ),
+            unit.now,
+        )
+    row = Communication(id=unit.ids(), **values)
+    await unit.add(row)
+    return row
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    """One thing on a timeline."""
+
+    kind: Literal["communication", "appointment", "pipeline_event"]
+    at: datetime
+    row: Any
+    """`Communication`, `Appointment` or `PipelineEvent`."""
+
+
+async def timeline(
+    unit: Unit,
+    subject: Subject,
+    subject_id: UUID,
+    *,
+    limit: int,
+    before: tuple[datetime, UUID] | None = None,
+) -> list[TimelineEntry]:
+    """What happened with somebody or something, newest first.
+
+    Args:
+        unit: the caller's.
+        subject: whose timeline.
+        subject_id: its id; the caller has checked that it exists.
+        limit: entries at the most.
+        before: the last entry of the page before.
+    """
+    entries: list[TimelineEntry] = []
+    sources: Sequence[tuple[Any, Any, Any, Any]] = (
+        (
+            "communication",
+            Communication,
+            Communication.occurred_at,
+            _of_communications(subject, subject_id),
+        ),
+        (
+            "appointment",
+            Appointment,
+            Appointment.starts_at,
+            sa.and_(
+                getattr(Appointment, f"{subject}_id") == subject_id,
+                Appointment.deleted_at.is_(None),
+            ),
+        ),
+        (
+            "pipeline_event",
+            PipelineEvent,
+            PipelineEvent.at,
+            _of_events(subject, subject_id),
+        ),
+    )
+    for kind, model, at, condition in sources:
+        statement = sa.select(model).where(condition)
+        if before is not None:
+            moment, row_id = before
+            statement = statement.where(at <= moment, sa.or_(at < moment, model.id < row_id))
+        rows = await unit.session.scalars(
+            statement.order_by(at.desc(), model.id.desc()).limit(limit)
+        )
+        entries.extend(TimelineEntry(kind, getattr(row, at.key), row) for row in rows)
+    entries.sort(key=lambda entry: (entry.at, entry.row.id), reverse=True)
+    return entries[:limit]
+
+
+def _of_communications(subject: Subject, subject_id: UUID) -> Any:
+    """Those about the subject, and for a person also those they took part in."""
+    about = getattr(Communication, f"{subject}_id") == subject_id
+    if subject != "person":
+        return about
+    took_part = sa.select(CommunicationParticipant.communication_id).where(
+        CommunicationParticipant.person_id == subject_id
+    )
+    return sa.or_(about, Communication.id.in_(took_part))
+
+
+def _of_events(subject: Subject, subject_id: UUID) -> Any:
+    """The subject's own history; a person's is that of their leads and projects."""
+    if subject != "person":
+        return sa.and_(PipelineEvent.entity == subject, PipelineEvent.entity_id == subject_id)
+    leads = sa.select(Lead.id).where(Lead.person_id == subject_id)
+    projects = sa.select(Project.id).where(Project.primary_contact_id == subject_id)
+    return sa.or_(
+        sa.and_(PipelineEvent.entity == "lead", PipelineEvent.entity_id.in_(leads)),
+        sa.and_(PipelineEvent.entity == "project", PipelineEvent.entity_id.in_(projects)),
+    )

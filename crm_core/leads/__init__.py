@@ -1,0 +1,1 @@
+"""Interest before a sale: leads, their campaigns, and pipelines with their stages and history."""

@@ -1,0 +1,177 @@
+"""Room codes and link secrets: how they are made, kept and recognised.
+
+A link is ``{base}/m/{code}#k={secret}``. The code names the room, the secret one link of it; the
+secret stands in the fragment, so no server log and no Referer carries it, and only its SHA-256 is
+stored. A secret has 256 random bits, so a plain hash is enough and comparison is constant-time.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from storage.database import Database, Unit
+
+from ..errors import LinkRefused, RoomOver
+from ..tenants.models import Tenant
+from .models import RoomLink, VideoRoom
+from .states import ROOM_OVER
+
+CODE_BYTES = 16
+SECRET_BYTES = 32
+
+RandomBytes = Callable[[int], bytes]
+LinkRole = Literal["host", "participant"]
+
+
+@dataclass(frozen=True)
+class LinkGrant:
+    """What a link opens, for whom."""
+
+    tenant_id: UUID
+    room_id: UUID
+    link_id: UUID
+    role: LinkRole
+    staff_id: UUID | None
+    person_id: UUID | None
+    display_name: str
+    lobby: bool
+    """Whether its holder waits for a host."""
+
+
+@dataclass(frozen=True)
+class LinkUrls:
+    """The two links of an appointment's room; the only place their secrets ever stand."""
+
+    host_url: str
+    guest_url: str
+
+
+def random_text(random_bytes: RandomBytes, size: int) -> str:
+    """`size` random bytes as URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(random_bytes(size)).rstrip(b"=").decode()
+
+
+def hash_secret(secret: str) -> bytes:
+    """What is stored of a secret."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def link_url(base_url: str, code: str, secret: str) -> str:
+    """The address a human opens."""
+    return f"{base_url.rstrip('/')}/m/{code}#k={secret}"
+
+
+async def revoke_links(unit: Unit, room_id: UUID) -> None:
+    """Close every open link of the room."""
+    await unit.session.execute(
+        sa.update(RoomLink)
+        .where(RoomLink.room_id == room_id, RoomLink.revoked_at.is_(None))
+        .values(revoked_at=unit.now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def issue_link(
+    unit: Unit,
+    room: VideoRoom,
+    *,
+    role: LinkRole,
+    display_name: str,
+    lobby: bool,
+    base_url: str,
+    random_bytes: RandomBytes,
+    staff_id: UUID | None = None,
+    person_id: UUID | None = None,
+) -> str:
+    """Make one link and return its URL, which cannot be had again."""
+    secret = random_text(random_bytes, SECRET_BYTES)
+    await unit.add(
+        RoomLink(
+            id=unit.ids(),
+            room_id=room.id,
+            role=role,
+            secret_hash=hash_secret(secret),
+            staff_id=staff_id,
+            person_id=person_id,
+            display_name=display_name,
+            lobby=lobby,
+            created_at=unit.now,
+        )
+    )
+    return link_url(base_url, room.code, secret)
+
+
+async def resolve_link(database: Database, code: str, secret: str) -> LinkGrant:
+    """Whom and what a link stands for, before any tenant is known.
+
+    Raises:
+        LinkRefused: no such room, wrong secret or revoked link; nobody can tell which.
+        RoomOver: the secret is right and the meeting is over or cancelled.
+    """
+    wanted = hash_secret(secret)
+    async with database.without_tenant() as connection:
+        rows = (await connection.execute(_find_links(database.dialect, code))).all()
+    found = None
+    for row in rows:
+        # No early exit: the time says nothing about which link was nearly right.
+        if hmac.compare_digest(bytes(row.secret_hash), wanted):
+            found = row
+    if found is None:
+        raise LinkRefused
+    if found.room_status in ROOM_OVER:
+        raise RoomOver(found.room_status)
+    return LinkGrant(
+        tenant_id=found.tenant_id,
+        room_id=found.room_id,
+        link_id=found.id,
+        role=found.role,
+        staff_id=found.staff_id,
+        person_id=found.person_id,
+        display_name=found.display_name,
+        lobby=found.lobby,
+    )
+
+
+def _find_links(dialect: str, code: str) -> sa.Select[tuple[object, ...]]:
+    """All open links of the room named `code`, with the columns of ``find_room_links``."""
+    if dialect == "postgresql":
+        uuid = sa.Uuid()
+        links = sa.func.find_room_links(code).table_valued(
+            sa.column("tenant_id", uuid),
+            sa.column("room_id", uuid),
+            sa.column("id", uuid),
+            sa.column("secret_hash", sa.LargeBinary()),
+            sa.column("role", sa.Text()),
+            sa.column("staff_id", uuid),
+            sa.column("person_id", uuid),
+            sa.column("display_name", sa.Text()),
+            sa.column("lobby", sa.Boolean()),
+            sa.column("room_status", sa.Text()),
+        )
+        return sa.select(*links.c)
+    room, link, tenant = VideoRoom.__table__, RoomLink.__table__, Tenant.__table__
+    return (
+        sa.select(
+            room.c.tenant_id,
+            room.c.id.label("room_id"),
+            link.c.id,
+            link.c.secret_hash,
+            link.c.role,
+            link.c.staff_id,
+            link.c.person_id,
+            link.c.display_name,
+            link.c.lobby,
+            room.c.status.label("room_status"),
+        )
+        .join_from(
+            room, link, sa.and_(link.c.tenant_id == room.c.tenant_id, link.c.room_id == room.c.id)
+        )
+        .join(tenant, tenant.c.id == room.c.tenant_id)
+        .where(room.c.code == code, link.c.revoked_at.is_(None), tenant.c.is_active)
+    )

@@ -1,0 +1,102 @@
+"""What the meeting server calls: links, rooms, ownership and the journal.
+
+Each method is one transaction. The rules of a live meeting are in ``rooms``; here facts become
+durable. Errors are those of ``crm_core.errors``.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from storage.database import Database
+
+from . import journal, links, rooms
+from .journal import LEASE_SECONDS, Claim
+from .links import LinkGrant
+from .projection import JournalRecord
+from .rooms import RoomRecord
+
+__all__ = ["Claim", "JournalRecord", "LinkGrant", "MeetingService", "RoomRecord"]
+
+
+class MeetingService:
+    """The CRM as the meeting server sees it.
+
+    Args:
+        database: the server's pool.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def resolve_link(self, code: str, secret: str) -> LinkGrant:
+        """Whom and what a link stands for, before any tenant is known.
+
+        Raises:
+            LinkRefused: no such room, wrong secret or revoked link; nobody can tell which.
+            RoomOver: the secret is right and the meeting is over or cancelled.
+        """
+        return await links.resolve_link(self._database, code, secret)
+
+    async def load_room(self, tenant_id: UUID, room_id: UUID) -> RoomRecord:
+        """The room with its host and appointment.
+
+        Raises:
+            NotFound: not in this tenant.
+        """
+        async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
+            return await rooms.load_room(unit, room_id)
+
+    async def claim_room(
+        self, tenant_id: UUID, room_id: UUID, node: str, lease_seconds: float = LEASE_SECONDS
+    ) -> Claim:
+        """Become the room's one writer, under a new epoch.
+
+        Raises:
+            NotFound: not in this tenant.
+            RoomOwned: another node's lease still runs.
+        """
+        async with self._database.unit_of_work(tenant_id) as unit:
+            return await journal.claim_room(unit, room_id, node, lease_seconds)
+
+    async def renew_room(
+        self, tenant_id: UUID, room_id: UUID, epoch: int, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
+        """Keep the lease.
+
+        Raises:
+            Fenced: the room has another owner by now.
+        """
+        async with self._database.unit_of_work(tenant_id) as unit:
+            await journal.renew_room(unit, room_id, epoch, lease_seconds)
+
+    async def release_room(self, tenant_id: UUID, room_id: UUID, epoch: int) -> None:
+        """End the lease now, so that another node need not wait for it."""
+        async with self._database.unit_of_work(tenant_id) as unit:
+            await journal.release_room(unit, room_id, epoch)
+
+    async def reopen_room(self, tenant_id: UUID, room_id: UUID) -> int:
+        """Start another sitting of a room whose last one is over; returns its number."""
+        async with self._database.unit_of_work(tenant_id) as unit:
+            return await rooms.reopen_room(unit, room_id)
+
+    async def room_events_since(
+        self, tenant_id: UUID, room_id: UUID, session_no: int, after_seq: int
+    ) -> list[JournalRecord]:
+        """The committed events of a sitting behind `after_seq`, in order."""
+        async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
+            return await journal.events_since(unit, room_id, session_no, after_seq)
+
+    async def append(
+        self, tenant_id: UUID, room_id: UUID, epoch: int, batch: Sequence[JournalRecord]
+    ) -> None:
+        """Make a batch durable: events, typed rows, outbox, and what the end means to the CRM.
+
+        When this returns, everything in the batch may be called committed. A batch that was
+        committed before is recognised and not written again.
+
+        Raises:
+            Fenced: another node owns the room; nothing was written.
+            OutOfSequence: the numbers are not those that follow; nothing was written.
+        """
+        async with self._database.unit_of_work(tenant_id) as unit:
+            await journal.append(unit, room_id, epoch, batch)

@@ -1,0 +1,1 @@
+"""Customers: households, companies, nonprofits and public bodies, and who belongs to them."""

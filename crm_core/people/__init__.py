@@ -1,0 +1,1 @@
+"""People: every human the tenant deals with, once, whatever their roles."""

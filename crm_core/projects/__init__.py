@@ -1,0 +1,1 @@
+"""The work: projects at a place, and the people concerned with each."""

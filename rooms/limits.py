@@ -1,0 +1,64 @@
+"""Every bound of a room, and the token buckets that enforce the rates.
+
+What a bound refuses is answered with a typed error that says the limit or when to try again;
+nothing that was accepted is lost. Durations are in ``rooms.timers``.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from .errors import Code, RoomError
+
+CHAT_BODY: Final = 5000
+"""Characters of a chat message or of a line through the door."""
+CHAT_KEPT: Final = 1000
+"""Messages in memory; older ones are read from the tables."""
+CHAT_SNAPSHOT: Final = 50
+LOBBY_KEPT: Final = 50
+WAITING: Final = 500
+"""People in the queue."""
+ROWS: Final = 5000
+"""Identities of one sitting."""
+REPLIES: Final = 64
+"""Stored answers per identity."""
+EMOJI_KINDS: Final = 32
+"""Different reactions in one sum."""
+SPEAKERS: Final = 5
+
+
+class Rate(Struct, frozen=True):
+    """A token bucket: ``per_s`` tokens a second, ``burst`` at most."""
+
+    per_s: float
+    burst: float
+
+
+RATES: Final[dict[str, Rate]] = {
+    "chat": Rate(1.0, 10.0),
+    "hand": Rate(1.0, 2.0),
+    "react": Rate(4.0, 4.0),
+    "name": Rate(0.1, 5.0),
+}
+
+
+class Buckets:
+    """The buckets of one room, by (rate, key)."""
+
+    def __init__(self) -> None:
+        self._left: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def take(self, name: str, key: str, now: float) -> None:
+        """Take one token.
+
+        Raises:
+            RoomError: ``rate``, with ``retry_ms`` until there is one.
+        """
+        rate = RATES[name]
+        left, since = self._left.get((name, key), (rate.burst, now))
+        left = min(rate.burst, left + (now - since) * rate.per_s)
+        if left < 1.0:
+            self._left[name, key] = (left, now)
+            retry_ms = int((1.0 - left) / rate.per_s * 1000) + 1
+            raise RoomError(Code.RATE, f"too many {name} requests", retry_ms=retry_ms)
+        self._left[name, key] = (left - 1.0, now)

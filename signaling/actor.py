@@ -1,0 +1,626 @@
+"""One live room: its single writer, from a command to everybody's screen.
+
+The actor feeds a ``rooms.Room`` with commands, timeouts and the shell's inputs, and carries out
+what comes back in one order: facts are committed, adapters (media) are told, the asker gets the
+reply, the audience gets the events, connections that must go are closed, snapshots are sent. All
+deciding happens in synchronous steps on the event loop, so there is one writer by construction.
+When a commit fails the room in memory is ahead of the truth: it is opened anew from the journal,
+under a new epoch, and every client gets a fresh snapshot. No meeting rule is here; they are in
+``rooms``.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from rooms.commands import Action, Arrived, Disconnected, Input, Request, Restarted
+from rooms.commands import Enter as EnterRoom
+from rooms.commands import Resume as ResumeRoom
+from rooms.errors import RoomError
+from rooms.events import Body, Event
+from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId, self_stream
+from rooms.outcome import Close, CloseReason, Outcome
+from rooms.room import Room
+
+from . import messages
+from .client import Client
+from .clock import Clock, stamp
+from .committer import Committer, Unit, unavailable
+from .connection import Perform
+from .envelope import Encoded, Ping, Reply
+from .envelope import Event as EventFrame
+from .errors import CloseCode, RequestError
+from .fanout import Members
+from .feed import Delivery, Feed
+from .journal import LEASE, FencedError, Journal, JournalError, Opened
+from .roomconfig import config_of
+from .streams import Streams
+from .tokens import ResumeGrant
+
+log: Final = logging.getLogger("sunup.room")
+READY_TIMEOUT: Final = 1.8
+"""Seconds that a request waits for a room that is being opened anew."""
+REOPEN_DELAYS: Final = (0.0, 0.1, 0.3, 0.5, 1.0)
+"""Seconds between attempts to open the room anew; the last one repeats."""
+
+
+class Adapter(Protocol):
+    """What follows a room's facts without being part of it: media, later recording."""
+
+    def committed(self, room: Room, facts: Sequence[Event]) -> None:
+        """These facts are durable; called before any client hears of them."""
+
+    def reopened(self, room: Room) -> None:
+        """The room was opened anew: what is not in it did not happen."""
+
+    def entered(self, participant: ParticipantId) -> None:
+        """A new page of this participant took over from whatever was there."""
+
+    async def perform(self, participant: ParticipantId, action: Action) -> Any:
+        """Carry out one of `messages.SHELL_METHODS`; the reply's ``p``.
+
+        Raises:
+            RequestError: refused.
+        """
+
+    async def close(self) -> None:
+        """The room leaves this node."""
+
+
+class RoomKey(NamedTuple):
+    """Which room."""
+
+    tenant_id: str
+    room_id: str
+
+
+class Secrets(Protocol):
+    """Makes resume secrets."""
+
+    def resume_secret(
+        self, key: RoomKey, session_no: int, participant: ParticipantId, identity: str, epoch: int
+    ) -> str:
+        """The secret by which the next connection of this participant proves itself."""
+
+
+class _Live(NamedTuple):
+    """What exists while the room is open in one epoch."""
+
+    room: Room
+    epoch: int
+    session_no: int
+    streams: Streams
+    committer: Committer
+    feed: Feed
+
+
+class RoomActor:
+    """See the module.
+
+    Args:
+        key: which room.
+        journal: where its facts go.
+        clock: the time.
+        ids: new ids.
+        secrets: makes resume secrets.
+        open_feed: makes the feed of an epoch.
+        make_adapter: makes what follows the facts, from a way to tell one participant
+            something passing, and a way to tell the room something.
+        gone: called when this node may not write the room any more.
+    """
+
+    def __init__(
+        self,
+        key: RoomKey,
+        journal: Journal,
+        *,
+        clock: Clock,
+        ids: Ids,
+        secrets: Secrets,
+        open_feed: Callable[[RoomKey, int], Awaitable[Feed]],
+        make_adapter: Callable[
+            [Callable[[ParticipantId, Body], None], Callable[[Input], None]], Adapter
+        ],
+        gone: Callable[["RoomActor"], None],
+    ) -> None:
+        self.key = key
+        self.members = Members()
+        self._journal = journal
+        self._clock = clock
+        self._ids = ids
+        self._secrets = secrets
+        self._open_feed = open_feed
+        self._adapter = make_adapter(self.notify, self.tell)
+        self._gone = gone
+        self._live: _Live | None = None
+        self._ready = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._reopening: asyncio.Task[None] | None = None
+        self._closed = False
+
+    # ------------------------------------------------------------------ opening and closing
+
+    async def open(self) -> None:
+        """Become the room's writer.
+
+        Raises:
+            JournalError: not possible now; see `Journal.open`.
+        """
+        await self._load()
+        self._keeper = asyncio.create_task(self._keep_lease())
+
+    async def close(self) -> None:
+        """Commit what waits and let the room go; connections are closed by the caller."""
+        self._closed = True
+        tasks = [task for task in (self._keeper, self._reopening) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        live = self._live
+        if live is not None:
+            await live.committer.close()
+            await live.feed.close()
+            try:
+                await self._journal.release(live.epoch)
+            except JournalError as error:
+                log.warning("lease not released", extra={"why": str(error)})
+        self._stop()
+        await self._adapter.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is connected and the room waits for nothing soon."""
+        if self._live is None or len(self.members):
+            return False
+        due = self._live.room.next_timeout()
+        return due is None or due > self._clock.now() + 3600
+
+    async def _load(self) -> None:
+        opened = await self._journal.open()
+        config = config_of(opened.record, opened.session_no)
+        room = Room.restore(config, opened.facts, self._ids, stamp)
+        feed = await self._open_feed(self.key, opened.epoch)
+        self._live = _Live(
+            room,
+            opened.epoch,
+            opened.session_no,
+            Streams(opened.epoch),
+            Committer(
+                lambda first, facts: self._append(opened, first, facts),
+                feed.deliver,
+                next_seq=len(opened.facts) + 1,
+                failed=self._commit_failed,
+            ),
+            feed,
+        )
+        self._adapter.reopened(room)
+        self._reconcile(opened)
+        self._ready.set()
+
+    async def _append(self, opened: Opened, first_seq: int, facts: list[Event]) -> None:
+        await self._journal.append(opened.epoch, opened.session_no, first_seq, facts)
+
+    def _reconcile(self, opened: Opened) -> None:
+        """Bring the connections that are there and the room that was read together."""
+        room = self.room
+        attached = list(self.members)
+        if not attached and opened.facts:
+            self._tell(Restarted())
+            return
+        for client in attached:
+            row = room.participant(client.participant) if client.participant else None
+            if row is None or row.conn_epoch != client.conn_epoch:
+                client.close(CloseCode.INTERNAL, "reconnect")
+            else:
+                self._submit(Outcome({}, resync=(row.id,)))
+        for row in list(room.state.participants.values()):
+            there = self.members.get(row.id)
+            if row.connected and (there is None or there.closing):
+                self._tell(Disconnected(row.id, row.conn_epoch))
+
+    def _commit_failed(self, error: JournalError) -> None:
+        log.warning("commit failed, the room is opened anew", extra={"why": str(error)})
+        if self._live is not None:
+            self._reopening = asyncio.create_task(self._reopen(self._live))
+
+    async def _reopen(self, old: _Live) -> None:
+        self._ready.clear()
+        self._stop()
+        await old.committer.close()
+        await old.feed.close()
+        attempt = 0
+        while not self._closed:
+            await asyncio.sleep(REOPEN_DELAYS[min(attempt, len(REOPEN_DELAYS) - 1)])
+            attempt += 1
+            try:
+                await self._load()
+            except FencedError as error:
+                log.warning("another node owns the room", extra={"why": str(error)})
+                self._lose_room()
+                return
+            except JournalError as error:
+                log.warning("the room cannot be opened yet", extra={"why": str(error)})
+            else:
+                return
+
+    def _lose_room(self) -> None:
+        self._closed = True
+        for client in self.members:
+            client.close(CloseCode.DRAINING)
+        self._gone(self)
+
+    def _stop(self) -> None:
+        self._live = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE / 3)
+            live = self._live
+            if live is None:
+                continue
+            try:
+                await self._journal.renew(live.epoch)
+            except FencedError as error:
+                if self._live is live:
+                    self._commit_failed(error)
+            except JournalError as error:
+                log.warning("lease not renewed", extra={"why": str(error)})
+
+    # ----------------------------------------------------------------------------- inputs
+
+    async def enter(
+        self, client: Client, request_id: str, command: Callable[[], EnterRoom]
+    ) -> None:
+        """Let somebody with a good token to the door; `command` may look at the room.
+
+        Raises:
+            RequestError: refused; nothing happened.
+        """
+        await self._until_ready()
+        outcome = self._decide(command())
+        await self._attach(client, request_id, outcome, None)
+
+    async def resume(
+        self,
+        client: Client,
+        request_id: str,
+        grant: ResumeGrant,
+        positions: Mapping[str, tuple[int, int]],
+    ) -> None:
+        """Continue somebody's connection; with what they missed, or a snapshot.
+
+        Raises:
+            RequestError: refused; ``stale_epoch`` when a later connection exists.
+        """
+        await self._until_ready()
+        row = self.room.participant(ParticipantId(grant.participant))
+        if row is None or grant.session_no != self._open.session_no:
+            raise RequestError("unauthorized", "the secret is of another sitting")
+        if row.conn_epoch != grant.conn_epoch:
+            raise RequestError("stale_epoch", "a later connection of this participant exists")
+        outcome = self._decide(ResumeRoom(row.id))
+        await self._attach(client, request_id, outcome, positions)
+
+    async def perform(self, client: Client, request: Perform) -> None:
+        """Carry out what a participant asks; the reply is sent after the commit.
+
+        Raises:
+            RequestError: refused; nothing happened.
+        """
+        await self._until_ready()
+        if client.participant is None:
+            raise RequestError("unauthorized", "not attached")
+        request_id = RequestId(request.request_id)
+        if isinstance(request.action, messages.SHELL_METHODS):
+            if self.members.get(client.participant) is not client:
+                raise RequestError("stale_epoch", "a newer connection has taken over")
+            answer = await self._adapter.perform(client.participant, request.action)
+            client.send_frame(Reply(request_id, answer))
+            return
+        outcome = self._decide(
+            Request(
+                client.participant, client.conn_epoch, request_id, request.action, request.if_rev
+            )
+        )
+        answered = asyncio.get_running_loop().create_future()
+
+        def reply(seq: int) -> None:
+            if outcome.committed:
+                client.send_frame(Reply(request_id, outcome.reply, committed=True, seq=seq))
+            elif outcome.repeated and self._is_journaled(client, request_id):
+                client.send_frame(Reply(request_id, outcome.reply, committed=True))
+            else:
+                client.send_frame(Reply(request_id, outcome.reply))
+            if not answered.done():
+                answered.set_result(None)
+
+        self._submit(outcome, reply=reply, fail=_fail(answered))
+        await answered
+
+    def heard(self, client: Client) -> None:
+        """The client has sent something since it was attached."""
+        if self._live is not None and client.participant is not None:
+            self._tell(Arrived(client.participant, client.conn_epoch))
+
+    def lost(self, client: Client) -> None:
+        """The client's connection is gone."""
+        self.members.detach(client)
+        if self._live is not None and client.participant is not None:
+            self._tell(Disconnected(client.participant, client.conn_epoch))
+
+    def tell(self, command: Input) -> None:
+        """An input of the shell: who speaks, the appointment moved, it was cancelled.
+
+        Raises:
+            RequestError: the room refuses it.
+        """
+        if self._live is not None:
+            self._submit(self._decide(command))
+
+    def notify(self, participant: ParticipantId, body: Body) -> None:
+        """Tell one participant something passing, if they are connected."""
+        client = self.members.get(participant)
+        if client is not None and self._live is not None:
+            self.send_alone(client, body)
+
+    # --------------------------------------------------------------------------- outcomes
+
+    @property
+    def _open(self) -> _Live:
+        if self._live is None:
+            raise RequestError("unavailable", retry_ms=1000)
+        return self._live
+
+    @property
+    def room(self) -> Room:
+        """The room as decided so far; for questions only.
+
+        Raises:
+            RequestError: ``unavailable`` while it is being opened anew.
+        """
+        return self._open.room
+
+    async def _until_ready(self) -> None:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT):
+                await self._ready.wait()
+        except TimeoutError:
+            raise unavailable() from None
+
+    def _is_journaled(self, client: Client, request_id: RequestId) -> bool:
+        """Whether the answer to this request was stored with the facts it made."""
+        row = self.room.participant(client.participant) if client.participant else None
+        replies = self.room.state.replies.by_identity
+        return row is not None and request_id in replies.get(row.identity, {})
+
+    def _decide(self, command: Input) -> Outcome:
+        now = self._clock.now()
+        due = self.room.next_timeout()
+        if due is not None and due <= now:
+            self._submit(self.room.handle_timeout(now))
+        try:
+            return self.room.handle(command, now)
+        except RoomError as error:
+            raise RequestError(error.code.value, error.detail, **error.extras) from error
+
+    def _tell(self, command: Input) -> None:
+        """An input that the room cannot refuse for a reason that matters to anybody."""
+        try:
+            self._submit(self._decide(command))
+        except RequestError as error:
+            log.info("input refused", extra={"code": error.code})
+
+    async def _attach(
+        self,
+        client: Client,
+        request_id: str,
+        outcome: Outcome,
+        positions: Mapping[str, tuple[int, int]] | None,
+    ) -> None:
+        entered = outcome.entered
+        if entered is None:
+            raise RuntimeError("an entry without an answer")
+        client.participant = entered.participant
+        client.conn_epoch = entered.conn_epoch
+        attached = asyncio.get_running_loop().create_future()
+        live = self._open
+        streams = live.room.streams(entered.participant)
+        resumable = positions is not None and self._missed(positions, streams) is not None
+
+        def attach(_seq: int) -> None:
+            if client.closing:
+                attached.cancel()
+                return
+            missed = self._missed(positions, streams) if positions and resumable else None
+            client.connection.accepted(self._clock.now())
+            self.members.attach(client, streams)
+            if positions is None:
+                self._adapter.entered(entered.participant)
+            client.send_frame(
+                Reply(request_id, self._hello_reply(client, missed is not None), committed=True)
+            )
+            if missed is not None:
+                for encoded in missed:
+                    client.send(encoded)
+                self.send_alone(client, messages.Resumed())
+                self._sent_state(client)
+            if not attached.done():
+                attached.set_result(None)
+
+        resync = () if resumable else (entered.participant,)
+        self._submit(outcome, attach=attach, fail=_fail(attached), resync=resync)
+        await attached
+
+    def _missed(
+        self, positions: Mapping[str, tuple[int, int]], streams: Sequence[str]
+    ) -> list[Encoded] | None:
+        return self._open.streams.replay(positions, streams, self._clock.now())
+
+    def _hello_reply(self, client: Client, resumed: bool) -> messages.HelloReply:
+        live = self._open
+        if client.participant is None:
+            raise RuntimeError("a hello reply without participant")
+        row = live.room.participant(client.participant)
+        if row is None:
+            raise RuntimeError("a hello reply without row")
+        secret = self._secrets.resume_secret(
+            self.key, live.session_no, row.id, row.identity, client.conn_epoch
+        )
+        return messages.HelloReply(
+            participant=row.id,
+            role=row.role,
+            state=row.state,
+            epoch=live.epoch,
+            resume=messages.ResumeSecret(secret),
+            resumed=resumed,
+            limits=messages.LIMITS,
+            now=stamp(self._clock.wall()),
+        )
+
+    def _submit(
+        self,
+        outcome: Outcome,
+        *,
+        reply: Callable[[int], None] | None = None,
+        attach: Callable[[int], None] | None = None,
+        fail: Callable[[RequestError], None] | None = None,
+        resync: Sequence[ParticipantId] = (),
+    ) -> None:
+        """Turn an outcome into deliveries and queue them behind the commit of its facts."""
+        live = self._open
+        facts = [event for event in outcome.events if event.durability == "committed"]
+        seq = live.committer.last_seq + len(facts)
+        deliveries: list[Delivery] = []
+        if facts:
+            deliveries.append(Delivery(lambda: self._adapter.committed(live.room, facts)))
+        if reply is not None:
+            deliveries.append(Delivery(lambda: reply(seq)))
+        for event in outcome.events:
+            if event.stream == EPHEMERAL:
+                self._send_ephemeral(event)
+            elif event.stream != JOURNAL:
+                deliveries.append(self._delivery(live, event))
+        deliveries += [self._closing(close) for close in outcome.closes]
+        if attach is not None:
+            deliveries.append(Delivery(lambda: attach(seq)))
+        for participant in (*outcome.resync, *resync):
+            deliveries.append(self._snapshot(live, participant))
+        live.committer.submit(Unit(facts, deliveries, fail))
+        self._arm()
+
+    def _delivery(self, live: _Live, event: Event) -> Delivery:
+        """Number an event now, in the order of deciding; keep and send it when delivered."""
+        stream_log = live.streams.log(event.stream)
+        number = stream_log.number()
+        frame = EventFrame(
+            event.stream, live.epoch, event.kind, event.at, event.by, event.body, number
+        )
+        encoded = Encoded(frame)
+
+        def happen() -> None:
+            stream_log.keep(number, encoded, self._clock.now())
+            self.members.send(event.stream, encoded)
+
+        return Delivery(happen, frame)
+
+    def _send_ephemeral(self, event: Event) -> None:
+        frame = EventFrame(EPHEMERAL, self._open.epoch, event.kind, event.at, event.by, event.body)
+        encoded = Encoded(frame)
+        self._open.feed.deliver([Delivery(lambda: self._happen_ephemeral(encoded), frame)])
+
+    def _happen_ephemeral(self, encoded: Encoded) -> None:
+        self.members.send(EPHEMERAL, encoded)
+
+    def _snapshot(self, live: _Live, participant: ParticipantId) -> Delivery:
+        """A snapshot of the room as it is now, sent when all before it was delivered."""
+        streams = live.room.streams(participant)
+        body = messages.snapshot_body(
+            live.room.snapshot(participant), live.streams.positions(streams)
+        )
+        at = stamp(self._clock.now())
+
+        def happen() -> None:
+            client = self.members.get(participant)
+            if client is None:
+                return
+            self.members.attach(client, streams)
+            stream = self_stream(participant)
+            client.send_frame(EventFrame(stream, live.epoch, "snapshot", at, None, body))
+            self._sent_state(client)
+
+        return Delivery(happen)
+
+    def _sent_state(self, client: Client) -> None:
+        """The client is up to date: its next frame, at the latest its pong, is a sign of life."""
+        client.attached = True
+        client.heard = False
+        client.send_frame(Ping(int(self._clock.wall() * 1000)))
+
+    def _closing(self, close: Close) -> Delivery:
+        code, body = _closing_of(close)
+
+        def happen() -> None:
+            client = self.members.get(close.participant)
+            if client is None or client.conn_epoch != close.conn_epoch:
+                return
+            self.members.detach(client)
+            if body is not None:
+                self.send_alone(client, body)
+            client.close(code, close.detail or close.reason.value)
+
+        return Delivery(happen)
+
+    def send_alone(self, client: Client, body: Body) -> None:
+        """An event for one connection: unsequenced, as it is about the connection itself."""
+        frame = EventFrame(
+            EPHEMERAL, self._open.epoch, body.event, stamp(self._clock.now()), None, body
+        )
+        client.send_frame(frame)
+
+    # ------------------------------------------------------------------------------ timer
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = None if self._live is None else self._live.room.next_timeout()
+        if due is not None:
+            delay = min(max(0.0, due - self._clock.now()), 3600.0)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._timeout)
+
+    def _timeout(self) -> None:
+        live = self._live
+        if live is not None:
+            self._submit(live.room.handle_timeout(self._clock.now()))
+
+
+_CLOSINGS: Final[Mapping[CloseReason, CloseCode]] = {
+    CloseReason.SUPERSEDED: CloseCode.SUPERSEDED,
+    CloseReason.DENIED: CloseCode.DENIED,
+    CloseReason.REMOVED: CloseCode.REMOVED,
+    CloseReason.ENDED: CloseCode.ENDED,
+    CloseReason.LEFT: CloseCode.NORMAL,
+}
+
+
+def _closing_of(close: Close) -> tuple[CloseCode, Body | None]:
+    """The close code, and the event that comes just before it."""
+    body: Body | None = None
+    if close.reason is CloseReason.SUPERSEDED:
+        body = messages.Superseded()
+    elif close.reason is CloseReason.ENDED:
+        body = messages.Ended(close.detail or "ended")
+    return _CLOSINGS[close.reason], body
+
+
+def _fail(future: "asyncio.Future[None]") -> Callable[[RequestError], None]:
+    def fail(error: RequestError) -> None:
+        if not future.done():
+            future.set_exception(error)
+
+    return fail

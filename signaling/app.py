@@ -1,0 +1,244 @@
+"""The composition root: builds every part of the server, starts them in order, stops them in reverse.
+
+Parts get what they need as arguments and know nothing of each other's making; this is the only
+place where they meet. `serving` is the whole product as a context manager.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from aiohttp import web
+from websockets.asyncio.server import Server
+
+import crm_core.metadata  # noqa: F401 every table must be known before the first query
+import storage.schema
+from crm_core.meetings.service import MeetingService
+from sfu.errors import MediaError, PortTakenError
+from storage.bus import Bus, MemoryBus, open_bus
+from storage.database import Database
+from storage.errors import StorageError
+
+from . import installation
+from .actor import RoomActor, RoomKey
+from .clock import Clock, SystemClock, TextIds
+from .conductor import Conductor, ResumeSecrets
+from .config import Config
+from .dev import DevFile
+from .errors import ConfigError
+from .feed import BusFeed, Feed, LocalFeed
+from .gateway import Gateway
+from .http import rest
+from .http.dev import DevLinks
+from .http.health import Health, Metrics
+from .http.join import JoinEndpoint
+from .http.pages import Pages
+from .http.routes import add_shell_routes, address_of, make_application, websocket_url
+from .journal import CrmJournal
+from .limits import PreAuthSockets
+from .links import CrmLinks
+from .media import MediaHub
+from .port import bind, listen
+from .tokens import KEY_BYTES, Tokens
+
+log: Final = logging.getLogger("sunup.app")
+WEB_DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
+
+
+class Running(NamedTuple):
+    """A server that serves."""
+
+    port: int
+    base_url: str
+    database: Database
+    conductor: Conductor
+
+
+@contextlib.asynccontextmanager
+async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterator[Running]:
+    """Serve until the block ends.
+
+    Args:
+        config: the operator's settings.
+        dev: in dev mode, the demo's links for the first page; ready when they are made.
+
+    Raises:
+        ConfigError: one line: what is taken, missing or wrong.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        bound = stack.enter_context(_bind(config))
+        port = bound.getsockname()[1]
+        base_url = config.effective_base_url(port)
+        clock = SystemClock()
+        database = await open_database(config)
+        stack.push_async_callback(database.close)
+        bus = open_bus(config.redis_url or None)
+        stack.push_async_callback(bus.close)
+        tokens = Tokens(
+            installation.read_or_create(config.data / installation.TOKEN_KEY, KEY_BYTES)
+        )
+        node = installation.read_or_create(config.data / installation.NODE_NAME, 8).hex()
+        meetings = MeetingService(database)
+
+        hub = open_media(config, clock)
+        hub.start()
+        stack.push_async_callback(hub.close)
+
+        def make_actor(key: RoomKey, gone: Callable[[RoomActor], None]) -> RoomActor:
+            return RoomActor(
+                key,
+                CrmJournal(meetings, UUID(key.tenant_id), UUID(key.room_id), node),
+                clock=clock,
+                ids=TextIds(),
+                secrets=ResumeSecrets(tokens, clock),
+                open_feed=feed_opener(bus),
+                make_adapter=hub.room,
+                gone=gone,
+            )
+
+        conductor = Conductor(tokens, clock, make_actor, idle_after=float(config.max_room_idle_s))
+        gateway = Gateway(
+            conductor,
+            clock,
+            origins=config.allowed_origins,
+            trusted_proxies=config.trusted_proxies,
+        )
+        sockets = PreAuthSockets()
+        application = make_application(config.trusted_proxies)
+        rest.add_routes(application, database=database, base_url=base_url)
+        add_shell_routes(
+            application,
+            join=JoinEndpoint(
+                CrmLinks(meetings, clock),
+                tokens,
+                clock,
+                websocket_url=websocket_url(base_url),
+                address_of=address_of,
+            ),
+            pages=Pages(Path(config.web_dir) if config.web_dir else WEB_DIST, base_url),
+            health=Health(
+                {
+                    "database": lambda: check_database(database),
+                    **({} if dev is None else {"demo": dev.check}),
+                }
+            ),
+            metrics=Metrics(
+                {
+                    "signaling": lambda: {
+                        "connections": len(gateway.clients),
+                        "rooms": len(conductor.actors),
+                        "preauth_sockets": sockets.count,
+                        "preauth_refused_total": sockets.refused,
+                    },
+                    "engine": hub.engine.stats,
+                }
+            ),
+            dev=None if dev is None else DevLinks(dev.links, base_url),
+        )
+        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        if runner.server is None:
+            raise RuntimeError("aiohttp made no server")
+        server = await listen(
+            bound,
+            websocket=gateway.handle,
+            accept=gateway.accept,
+            http=runner.server,
+            sockets=sockets,
+            tls=_tls(config),
+        )
+        stack.push_async_callback(_stop_listening, server)
+        await conductor.start()
+        stack.push_async_callback(conductor.close)
+        yield Running(port, base_url, database, conductor)
+
+
+async def open_database(config: Config) -> Database:
+    """The database, migrated if its URL may, and checked.
+
+    Raises:
+        ConfigError: one line: what is wrong with it.
+    """
+    installation.ensure_folder(config.data)
+    password = storage.schema.read_or_create_password(config.data / installation.DATABASE_PASSWORD)
+    try:
+        url = await storage.schema.prepare(config.effective_database_url, app_password=password)
+        database = Database(url)
+        await database.check()
+    except (StorageError, OSError) as error:
+        raise ConfigError(f"database_url: {error}") from error
+    return database
+
+
+def open_media(config: Config, clock: Clock) -> MediaHub:
+    """The packet engine on its port.
+
+    Raises:
+        ConfigError: one line: the port is taken, or the engine is not built for this code.
+    """
+    try:
+        # Here and not above: commands that serve nothing work without the compiled engine.
+        from sfu.native import NativeEngine  # noqa: PLC0415
+
+        engine = NativeEngine(host=config.media_host, port=config.media_port)
+        return MediaHub(engine, config.effective_announced_addresses(), clock)
+    except PortTakenError as error:
+        raise ConfigError(f"{error}: stop what uses it, or set SUNUP_MEDIA_PORT") from error
+    except MediaError as error:
+        raise ConfigError(str(error)) from error
+    except ImportError as error:
+        raise ConfigError(f"the packet engine is not built ({error}): run make run") from error
+    except ValueError as error:
+        raise ConfigError(f"announced_addresses: {error}") from error
+
+
+async def check_database(database: Database) -> None:
+    """Raise unless the database answers."""
+    async with database.unit_of_work(None, read_only=True) as unit:
+        await unit.session.connection()
+
+
+def feed_opener(bus: Bus) -> Callable[[RoomKey, int], Awaitable[Feed]]:
+    """How rooms get their feeds: through the bus when it reaches other processes."""
+
+    async def open_feed(key: RoomKey, epoch: int) -> Feed:
+        if isinstance(bus, MemoryBus):
+            return LocalFeed()
+        feed = BusFeed(bus, f"{key.tenant_id}/{key.room_id}", epoch)
+        await feed.start()
+        return feed
+
+    return open_feed
+
+
+def _bind(config: Config) -> socket.socket:
+    try:
+        return bind(config.host, config.port)
+    except OSError as error:
+        raise ConfigError(
+            f"port {config.port} on {config.host} cannot be used ({os.strerror(error.errno or 0)}):"
+            " stop what uses it, or set SUNUP_PORT"
+        ) from error
+
+
+def _tls(config: Config) -> ssl.SSLContext | None:
+    if not config.tls_certificate:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(config.tls_certificate, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"tls_certificate: {error}") from error
+    return context
+
+
+async def _stop_listening(server: Server) -> None:
+    server.close()
+    await server.wait_closed()

@@ -1,0 +1,212 @@
+"""All rooms of this node, and the way from a hello to the right one.
+
+The conductor verifies what a hello carries, finds or opens the room's actor, and passes requests
+on; it is the `Door` of the gateway. Opening a room is claiming it: one node at a time may write a
+room. What happens inside a room is in ``actor``, media in ``media``.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from rooms.ids import Identity, ParticipantId
+
+from .actor import RoomActor, RoomKey
+from .client import Client
+from .clock import Clock
+from .connection import Enter, Perform
+from .errors import CloseCode, RequestError
+from .identities import DEVICE, enter_command
+from .journal import FencedError, JournalDownError, RoomUnknownError
+from .messages import Draining, Hello
+from .tokens import ResumeGrant, Tokens
+
+log: Final = logging.getLogger("sunup.conductor")
+DRAIN_SPREAD_MS: Final = 5000
+
+
+class Conductor:
+    """See the module.
+
+    Args:
+        tokens: verifies join tokens and resume secrets.
+        clock: the time.
+        make_actor: builds the actor of a room; told what to call when the room is lost.
+        idle_after: seconds after which a room that nobody needs leaves memory.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        clock: Clock,
+        make_actor: Callable[[RoomKey, Callable[[RoomActor], None]], RoomActor],
+        *,
+        idle_after: float = 300.0,
+    ) -> None:
+        self._tokens = tokens
+        self._clock = clock
+        self._make_actor = make_actor
+        self._idle_after = idle_after
+        self._rooms: dict[RoomKey, asyncio.Task[RoomActor]] = {}
+        self._of: dict[Client, RoomActor] = {}
+        self._draining = False
+        self._sweeper: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------------------- door
+
+    async def enter(self, client: Client, hello: Enter) -> None:
+        """See `Door.enter`."""
+        if self._draining:
+            raise RequestError("draining", retry_ms=self._spread())
+        message = hello.hello
+        if message.resume is not None:
+            await self._resume(client, hello.request_id, message)
+        else:
+            await self._join(client, hello.request_id, message)
+
+    async def perform(self, client: Client, request: Perform) -> None:
+        """See `Door.perform`."""
+        actor = self._of.get(client)
+        if actor is None:
+            raise RequestError("unauthorized", "this connection is in no room")
+        await actor.perform(client, request)
+
+    def heard(self, client: Client) -> None:
+        """See `Door.heard`."""
+        actor = self._of.get(client)
+        if actor is not None:
+            actor.heard(client)
+
+    def lost(self, client: Client) -> None:
+        """See `Door.lost`."""
+        actor = self._of.pop(client, None)
+        if actor is not None:
+            actor.lost(client)
+
+    # ------------------------------------------------------------------------------ rooms
+
+    async def actor(self, key: RoomKey) -> RoomActor:
+        """The room's actor, opened when it is not there.
+
+        Raises:
+            RequestError: ``not_found``, ``draining`` (another node has it) or ``unavailable``.
+        """
+        task = self._rooms.get(key)
+        if task is None:
+            task = self._rooms[key] = asyncio.create_task(self._open(key))
+        try:
+            return await asyncio.shield(task)
+        except RoomUnknownError:
+            self._forget(key, task)
+            raise RequestError("not_found", "no such room") from None
+        except FencedError:
+            self._forget(key, task)
+            raise RequestError("draining", "another node has the room", retry_ms=1000) from None
+        except JournalDownError:
+            self._forget(key, task)
+            raise RequestError("unavailable", retry_ms=1000) from None
+        except Exception:
+            self._forget(key, task)
+            raise
+
+    def running(self, key: RoomKey) -> RoomActor | None:
+        """The room's actor if it is open on this node."""
+        task = self._rooms.get(key)
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+    @property
+    def actors(self) -> list[RoomActor]:
+        """Every room that is open on this node."""
+        return [actor for key in list(self._rooms) if (actor := self.running(key)) is not None]
+
+    async def start(self) -> None:
+        """Begin to let go of rooms that nobody needs."""
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def close(self) -> None:
+        """Send everybody away to reconnect, commit what waits, let every room go."""
+        self._draining = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for actor in self.actors:
+            for client in actor.members:
+                actor.send_alone(client, Draining(self._spread()))
+                client.close(CloseCode.DRAINING)
+        await asyncio.gather(*(actor.close() for actor in self.actors))
+        self._rooms.clear()
+
+    async def _open(self, key: RoomKey) -> RoomActor:
+        actor = self._make_actor(key, self._lost_room)
+        await actor.open()
+        return actor
+
+    def _forget(self, key: RoomKey, task: "asyncio.Task[RoomActor]") -> None:
+        if self._rooms.get(key) is task:
+            del self._rooms[key]
+
+    def _lost_room(self, actor: RoomActor) -> None:
+        self._rooms.pop(actor.key, None)
+
+    async def _sweep(self) -> None:
+        idle_since: dict[RoomKey, float] = {}
+        while True:
+            await asyncio.sleep(self._idle_after / 5)
+            now = self._clock.now()
+            for actor in self.actors:
+                if not actor.idle:
+                    idle_since.pop(actor.key, None)
+                elif now - idle_since.setdefault(actor.key, now) >= self._idle_after:
+                    del idle_since[actor.key]
+                    self._rooms.pop(actor.key, None)
+                    await actor.close()
+
+    # ------------------------------------------------------------------------------ hello
+
+    async def _join(self, client: Client, request_id: str, hello: Hello) -> None:
+        grant = self._tokens.redeem_join(hello.token or "", self._clock.wall())
+        actor = await self.actor(RoomKey(grant.tenant_id, grant.room_id))
+
+        def device_of(identity: Identity) -> str | None:
+            state = actor.room.state
+            known = state.by_identity.get(identity)
+            return None if known is None else state.participants[known].attributes.get(DEVICE, "")
+
+        self._of[client] = actor
+        await actor.enter(client, request_id, lambda: enter_command(grant, hello.name, device_of))
+
+    async def _resume(self, client: Client, request_id: str, hello: Hello) -> None:
+        if hello.resume is None:
+            raise RuntimeError("a resume without resume")
+        grant = self._tokens.read_resume(hello.resume.secret, self._clock.wall())
+        actor = await self.actor(RoomKey(grant.tenant_id, grant.room_id))
+        self._of[client] = actor
+        await actor.resume(client, request_id, grant, hello.resume.streams)
+
+    def _spread(self) -> int:
+        """A random time, so that clients do not come back all at once."""
+        return random.randrange(DRAIN_SPREAD_MS)  # noqa: S311 spreads load, guards nothing
+
+
+class ResumeSecrets:
+    """`actor.Secrets` over `Tokens`."""
+
+    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+
+    def resume_secret(
+        self, key: RoomKey, session_no: int, participant: ParticipantId, identity: str, epoch: int
+    ) -> str:
+        """See `actor.Secrets`."""
+        grant = ResumeGrant(key.tenant_id, key.room_id, session_no, participant, identity, epoch)
+        return self._tokens.issue_resume(grant, self._clock.wall())
+
+
+def key_of(tenant_id: UUID, room_id: UUID) -> RoomKey:
+    """The key of a room by its row."""
+    return RoomKey(str(tenant_id), str(room_id))

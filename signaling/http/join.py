@@ -1,0 +1,184 @@
+"""``POST /m/{code}/join``: a link's secret for a one-time join token.
+
+The secret comes in the body, never in a URL. Absent rooms, wrong and revoked secrets get the same
+answer; who guesses is slowed down by address. Nothing about the room is told before the secret is
+right. What the token is then good for is in ``signaling.tokens``.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Annotated, Any, Final, NamedTuple, Protocol
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from signaling.clock import Clock
+from signaling.errors import RequestError
+from signaling.limits import (
+    JOIN_BURST,
+    JOIN_RATE,
+    WRONG_SECRET_BURST,
+    WRONG_SECRET_RATE,
+    AddressLimiter,
+)
+from signaling.tokens import JOIN_LIFETIME, JoinGrant, Tokens
+
+from .problems import problem
+
+MAX_BODY: Final = 4096
+DEVICE_BYTES: Final = 16
+
+Secret = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
+Device = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
+
+
+class JoinRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body.
+
+    Attributes:
+        secret: The part of the link after ``#k=``.
+        device: What an earlier answer gave; the same device is the same participant again.
+    """
+
+    secret: Secret
+    device: Device | None = None
+
+
+class RoomSummary(Struct, frozen=True):
+    """What somebody with a good link may know before entering."""
+
+    title: str
+    type: str
+    state: str
+    starts_at: str | None
+    ends_at: str | None
+    host_name: str | None
+
+
+class LinkSummary(Struct, frozen=True):
+    """What the link is good for."""
+
+    role: str
+    lobby: bool
+    display_name: str | None
+
+
+class JoinAnswer(Struct, frozen=True):
+    """The answer.
+
+    Attributes:
+        token: For ``hello``; good once.
+        expires_in: Seconds in which it must be used.
+        ws: The address of the WebSocket.
+        device: To be kept by the client and sent with its next join.
+        room: About the room.
+        link: About the link.
+    """
+
+    token: str
+    expires_in: int
+    ws: str
+    device: str
+    room: RoomSummary
+    link: LinkSummary
+
+
+class OpenedLink(NamedTuple):
+    """A link that was resolved: the token's grant without its device, and what may be told."""
+
+    grant: JoinGrant
+    room: RoomSummary
+
+
+class Links(Protocol):
+    """Resolves links; `app` implements it over `crm_core`."""
+
+    async def open(self, code: str, secret: str) -> OpenedLink:
+        """The link's grant.
+
+        Raises:
+            RequestError: ``not_found``, ``ended``, ``cancelled`` or ``early``.
+        """
+
+
+class JoinEndpoint:
+    """The handler; counts attempts by address."""
+
+    def __init__(
+        self,
+        links: Links,
+        tokens: Tokens,
+        clock: Clock,
+        *,
+        websocket_url: Callable[[web.Request], str],
+        address_of: Callable[[web.Request], str],
+    ) -> None:
+        self._links = links
+        self._tokens = tokens
+        self._clock = clock
+        self._websocket_url = websocket_url
+        self._address_of = address_of
+        self._attempts = AddressLimiter(JOIN_RATE, JOIN_BURST)
+        self._wrong = AddressLimiter(WRONG_SECRET_RATE, WRONG_SECRET_BURST)
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer a join."""
+        try:
+            return await self._join(request)
+        except RequestError as error:
+            return problem(error.code, error.detail, **error.extras)
+
+    async def _join(self, request: web.Request) -> web.Response:
+        address = self._address_of(request)
+        now = self._clock.now()
+        wait = self._attempts.take(address, now) or self._wrong.wait(address, now)
+        if wait:
+            raise RequestError("rate", "too many joins from here", retry_ms=int(wait * 1000) + 1)
+        body = await read_json(request, JoinRequest, MAX_BODY)
+        try:
+            opened = await self._links.open(request.match_info["code"], body.secret)
+        except RequestError as error:
+            if error.code == "not_found":
+                self._wrong.take(address, now)
+            raise
+        device = body.device or secrets.token_urlsafe(DEVICE_BYTES)
+        grant = msgspec.structs.replace(
+            opened.grant, device=hashlib.sha256(device.encode()).hexdigest()[:32]
+        )
+        answer = JoinAnswer(
+            token=self._tokens.issue_join(grant, self._clock.wall()),
+            expires_in=JOIN_LIFETIME,
+            ws=self._websocket_url(request),
+            device=device,
+            room=opened.room,
+            link=LinkSummary(grant.role, grant.lobby, grant.name),
+        )
+        return web.Response(
+            body=msgspec.json.encode(answer),
+            content_type="application/json",
+            headers={"Cache-Control": "no-store"},
+        )
+
+
+async def read_json(request: web.Request, kind: type[Any], limit: int) -> Any:
+    """The typed JSON body.
+
+    Raises:
+        RequestError: ``too_large`` or ``bad_request``, naming the field.
+    """
+    data = await _bounded(request.content.iter_any().__aiter__, limit)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError("bad_request", str(error)) from error
+
+
+async def _bounded(chunks: Callable[[], Any], limit: int) -> bytes:
+    data = bytearray()
+    async for chunk in chunks():
+        data += chunk
+        if len(data) > limit:
+            raise RequestError("too_large", f"the body has at most {limit} bytes", limit=limit)
+    return bytes(data)

@@ -1,0 +1,63 @@
+"""The REST API under ``/v1``: the CRM's resources over HTTP.
+
+`add_routes` puts it into an aiohttp application. What resources exist and what they do is declared
+in ``crm_core``; here are the things that are HTTP's own: keys and ETags, idempotency, problem
+answers, the OpenAPI document. Read ``endpoint.py`` for what surrounds every request,
+``collection.py`` and ``record.py`` for the operations.
+"""
+
+import secrets
+
+import aiohttp.web
+
+from crm_core.appointments.service import LinkMaker
+from crm_core.resources.registry import BY_NAME, RESOURCES
+from storage.database import Database
+
+from .collection import create_record, list_records
+from .endpoint import Api, endpoint, method_not_allowed, not_found
+from .openapi import document
+from .record import delete_record, get_record, get_timeline, run_verb, update_record
+
+__all__ = ["add_routes"]
+
+
+def add_routes(app: aiohttp.web.Application, *, database: Database, base_url: str) -> None:
+    """Serve ``/v1/…`` and ``/openapi.json``.
+
+    Args:
+        app: gets the routes; nothing else of it is touched.
+        database: the server's pool, with its clock and ids.
+        base_url: where browsers reach the product; stands in links.
+    """
+    api = Api(database, BY_NAME, LinkMaker(base_url, secrets.token_bytes))
+    router = app.router
+    described = document(RESOURCES, base_url)
+
+    async def openapi(_request: aiohttp.web.Request) -> aiohttp.web.Response:
+        return aiohttp.web.json_response(body=described)
+
+    router.add_get("/openapi.json", openapi)
+    for resource in RESOURCES:
+        collection = router.add_resource(f"/v1/{resource.name}", name=resource.name)
+        record = router.add_resource(f"/v1/{resource.name}/{{id:[^/:]+}}")
+        for target, operation, method, handler in (
+            (collection, "list", "GET", list_records),
+            (collection, "create", "POST", create_record),
+            (record, "get", "GET", get_record),
+            (record, "update", "PATCH", update_record),
+            (record, "delete", "DELETE", delete_record),
+        ):
+            if operation in resource.operations:
+                target.add_route(method, endpoint(api, resource, handler))
+        for verb in resource.verbs:
+            route = router.add_resource(f"/v1/{resource.name}/{{id:[^/:]+}}:{verb.name}")
+            route.add_route("POST", endpoint(api, resource, run_verb(verb)))
+            route.add_route("*", method_not_allowed("POST"))
+        if resource.has_timeline:
+            route = router.add_resource(f"/v1/{resource.name}/{{id:[^/:]+}}/timeline")
+            route.add_route("GET", endpoint(api, resource, get_timeline))
+            route.add_route("*", method_not_allowed("GET"))
+        for target in (collection, record):
+            target.add_route("*", method_not_allowed(*sorted(r.method for r in target)))
+    router.add_route("*", "/v1/{rest:.*}", not_found)

@@ -1,0 +1,51 @@
+"""Reading a JSON body that nobody has checked yet: its size, its type, its depth."""
+
+from typing import Any
+
+import aiohttp.web
+import msgspec
+
+from crm_core.resources.fields import check_json
+
+from .problems import HttpProblem
+
+MAX_BODY = 1024 * 1024
+_MEDIA_TYPES = ("application/json", "application/merge-patch+json")
+
+
+async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
+    """The decoded body and its bytes; no body counts as ``{}``.
+
+    Raises:
+        HttpProblem: 413 too large, 415 another media type, 400 no JSON or too deep.
+    """
+    raw = await _read(request)
+    if not raw:
+        return {}, raw
+    if request.content_type not in _MEDIA_TYPES:
+        raise HttpProblem(415, "unsupported_media_type", "send application/json")
+    try:
+        value = msgspec.json.decode(raw)
+        check_json(value)
+    except msgspec.DecodeError as error:
+        raise HttpProblem(400, "bad_json", f"the body is not JSON: {error}") from None
+    except UnicodeDecodeError:
+        raise HttpProblem(400, "bad_json", "the body is not UTF-8") from None
+    except RecursionError:
+        raise HttpProblem(400, "bad_json", "the body is nested too deeply") from None
+    except ValueError as error:
+        raise HttpProblem(400, "bad_json", f"the body cannot be used: {error}") from None
+    return value, raw
+
+
+async def _read(request: aiohttp.web.Request) -> bytes:
+    """The body's bytes, never more than `MAX_BODY` of them in memory."""
+    too_large = HttpProblem(413, "too_large", f"a body has at most {MAX_BODY} bytes")
+    if request.content_length is not None and request.content_length > MAX_BODY:
+        raise too_large
+    parts = bytearray()
+    async for chunk in request.content.iter_any():
+        parts += chunk
+        if len(parts) > MAX_BODY:
+            raise too_large
+    return bytes(parts)

@@ -1,0 +1,154 @@
+"""What surrounds every request: who calls, one unit of work, and the answer to a refusal."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import aiohttp.web
+import msgspec
+
+from crm_core.appointments.service import LinkMaker
+from crm_core.errors import NotFound
+from crm_core.resources.declaration import Caller, Resource
+from crm_core.resources.fields import UUID_KIND
+from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
+from storage.database import Database
+
+from .problems import HttpProblem, answer_for, problem
+
+MAX_KEY = 200
+_ETAG = re.compile(r'"v([0-9]{1,18})"', re.ASCII)
+
+
+@dataclass(frozen=True)
+class Api:
+    """What the handlers share."""
+
+    database: Database
+    resources: Mapping[str, Resource]
+    links: LinkMaker
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authenticated request to one resource."""
+
+    api: Api
+    resource: Resource
+    request: aiohttp.web.Request
+    grant: ApiGrant
+    secret: str
+    """The API key as sent; remembered answers are sealed with it."""
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls, for use cases."""
+        return Caller(self.grant.staff_id, self.api.links)
+
+    def row_id(self) -> UUID:
+        """The id in the path.
+
+        Raises:
+            NotFound: it is no id, so nothing has it.
+        """
+        text = self.request.match_info["id"]
+        try:
+            found: UUID = UUID_KIND.decode(text)
+        except ValueError:
+            raise NotFound(self.resource.noun) from None
+        return found
+
+
+Handler = Callable[[Call], Awaitable[aiohttp.web.StreamResponse]]
+AiohttpHandler = Callable[[aiohttp.web.Request], Awaitable[aiohttp.web.StreamResponse]]
+
+
+def endpoint(api: Api, resource: Resource, handler: Handler) -> AiohttpHandler:
+    """Wrap `handler` for aiohttp: authenticate, run, and turn refusals into problems."""
+
+    async def handle(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        try:
+            secret = _bearer(request)
+            grant = await authenticate(api.database, secret)
+            return await handler(Call(api, resource, request, grant, secret))
+        except Exception as error:  # noqa: BLE001  # every refusal and every bug becomes an answer
+            return answer_for(error)
+
+    return handle
+
+
+def json_answer(
+    value: Any, *, status: int = 200, version: int | None = None, location: str | None = None
+) -> aiohttp.web.Response:
+    """A JSON answer; `version` becomes its ETag."""
+    headers = {"Cache-Control": "no-cache"}
+    if version is not None:
+        headers["ETag"] = etag(version)
+    if location is not None:
+        headers["Location"] = location
+    return aiohttp.web.Response(
+        status=status,
+        body=msgspec.json.encode(value),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def etag(version: int) -> str:
+    """The version as an entity tag."""
+    return f'"v{version}"'
+
+
+def if_match(call: Call, *, required: bool) -> list[int] | None:
+    """The versions that ``If-Match`` accepts; None for any.
+
+    Tags that are none of ours match no version (RFC 9110 §13.1.1).
+
+    Raises:
+        HttpProblem: 428, it is required and absent.
+    """
+    header = call.request.headers.get("If-Match")
+    if header is None:
+        if required and call.resource.is_versioned:
+            raise HttpProblem(
+                428, "precondition_required", "send If-Match with the ETag of the version you read"
+            )
+        return None
+    if header.strip() == "*":
+        return None
+    tags = [_ETAG.fullmatch(tag.strip()) for tag in header.split(",")]
+    return [int(tag[1]) for tag in tags if tag is not None]
+
+
+def not_modified(call: Call, version: int) -> bool:
+    """Whether ``If-None-Match`` says that the caller has this version already."""
+    header = call.request.headers.get("If-None-Match", "")
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return etag(version) in tags or "*" in tags
+
+
+def method_not_allowed(*allowed: str) -> AiohttpHandler:
+    """Answer any other method of a known path."""
+
+    async def handle(_request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        allow = ", ".join(allowed)
+        return problem(
+            405, "method_not_allowed", f"this path has {allow}", headers={"Allow": allow}
+        )
+
+    return handle
+
+
+async def not_found(_request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+    """Answer a path that the API does not have."""
+    return problem(404, "not_found", "the API has no such path; see /openapi.json")
+
+
+def _bearer(request: aiohttp.web.Request) -> str:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret or len(secret) > MAX_KEY:
+        raise Unauthorized
+    return secret

@@ -1,0 +1,404 @@
+"""The OpenAPI 3.1 document, generated from the same declarations that serve the requests.
+
+It promises nothing by hand: fields, limits, filters, verbs and error answers all come from the
+registry, so a client generated from it and the server cannot drift apart. A test lets schemathesis
+compare it with the running server.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from crm_core.resources.declaration import Resource, Verb
+from crm_core.resources.fields import Field
+from crm_core.resources.query import DEFAULT_LIMIT, MAX_LIMIT
+
+from .idempotency import MAX_KEY
+
+JSON = "application/json"
+# Statuses that any operation may answer with, beside its own.
+_COMMON = ("400", "401", "404", "422", "503")
+_ETAG = {"ETag": {"description": "The record's version", "schema": {"type": "string"}}}
+_ID = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+def document(resources: Iterable[Resource], base_url: str) -> bytes:
+    """The document as JSON bytes.
+
+    Args:
+        resources: what is served.
+        base_url: where.
+    """
+    paths: dict[str, Any] = {}
+    schemas: dict[str, Any] = {"problem": _PROBLEM, "timeline_entry": _TIMELINE_ENTRY}
+    for resource in resources:
+        schemas.update(_schemas(resource))
+        paths.update(_paths(resource))
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Sunup",
+                "version": "1",
+                "description": _DESCRIPTION,
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "servers": [{"url": base_url}],
+            "security": [{"api_key": []}],
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {"api_key": {"type": "http", "scheme": "bearer"}},
+            },
+        }
+    )
+
+
+_DESCRIPTION = (
+    "Lists take filters as `name=value` or `name[op]=value` with the operators ne, lt, lte, gt, "
+    "gte, in, nin, like (with `*`) and null, on the fields named for each list, and one hop along "
+    "a relation as `person.email_norm=…`. Pages follow `next` by `after`. Records carry an ETag; "
+    "changing and deleting need it in If-Match. A POST with Idempotency-Key is done once. "
+    "Refusals are problem documents (RFC 9457) with a stable `code` and the `field` at fault."
+)
+_PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "field": {"type": "string"},
+        "conflict": {
+            "type": "object",
+            "description": "With slot_taken: what is in the way",
+            "properties": {
+                "starts_at": {"type": "string", "format": "date-time"},
+                "ends_at": {"type": "string", "format": "date-time"},
+                "appointment_id": {"type": ["string", "null"], "format": "uuid"},
+            },
+        },
+    },
+}
+_TIMELINE_ENTRY: dict[str, Any] = {
+    "type": "object",
+    "required": ["kind", "at", "id", "record"],
+    "additionalProperties": False,
+    "properties": {
+        "kind": {"enum": ["communication", "appointment", "pipeline_event"]},
+        "at": {"type": "string", "format": "date-time"},
+        "id": {"type": "string", "format": "uuid"},
+        "record": {
+            "anyOf": [
+                {"$ref": "#/components/schemas/communication"},
+                {"$ref": "#/components/schemas/appointment"},
+                {"$ref": "#/components/schemas/pipeline_event"},
+            ]
+        },
+    },
+}
+
+
+def _schemas(resource: Resource) -> dict[str, Any]:
+    found = {resource.noun: _object(resource.fields.values(), all_there=True)}
+    if "create" in resource.operations:
+        found[f"{resource.noun}_new"] = _object(resource.create_fields.values())
+    if "update" in resource.operations:
+        found[f"{resource.noun}_patch"] = _object(resource.update_fields.values(), partial=True)
+    return found
+
+
+def _object(
+    fields: Iterable[Field], *, all_there: bool = False, partial: bool = False
+) -> dict[str, Any]:
+    """Schema of an object with exactly these members."""
+    listed = list(fields)
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {each.name: each.schema() for each in listed},
+        "additionalProperties": False,
+    }
+    required = [each.name for each in listed if all_there or (each.required and not partial)]
+    if required:
+        schema["required"] = required
+    return schema
+
+
+def _paths(resource: Resource) -> dict[str, Any]:
+    collection: dict[str, Any] = {}
+    record: dict[str, Any] = {"parameters": [_ID]}
+    if "list" in resource.operations:
+        collection["get"] = _list(resource)
+    if "create" in resource.operations:
+        collection["post"] = _create(resource)
+    if "get" in resource.operations:
+        record["get"] = _get(resource)
+    if "update" in resource.operations:
+        record["patch"] = _update(resource)
+    if "delete" in resource.operations:
+        record["delete"] = _delete(resource)
+    paths = {f"/v1/{resource.name}": collection, f"/v1/{resource.name}/{{id}}": record}
+    for verb in resource.verbs:
+        paths[f"/v1/{resource.name}/{{id}}:{verb.name}"] = {
+            "parameters": [_ID],
+            "post": _verb(resource, verb),
+        }
+    if resource.has_timeline:
+        paths[f"/v1/{resource.name}/{{id}}/timeline"] = {
+            "parameters": [_ID],
+            "get": _timeline(resource),
+        }
+    return paths
+
+
+def _operation(
+    resource: Resource,
+    name: str,
+    summary: str,
+    *,
+    answers: dict[str, Any],
+    more: Iterable[str] = (),
+) -> dict[str, Any]:
+    problems = {
+        status: {
+            "description": "Refused",
+            "content": {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}
+            },
+        }
+        for status in sorted({*_COMMON, *more})
+    }
+    return {
+        "operationId": f"{name}_{resource.noun}",
+        "summary": summary,
+        "tags": [resource.name],
+        "responses": {**answers, **problems},
+    }
+
+
+def _list(resource: Resource) -> dict[str, Any]:
+    parameters = [
+        *(_query(each.name, _filter_schema(each)) for each in resource.filters.values()),
+        _query("sort", {"enum": [s + n for n in sorted(resource.sort_keys) for s in ("", "-")]}),
+        *_paging(),
+        _include(resource),
+        _fields(resource),
+    ]
+    item: dict[str, Any] = {"$ref": f"#/components/schemas/{resource.noun}"}
+    answer = {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            # With `fields` an item has only the members asked for.
+            "items": {"type": "array", "items": {"anyOf": [item, {"type": "object"}]}},
+            "next": {"type": ["string", "null"]},
+            "included": {"type": "object", "additionalProperties": {"type": "array"}},
+        },
+        "additionalProperties": False,
+    }
+    operation = _operation(
+        resource, "list", resource.summary, answers={"200": _answer("A page", answer)}
+    )
+    return {**operation, "parameters": [p for p in parameters if p is not None]}
+
+
+def _create(resource: Resource) -> dict[str, Any]:
+    operation = _operation(
+        resource,
+        "create",
+        f"Make a {resource.noun}",
+        answers={
+            "201": _answer(
+                "Made",
+                _with_extra(resource, resource.create_extra, required=False),
+                headers={**_ETAG, "Location": {"schema": {"type": "string"}}},
+            )
+        },
+        more=("409", "413", "415"),
+    )
+    return {
+        **operation,
+        "parameters": [_IDEMPOTENCY],
+        "requestBody": _body(f"{resource.noun}_new", required=True),
+    }
+
+
+def _get(resource: Resource) -> dict[str, Any]:
+    answer = {
+        "anyOf": [
+            {"$ref": f"#/components/schemas/{resource.noun}"},
+            # With `fields` or `include` members are left out or added.
+            {"type": "object"},
+        ]
+    }
+    operation = _operation(
+        resource,
+        "get",
+        f"Read a {resource.noun}",
+        answers={
+            "200": _answer("The record", answer, headers=_ETAG if resource.is_versioned else None),
+            "304": {"description": "The caller has this version"},
+        },
+    )
+    return {
+        **operation,
+        "parameters": [p for p in (_include(resource), _fields(resource)) if p is not None],
+    }
+
+
+def _update(resource: Resource) -> dict[str, Any]:
+    operation = _operation(
+        resource,
+        "update",
+        f"Change fields of a {resource.noun}",
+        answers={
+            "200": _answer(
+                "Changed", {"$ref": f"#/components/schemas/{resource.noun}"}, headers=_ETAG
+            )
+        },
+        more=("409", "412", "413", "415", "428"),
+    )
+    return {
+        **operation,
+        "parameters": [_IF_MATCH],
+        "requestBody": _body(f"{resource.noun}_patch", required=True),
+    }
+
+
+def _delete(resource: Resource) -> dict[str, Any]:
+    operation = _operation(
+        resource,
+        "delete",
+        f"Delete a {resource.noun}",
+        answers={"204": {"description": "Deleted"}},
+        more=("409", "412", "428"),
+    )
+    return {**operation, "parameters": [_IF_MATCH]}
+
+
+def _verb(resource: Resource, verb: Verb) -> dict[str, Any]:
+    operation = _operation(
+        resource,
+        verb.name,
+        verb.summary,
+        answers={
+            "200": _answer("Done", _with_extra(resource, verb.extra, required=True), headers=_ETAG)
+        },
+        more=("409", "412", "413", "415"),
+    )
+    return {
+        **operation,
+        "parameters": [_IDEMPOTENCY, {**_IF_MATCH, "required": False}],
+        "requestBody": {
+            "required": any(each.required for each in verb.body),
+            "content": {JSON: {"schema": _object(verb.body)}},
+        },
+    }
+
+
+def _timeline(resource: Resource) -> dict[str, Any]:
+    answer = {
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/timeline_entry"},
+            },
+            "next": {"type": ["string", "null"]},
+        },
+        "additionalProperties": False,
+    }
+    operation = _operation(
+        resource,
+        "timeline",
+        f"What happened with a {resource.noun}, newest first",
+        answers={"200": _answer("A page", answer)},
+    )
+    return {**operation, "parameters": _paging()}
+
+
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": "The ETag of the version you read, or *",
+    "schema": {"type": "string", "pattern": r'^("v[0-9]{1,9}"|\*)$'},
+}
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and request within 24 hours get the first answer again",
+    "schema": {"type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": MAX_KEY},
+}
+
+
+def _with_extra(resource: Resource, extra: tuple[Field, ...], *, required: bool) -> dict[str, Any]:
+    """The record's schema with the members that this answer alone carries."""
+    if not extra:
+        return {"$ref": f"#/components/schemas/{resource.noun}"}
+    schema = _object(resource.fields.values(), all_there=True)
+    schema["properties"].update({each.name: each.schema() for each in extra})
+    if required:
+        schema["required"].extend(each.name for each in extra)
+    return schema
+
+
+def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
+
+
+def _filter_schema(each: Field) -> dict[str, Any]:
+    """A filter's value stands in a query string, so it is never null."""
+    return Field(each.name, each.kind, choices=each.choices).schema()
+
+
+def _paging() -> list[dict[str, Any]]:
+    return [
+        _query(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        ),
+        # What `next` of the page before says; any other text is refused.
+        _query("after", {"type": "string", "format": "sunup-cursor"}),
+    ]
+
+
+def _include(resource: Resource) -> dict[str, Any] | None:
+    return _names("include", sorted(resource.includes))
+
+
+def _fields(resource: Resource) -> dict[str, Any] | None:
+    return _names("fields", sorted(resource.fields))
+
+
+def _names(name: str, allowed: list[str]) -> dict[str, Any] | None:
+    if not allowed:
+        return None
+    schema = {"type": "array", "items": {"enum": allowed}, "minItems": 1}
+    return {**_query(name, schema), "style": "form", "explode": False}
+
+
+def _body(schema: str, *, required: bool) -> dict[str, Any]:
+    return {
+        "required": required,
+        "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _answer(
+    description: str, schema: dict[str, Any], headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": description, "content": {JSON: {"schema": schema}}}
+    if headers:
+        answer["headers"] = headers
+    return answer

@@ -1,0 +1,119 @@
+"""Refusals as RFC 9457 problem documents, with a stable ``code`` and the ``field`` at fault.
+
+`STATUS` is the one table from error classes to HTTP. What is in no table is our bug: it is logged
+with a reference, and the answer carries that reference and nothing else.
+"""
+
+import logging
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp.web
+import msgspec
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+
+from crm_core import errors
+from crm_core.resources.integrity import explain
+from crm_core.tenants.service import Unauthorized
+
+logger = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+
+
+class HttpProblem(Exception):  # noqa: N818  # it is the answer, not an error of ours
+    """A refusal that is HTTP's own."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+
+
+STATUS: tuple[tuple[type[errors.CrmError], int], ...] = (
+    # Most special first.
+    (Unauthorized, 401),
+    (errors.NotFound, 404),
+    (errors.InvalidInput, 422),
+    (errors.Conflict, 409),
+    (errors.StaleVersion, 412),
+    (errors.LinkRefused, 404),
+    (errors.RoomOver, 409),
+)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    headers: dict[str, str] | None = None,
+    **extra: Any,
+) -> aiohttp.web.Response:
+    """A problem document as an answer."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if field is not None:
+        body["field"] = field
+    body.update({name: value for name, value in extra.items() if value is not None})
+    return aiohttp.web.Response(
+        status=status,
+        body=msgspec.json.encode(body),
+        content_type=PROBLEM,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def answer_for(error: Exception) -> aiohttp.web.Response:
+    """The answer to whatever a handler raised."""
+    if isinstance(error, HttpProblem):
+        return problem(error.status, error.code, error.detail, headers=error.headers)
+    if isinstance(error, IntegrityError):
+        # Rules that the database checks at commit.
+        error = explain(error)
+    if isinstance(error, StaleDataError):
+        error = errors.StaleVersion("the record was changed in this very moment")
+    if isinstance(error, errors.CrmError):
+        return _refusal(error)
+    if isinstance(error, aiohttp.web.HTTPRequestEntityTooLarge):
+        return problem(413, "too_large", "the body is too large")
+    if _is_unavailable(error):
+        logger.warning("the database cannot be reached: %s", type(error).__name__)
+        return problem(
+            503, "unavailable", "the database cannot be reached", headers={"Retry-After": "1"}
+        )
+    reference = uuid.uuid4().hex
+    logger.exception("request failed, reference %s", reference, exc_info=error)
+    return problem(500, "internal", "this is a fault of the server", reference=reference)
+
+
+def _refusal(error: errors.CrmError) -> aiohttp.web.Response:
+    status = next((status for kind, status in STATUS if isinstance(error, kind)), None)
+    if status is None:
+        raise AssertionError(f"no HTTP status for {type(error).__name__}")
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return problem(
+        status, error.code, error.detail, field=error.field, headers=headers, **error.extra
+    )
+
+
+def _is_unavailable(error: Exception) -> bool:
+    """The database is down, restarting or overloaded, as far as the driver tells."""
+    if isinstance(error, PoolTimeout | ConnectionError | InterfaceError):
+        return True
+    return isinstance(error, OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )

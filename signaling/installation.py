@@ -1,0 +1,75 @@
+"""What an installation keeps in its data folder besides the database: keys and its name.
+
+Secret files have mode 0600 and are made on first use; a file that others can read is refused.
+"""
+
+import json
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from .errors import ConfigError
+
+TOKEN_KEY: Final = "token.key"  # noqa: S105 a file's name
+NODE_NAME: Final = "node.id"
+DATABASE_PASSWORD: Final = "database-app.password"  # noqa: S105 a file's name
+DEV_FILE: Final = "dev.json"
+
+
+def ensure_folder(path: Path) -> None:
+    """Make the data folder, for this user alone.
+
+    Raises:
+        ConfigError: it cannot be made or written.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"data_dir: cannot make {path}: {error.strerror}") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(f"data_dir: {path} is not writable")
+
+
+def read_or_create(path: Path, size: int) -> bytes:
+    """The random bytes kept in `path`, made on first use.
+
+    Raises:
+        ConfigError: others can read the file, or it is too short to be ours.
+    """
+    if not path.exists():
+        write_secret(path, secrets.token_hex(size))
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigError(f"{path} must be readable by its owner alone: chmod 600 {path}")
+    try:
+        data = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        data = b""
+    if len(data) != size:
+        raise ConfigError(f"{path} is damaged; remove it to have a new one made")
+    return data
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_dev(path: Path) -> dict[str, str] | None:
+    """The contents of dev.json, or None when there is none that can be used."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    wanted = {"url", "api_key", "host_url", "guest_url"}
+    if not isinstance(found, Mapping) or not wanted <= set(found):
+        return None
+    return {str(name): str(value) for name, value in found.items()}

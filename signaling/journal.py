@@ -1,0 +1,163 @@
+"""From room facts to rows and back: the only bridge between ``rooms`` and ``crm_core``.
+
+`Journal` is the port that an actor writes through; `CrmJournal` is it for one room over
+`crm_core.meetings`. An append either returns, and then everything in it is durable, or raises: the
+room was taken over (`FencedError`), or nobody can say whether it was written (`JournalDownError`):
+then the room is opened anew, under a new epoch, and the database says what is true.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from crm_core.errors import CrmError, Fenced, NotFound, OutOfSequence, RoomOwned
+from crm_core.meetings.service import JournalRecord, MeetingService, RoomRecord
+from rooms.events import Event, from_record, to_record
+
+from .clock import stamp
+
+COMMIT_TIMEOUT: Final = 1.5
+"""Seconds after which a commit counts as failed: a durable request is answered within 2 s."""
+OPEN_TIMEOUT: Final = 5.0
+LEASE: Final = 15.0
+"""Seconds that a node may be silent before another may take its rooms."""
+
+
+class JournalError(Exception):
+    """Base of what a journal raises."""
+
+
+class JournalDownError(JournalError):
+    """The database did not answer in time, or broke off: whether it was written is unknown."""
+
+
+class FencedError(JournalError):
+    """Another writer owns the room; nothing was written."""
+
+
+class RoomUnknownError(JournalError):
+    """No such room."""
+
+
+class Opened(NamedTuple):
+    """A room that this node may write."""
+
+    record: RoomRecord
+    epoch: int
+    session_no: int
+    facts: list[Event]
+    """What is committed of this sitting, in order; the next fact has number ``len(facts) + 1``."""
+
+
+class Journal(Protocol):
+    """Where the facts of one room go."""
+
+    async def open(self) -> Opened:
+        """Become the room's one writer and read what was written.
+
+        Raises:
+            FencedError: another node has it now.
+            RoomUnknownError: there is no such room.
+            JournalDownError: the database does not answer.
+        """
+
+    async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
+        """Make facts durable, contiguous from `first_seq`, in one transaction.
+
+        Raises:
+            FencedError: the room has another owner.
+            JournalDownError: unknown whether written.
+        """
+
+    async def renew(self, epoch: int) -> None:
+        """Keep the lease; raises as `append`."""
+
+    async def release(self, epoch: int) -> None:
+        """Let the room go; raises as `append`."""
+
+
+class CrmJournal:
+    """The journal of one room in the database."""
+
+    def __init__(self, service: MeetingService, tenant_id: UUID, room_id: UUID, node: str) -> None:
+        self._service = service
+        self._tenant_id = tenant_id
+        self._room_id = room_id
+        self._node = node
+
+    async def open(self) -> Opened:
+        """See `Journal.open`."""
+        async with _Guard(OPEN_TIMEOUT):
+            claim = await self._service.claim_room(
+                self._tenant_id, self._room_id, self._node, LEASE
+            )
+            record = await self._service.load_room(self._tenant_id, self._room_id)
+            rows = await self._service.room_events_since(
+                self._tenant_id, self._room_id, claim.session_no, 0
+            )
+        return Opened(record, claim.epoch, claim.session_no, [_fact(row) for row in rows])
+
+    async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
+        """See `Journal.append`."""
+        batch = records(facts, session_no, first_seq)
+        async with _Guard(COMMIT_TIMEOUT):
+            await self._service.append(self._tenant_id, self._room_id, epoch, batch)
+
+    async def renew(self, epoch: int) -> None:
+        """See `Journal.renew`."""
+        async with _Guard(COMMIT_TIMEOUT):
+            await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
+
+    async def release(self, epoch: int) -> None:
+        """See `Journal.release`."""
+        async with _Guard(COMMIT_TIMEOUT):
+            await self._service.release_room(self._tenant_id, self._room_id, epoch)
+
+
+class _Guard:
+    """Turn what the database layer raises into this module's errors, within a time limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self._timeout = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *error_info: object) -> None:
+        try:
+            await self._timeout.__aexit__(*error_info)  # type: ignore[arg-type]  # passed on as is
+        except TimeoutError as late:
+            raise JournalDownError("the database did not answer in time") from late
+        cause = error_info[1]
+        if isinstance(cause, (Fenced, RoomOwned)):
+            raise FencedError(str(cause)) from cause
+        if isinstance(cause, NotFound):
+            raise RoomUnknownError(str(cause)) from cause
+        if isinstance(cause, (SQLAlchemyError, OSError, OutOfSequence)):
+            # A number out of sequence follows a commit whose answer was lost: open anew.
+            raise JournalDownError(f"{type(cause).__name__}: {cause}") from cause
+        if isinstance(cause, CrmError):
+            raise JournalError(str(cause)) from cause
+
+
+def records(facts: Sequence[Event], session_no: int, first_seq: int) -> list[JournalRecord]:
+    """The journal's form of facts, numbered from `first_seq`."""
+    return [
+        JournalRecord(
+            seq=first_seq + index,
+            kind=fact.kind,
+            audience=fact.stream,
+            body=to_record(fact),
+            at=datetime.fromisoformat(fact.at),
+            session_no=session_no,
+        )
+        for index, fact in enumerate(facts)
+    ]
+
+
+def _fact(row: JournalRecord) -> Event:
+    return from_record(row.kind, row.audience, stamp(row.at.timestamp()), dict(row.body))

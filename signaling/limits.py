@@ -1,0 +1,133 @@
+"""How much one client, one address or one node may ask for.
+
+Token buckets with time as an argument, and the caps of the shell as named numbers. Limits of the
+meeting itself (chat, reactions, hands) belong to ``rooms``; limits of one frame to ``envelope``.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+FRAME_RATE: Final = 30.0
+"""Frames per second that one connection may send for ever."""
+FRAME_BURST: Final = 120.0
+FRAME_FLOOD: Final = 300
+"""Refused frames after which the connection is closed as a flood."""
+JOIN_RATE: Final = 2.0
+"""``POST /m/{code}/join`` per second and address; a class of 200 behind one NAT fits the burst."""
+JOIN_BURST: Final = 300.0
+WRONG_SECRET_RATE: Final = 0.2
+"""Wrong link secrets per second and address."""
+WRONG_SECRET_BURST: Final = 20.0
+NEGOTIATION_RATE: Final = 1.0
+NEGOTIATION_BURST: Final = 10.0
+MAX_IN_FLIGHT: Final = 64
+"""Requests of one connection that may wait for an answer; reading stops above."""
+MAX_ADDRESSES: Final = 10_000
+"""Addresses remembered; the longest unseen is forgotten first."""
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """`burst` at once, then `rate` per second."""
+
+    rate: float
+    burst: float
+    tokens: float
+    updated: float
+
+    @classmethod
+    def full(cls, rate: float, burst: float, now: float) -> "TokenBucket":
+        """A bucket that nobody has taken from."""
+        return cls(rate, burst, burst, now)
+
+    def take(self, now: float, amount: float = 1.0) -> float:
+        """Take `amount` and return 0.0, or take nothing and return the seconds to wait."""
+        self.tokens = min(self.burst, self.tokens + max(0.0, now - self.updated) * self.rate)
+        self.updated = max(self.updated, now)
+        if self.tokens >= amount:
+            self.tokens -= amount
+            return 0.0
+        return (amount - self.tokens) / self.rate
+
+
+class AddressLimiter:
+    """One bucket per client address, bounded in memory."""
+
+    def __init__(self, rate: float, burst: float, *, capacity: int = MAX_ADDRESSES) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._capacity = capacity
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, address: str, now: float, amount: float = 1.0) -> float:
+        """0.0, or the seconds that `address` must wait."""
+        return self._bucket(address, now).take(now, amount)
+
+    def wait(self, address: str, now: float) -> float:
+        """What `take` would answer, without taking."""
+        bucket = self._buckets.get(address)
+        return 0.0 if bucket is None else bucket.take(now, 0.0) or _shortage(bucket)
+
+    def _bucket(self, address: str, now: float) -> TokenBucket:
+        bucket = self._buckets.get(address)
+        if bucket is None:
+            bucket = self._buckets[address] = TokenBucket.full(self._rate, self._burst, now)
+            if len(self._buckets) > self._capacity:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(address)
+        return bucket
+
+
+def _shortage(bucket: TokenBucket) -> float:
+    return max(0.0, 1.0 - bucket.tokens) / bucket.rate
+
+
+class PreAuthSockets:
+    """Counts sockets that have not said who they are, by address and in all.
+
+    A class of 200 behind one address opens its sockets within a second, so the cap per address is
+    above that; each costs about 14 KiB, and none for longer than the header and hello timeouts.
+    """
+
+    def __init__(self, *, per_address: int = 256, total: int = 2000) -> None:
+        self._per_address = per_address
+        self._total = total
+        self._by_address: dict[str, int] = {}
+        self.count = 0
+        self.refused = 0
+
+    def enter(self, address: str) -> "PreAuthSlot | None":
+        """A place for a new socket, or None when there is none."""
+        if self.count >= self._total or self._by_address.get(address, 0) >= self._per_address:
+            self.refused += 1
+            return None
+        self.count += 1
+        self._by_address[address] = self._by_address.get(address, 0) + 1
+        return PreAuthSlot(self, address)
+
+    def leave(self, address: str) -> None:
+        """Give a place back; `PreAuthSlot.release` calls it once."""
+        self.count -= 1
+        left = self._by_address[address] - 1
+        if left:
+            self._by_address[address] = left
+        else:
+            del self._by_address[address]
+
+
+class PreAuthSlot:
+    """A taken place; releasing twice is harmless."""
+
+    __slots__ = ("_address", "_owner")
+
+    def __init__(self, owner: PreAuthSockets, address: str) -> None:
+        self._owner: PreAuthSockets | None = owner
+        self._address = address
+
+    def release(self) -> None:
+        """The socket is known, handed on or gone."""
+        if self._owner is not None:
+            self._owner.leave(self._address)
+            self._owner = None

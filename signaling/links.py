@@ -1,0 +1,79 @@
+"""Links over the CRM: from a room's code and secret to a token's grant and what may be told."""
+
+from datetime import datetime
+from typing import Final
+
+from crm_core.errors import LinkRefused, NotFound, RoomOver
+from crm_core.meetings.service import LinkGrant, MeetingService, RoomRecord
+
+from .clock import Clock, stamp
+from .errors import RequestError
+from .http.join import OpenedLink, RoomSummary
+from .roomconfig import config_of
+from .tokens import JoinGrant
+
+_NOT_FOUND: Final = "no such meeting, or the link is not valid any more"
+
+
+class CrmLinks:
+    """`http.join.Links` over `crm_core.meetings`."""
+
+    def __init__(self, service: MeetingService, clock: Clock) -> None:
+        self._service = service
+        self._clock = clock
+
+    async def open(self, code: str, secret: str) -> OpenedLink:
+        """See `Links.open`."""
+        try:
+            link = await self._service.resolve_link(code, secret)
+            record = await self._service.load_room(link.tenant_id, link.room_id)
+        except (LinkRefused, NotFound):
+            raise RequestError("not_found", _NOT_FOUND) from None
+        except RoomOver as over:
+            refusal = "cancelled" if over.status == "cancelled" else "ended"
+            raise RequestError(refusal) from None
+        self._check_time(link, record)
+        return OpenedLink(_grant(link), _summary(record))
+
+    def _check_time(self, link: LinkGrant, record: RoomRecord) -> None:
+        config = config_of(record, record.session_no)
+        if link.role == "host" or config.starts_at is None or record.status != "scheduled":
+            return
+        opens_at = config.starts_at - config.opens_before_s
+        wait = opens_at - self._clock.now()
+        if wait > 0:
+            raise RequestError("early", opens_at=stamp(opens_at), retry_ms=int(wait * 1000) + 1)
+
+
+def _grant(link: LinkGrant) -> JoinGrant:
+    kind, subject = "guest", ""
+    if link.staff_id is not None:
+        kind, subject = "staff", str(link.staff_id)
+    elif link.person_id is not None:
+        kind, subject = "person", str(link.person_id)
+    return JoinGrant(
+        tenant_id=str(link.tenant_id),
+        room_id=str(link.room_id),
+        link_id=str(link.link_id),
+        role=link.role,
+        kind=kind,
+        subject=subject,
+        device="",
+        lobby=link.lobby,
+        name=link.display_name or None,
+    )
+
+
+def _summary(record: RoomRecord) -> RoomSummary:
+    return RoomSummary(
+        title=record.title,
+        type=record.type,
+        state=record.status,
+        starts_at=_iso(record.starts_at),
+        ends_at=_iso(record.ends_at),
+        host_name=record.host_name,
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else stamp(moment.timestamp())

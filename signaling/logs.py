@@ -1,0 +1,71 @@
+"""Log lines with an allow-list of fields: what is not on it is not written.
+
+A message is fixed text; what varies goes into ``extra`` under a name of `FIELDS`. Tokens, link
+secrets, SDP, names and chat bodies have no field, so they cannot be logged by a slip. Lines are for
+people, or one JSON object each.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+FIELDS: Final = (
+    "room_id",
+    "tenant_id",
+    "participant",
+    "method",
+    "code",
+    "close_code",
+    "why",
+    "seconds",
+    "count",
+    "port",
+    "ref",
+    "node",
+    "epoch",
+    "client",
+)
+_NOISY: Final = ("websockets", "aiohttp.access", "asyncio", "alembic", "aioice", "aiortc")
+
+
+class Formatter(logging.Formatter):
+    """Text or JSON; the allow-list in both."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record, one line (tracebacks of our own bugs follow it in text)."""
+        fields = {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        message = record.getMessage()
+        trace = self.formatException(record.exc_info) if record.exc_info else ""
+        if self._as_json:
+            line = {
+                "at": at,
+                "level": record.levelname.lower(),
+                "logger": record.name,
+                "message": message,
+                **fields,
+            }
+            if trace:
+                line["trace"] = trace
+            return json.dumps(line, default=str)
+        shown = "".join(f" {name}={value}" for name, value in fields.items())
+        text = f"{at} {record.levelname.lower():7} {record.name} {message}{shown}"
+        return f"{text}\n{trace}" if trace else text
+
+
+def set_up(level: str, log_format: str) -> None:
+    """Send this process's logs to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter(as_json=log_format == "json"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("sunup").setLevel(level.upper())
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)

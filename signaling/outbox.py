@@ -1,0 +1,150 @@
+"""What waits to be written to one client: bounded in bytes, shed by class, merged where it can be.
+
+A client that reads slowly must not cost memory or delay others. While frames wait, newer
+ephemeral ones replace older ones of the same type or are dropped, roster deltas that follow each
+other are merged into one, and at 1 MiB the client is given up (`SlowClientError`): it reconnects
+and resumes. Sans-I/O; `gateway` does the writing.
+"""
+
+import enum
+from collections import deque
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from rooms.events import ParticipantView, RosterDelta
+from rooms.ids import EPHEMERAL, ROOM, ParticipantId
+
+from .envelope import Codec, Encoded, Event
+
+MAX_BYTES: Final = 1024 * 1024
+EPHEMERAL_BYTES: Final = 64 * 1024
+"""Ephemeral frames are dropped while more than this waits."""
+
+
+class SlowClientError(Exception):
+    """1 MiB waits: close with `slow`."""
+
+
+class FrameClass(enum.Enum):
+    """How much a frame matters to a client that cannot keep up."""
+
+    NORMAL = "normal"
+    EPHEMERAL = "ephemeral"
+    DELTA = "delta"
+
+
+def classify(encoded: Encoded) -> FrameClass:
+    """The class of a frame."""
+    frame = encoded.frame
+    if isinstance(frame, Event):
+        if frame.st == EPHEMERAL:
+            return FrameClass.EPHEMERAL
+        if isinstance(frame.p, RosterDelta):
+            return FrameClass.DELTA
+    return FrameClass.NORMAL
+
+
+class Outbox:
+    """The queue of one client, whose frames are in one codec."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._queue: deque[tuple[Encoded, bytes]] = deque()
+        self.size = 0
+        """Bytes that wait here; the gateway adds what waits in the socket's buffer."""
+        self.shed = 0
+        """Ephemeral frames dropped, for the metrics."""
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def push(self, encoded: Encoded, *, buffered: int = 0) -> None:
+        """Add a frame behind what waits.
+
+        Raises:
+            SlowClientError: the frame would make it more than 1 MiB with `buffered`.
+        """
+        kind = classify(encoded)
+        if kind is FrameClass.EPHEMERAL and self.size + buffered > EPHEMERAL_BYTES:
+            self.shed += 1
+            return
+        if kind is FrameClass.DELTA and self._merge(encoded):
+            return
+        data = encoded.to(self._codec)
+        if self.size + buffered + len(data) > MAX_BYTES and not self._shed_ephemeral():
+            raise SlowClientError
+        if self.size + buffered + len(data) > MAX_BYTES:
+            raise SlowClientError
+        self._queue.append((encoded, data))
+        self.size += len(data)
+
+    def pop(self) -> bytes | None:
+        """The next frame to write, or None."""
+        if not self._queue:
+            return None
+        _, data = self._queue.popleft()
+        self.size -= len(data)
+        return data
+
+    def _shed_ephemeral(self) -> bool:
+        kept = deque(
+            (encoded, data)
+            for encoded, data in self._queue
+            if classify(encoded) is not FrameClass.EPHEMERAL
+        )
+        dropped = len(self._queue) - len(kept)
+        self._queue = kept
+        self.size = sum(len(data) for _, data in kept)
+        self.shed += dropped
+        return dropped > 0
+
+    def _merge(self, encoded: Encoded) -> bool:
+        """Merge a delta into the newest waiting event of the room stream, if that is one too."""
+        newer = encoded.frame
+        for index in range(len(self._queue) - 1, -1, -1):
+            older, data = self._queue[index]
+            frame = older.frame
+            if not isinstance(frame, Event) or frame.st != ROOM:
+                continue
+            if not isinstance(frame.p, RosterDelta) or not isinstance(newer, Event):
+                return False
+            merged = Encoded(merge_events(frame, newer))
+            self._queue[index] = (merged, merged.to(self._codec))
+            self.size += len(self._queue[index][1]) - len(data)
+            return True
+        return False
+
+
+def merge_events(older: Event, newer: Event) -> Event:
+    """One event that stands for two deltas in a row: ``n`` says for how many."""
+    count = (1 if older.n is UNSET else older.n) + (1 if newer.n is UNSET else newer.n)
+    return msgspec.structs.replace(newer, p=merge_deltas(older.p, newer.p), n=count)
+
+
+def merge_deltas(older: RosterDelta, newer: RosterDelta) -> RosterDelta:
+    """One delta with the effect of both."""
+    added = {view.id: view for view in older.add}
+    changed = {_id_of(fields): fields for fields in older.upd}
+    gone = dict.fromkeys(older.del_)
+    for who in newer.del_:
+        added.pop(who, None)
+        changed.pop(who, None)
+        gone[who] = None
+    for view in newer.add:
+        gone.pop(view.id, None)
+        changed.pop(view.id, None)
+        added[view.id] = view
+    for fields in newer.upd:
+        who = _id_of(fields)
+        if who in added:
+            whole = {**msgspec.to_builtins(added[who]), **fields}
+            added[who] = msgspec.convert(whole, ParticipantView)
+        else:
+            changed[who] = {**changed.get(who, {}), **fields}
+    return RosterDelta(newer.rev, list(added.values()), list(changed.values()), list(gone))
+
+
+def _id_of(fields: dict[str, Any]) -> ParticipantId:
+    return ParticipantId(fields["id"])

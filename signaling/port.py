@@ -1,0 +1,164 @@
+"""One public TCP port for two servers: `websockets` for /ws, aiohttp for everything else.
+
+A small protocol reads the head of the first request on each connection, and then hands the
+transport, with the bytes read so far, to the right server for good. It bounds what an anonymous
+host can hold: 16 KiB of head, 10 s of time, and a number of sockets per address and in all. It
+knows no route and no message.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.server import ServerProtocol
+
+from .envelope import CODECS, MAX_FRAME
+from .limits import PreAuthSlot, PreAuthSockets
+
+MAX_HEAD: Final = 16 * 1024
+HEAD_TIMEOUT: Final = 10.0
+CLOSE_TIMEOUT: Final = 5.0
+_UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+class PublicConnection(ServerConnection):
+    """A WebSocket connection that remembers its pre-authentication place."""
+
+    slot: PreAuthSlot
+
+
+def _refusal(status: str, *headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status}", "Connection: close", "Content-Length: 0", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+class Sniffer(asyncio.Protocol):
+    """The first protocol of every connection; replaced as soon as the head is read."""
+
+    def __init__(
+        self,
+        websocket: Callable[[], PublicConnection],
+        http: Callable[[], asyncio.BaseProtocol],
+        sockets: PreAuthSockets,
+    ) -> None:
+        self._websocket = websocket
+        self._http = http
+        self._sockets = sockets
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._slot: PreAuthSlot | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the socket and start its clock."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 asyncio gives stream servers nothing else
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._slot = self._sockets.enter(str(peer[0]) if peer else "")
+        if self._slot is None:
+            self._refuse(_refusal("503 Service Unavailable", "Retry-After: 1"))
+            return
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(HEAD_TIMEOUT, self._refuse, _refusal("408 Request Timeout"))
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the head, then hand over."""
+        if self._slot is None:
+            return
+        self._buffer += data
+        end = self._buffer.find(_END_OF_HEAD)
+        if (end < 0 and len(self._buffer) > MAX_HEAD) or end > MAX_HEAD:
+            self._refuse(_refusal("431 Request Header Fields Too Large"))
+            return
+        if end < 0:
+            return
+        head = bytes(self._buffer[: end + 2])
+        if _UPGRADE.search(head):
+            connection = self._websocket()
+            connection.slot = self._slot
+            self._hand_over(connection)
+        else:
+            self._slot.release()
+            self._hand_over(self._http())
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Give the place back."""
+        self._stop()
+        if self._slot is not None:
+            self._slot.release()
+
+    def _hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+        self._stop()
+        assert self._transport is not None  # noqa: S101 set in connection_made
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(self._transport)
+        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 both servers are stream protocols
+        protocol.data_received(data)
+
+    def _refuse(self, answer: bytes) -> None:
+        self._stop()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(answer)
+            self._transport.close()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take the port before anything else is done; `listen` serves on it.
+
+    Raises:
+        OSError: the port is taken, or the address is not ours.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
+
+
+async def listen(
+    bound: socket.socket,
+    *,
+    websocket: Callable[[PublicConnection], Awaitable[None]],
+    accept: Callable[[Any, Any], Any],
+    http: Callable[[], asyncio.BaseProtocol],
+    sockets: PreAuthSockets,
+    tls: ssl.SSLContext | None = None,
+) -> Server:
+    """Serve both on one port.
+
+    Args:
+        bound: from `bind`.
+        websocket: handles an open WebSocket connection until it returns.
+        accept: `process_request` of websockets: may refuse the upgrade with an HTTP answer.
+        http: makes a protocol of the HTTP server.
+        sockets: the count of sockets that have not said who they are.
+        tls: serve HTTPS and WSS.
+    """
+
+    def connection(protocol: ServerProtocol, server: Server, **options: Any) -> Any:
+        return Sniffer(lambda: PublicConnection(protocol, server, **options), http, sockets)
+
+    return await serve(
+        websocket,  # type: ignore[arg-type]  # the factory below makes PublicConnections
+        sock=bound,
+        process_request=accept,
+        subprotocols=list(CODECS),  # type: ignore[arg-type]  # Subprotocol is a NewType of str
+        compression=None,
+        ping_interval=None,  # the protocol has its own pings, which clients can see
+        close_timeout=CLOSE_TIMEOUT,
+        open_timeout=HEAD_TIMEOUT,
+        max_size=MAX_FRAME,
+        max_queue=16,
+        server_header=None,
+        create_connection=connection,  # type: ignore[arg-type]  # a Sniffer becomes one
+        ssl=tls,
+    )

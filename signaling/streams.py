@@ -1,0 +1,128 @@
+"""Audience streams of one room: numbers, a short memory, and exact resume.
+
+Every sequenced event belongs to one stream (``room``, ``scope:main``, ``hosts``,
+``self:<participant>``, ``lobby:<participant>``) and has a number in it, contiguous from 1 within
+the room's epoch. The newest events of each stream are kept, so that a client which was away gets
+exactly what it missed; when that is no longer possible it gets nothing here, and a snapshot
+instead: never a part. Numbers are given when the room decides, events are kept when they are
+delivered, in the same order. Time is an argument.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from rooms.ids import EPHEMERAL
+
+from .envelope import Encoded
+
+RING_EVENTS: Final = 300
+RING_SECONDS: Final = 300.0
+
+
+class _Kept(NamedTuple):
+    number: int
+    at: float
+    encoded: Encoded
+
+
+class StreamLog:
+    """One stream."""
+
+    __slots__ = ("_ring", "delivered", "numbered")
+
+    def __init__(self) -> None:
+        self.numbered = 0
+        """The last number given out."""
+        self.delivered = 0
+        """The last number kept; behind `numbered` while a commit is under way."""
+        self._ring: deque[_Kept] = deque(maxlen=RING_EVENTS)
+
+    def number(self) -> int:
+        """The number of the next event."""
+        self.numbered += 1
+        return self.numbered
+
+    def keep(self, number: int, encoded: Encoded, now: float) -> None:
+        """Remember a delivered event.
+
+        Raises:
+            RuntimeError: not the next one: events would be lost or doubled for resuming clients.
+        """
+        if number != self.delivered + 1:
+            raise RuntimeError(f"event {number} delivered after {self.delivered}")
+        self.delivered = number
+        self._ring.append(_Kept(number, now, encoded))
+
+    def since(self, number: int, now: float) -> list[Encoded] | None:
+        """What was delivered after `number`; None when that cannot be told exactly."""
+        if number > self.delivered:
+            return None
+        missed = [kept for kept in self._ring if kept.number > number]
+        if len(missed) != self.delivered - number:
+            return None
+        if missed and now - missed[0].at > RING_SECONDS:
+            return None
+        return [kept.encoded for kept in missed]
+
+
+class Streams:
+    """All streams of a room in one epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._logs: dict[str, StreamLog] = {}
+
+    def log(self, stream: str) -> StreamLog:
+        """The log of a stream; made on first use.
+
+        Raises:
+            ValueError: for the ephemeral stream, which has neither numbers nor memory.
+        """
+        if stream == EPHEMERAL:
+            raise ValueError("the ephemeral stream is not sequenced")
+        found = self._logs.get(stream)
+        if found is None:
+            found = self._logs[stream] = StreamLog()
+        return found
+
+    def positions(self, streams: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Stream → (epoch, last number given out): where a snapshot made now stands."""
+        return {
+            stream: (self.epoch, self._logs[stream].numbered if stream in self._logs else 0)
+            for stream in streams
+            if stream != EPHEMERAL
+        }
+
+    def replay(
+        self,
+        positions: Mapping[str, tuple[int, int]],
+        streams: Sequence[str],
+        now: float,
+    ) -> list[Encoded] | None:
+        """Everything missed, in order per stream, or None when a snapshot is needed.
+
+        Args:
+            positions: what the client has, by stream.
+            streams: what the client may see now; a stream without a position needs a snapshot
+                unless nothing was ever sent on it.
+            now: for the age of what was kept.
+        """
+        missed: list[Encoded] = []
+        for stream in streams:
+            if stream == EPHEMERAL:
+                continue
+            log = self._logs.get(stream) or StreamLog()
+            known = positions.get(stream)
+            if known is None:
+                if log.delivered:
+                    return None  # the client was never on it: events alone would not tell all
+                continue
+            epoch, number = known
+            if epoch != self.epoch:
+                return None
+            found = log.since(number, now)
+            if found is None:
+                return None
+            missed += found
+        return missed

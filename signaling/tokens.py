@@ -1,0 +1,202 @@
+"""Join tokens and resume secrets: what lets a WebSocket say who it is.
+
+A link's secret is traded over HTTP for a *join token*: good once, for 60 s, for one room. The
+hello that uses it gets a *resume secret*, bound to the participant, the sitting and the number of
+that connection (`conn_epoch`), which the room's journal keeps: the next connection makes the last
+secret stale, without a store of secrets, and across a restart of the server. `Verifier` is a
+table by issuer class; a class has one algorithm and one audience shape, and no code path tries two.
+Revocation is by (identity, not-before). Nothing here asks the database.
+"""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from .errors import RequestError
+
+JOIN_LIFETIME: Final = 60
+"""Seconds in which a join token must be used."""
+RESUME_LIFETIME: Final = 24 * 3600
+LEEWAY: Final = 30
+"""Seconds by which clocks of nodes may differ; added to no join token's life on the same node."""
+MAX_USED: Final = 100_000
+KEY_BYTES: Final = 32
+
+
+class IssuerClass(NamedTuple):
+    """How tokens of one kind are signed and what they must say."""
+
+    typ: str
+    issuer: str
+    algorithm: str
+    once: bool
+    lifetime: int
+    required: tuple[str, ...]
+
+
+JOIN: Final = IssuerClass(
+    "sunup-join", "sunup", "HS256", True, JOIN_LIFETIME, ("iss", "aud", "exp", "iat", "jti", "sub")
+)
+RESUME: Final = IssuerClass(
+    "sunup-resume", "sunup", "HS256", False, RESUME_LIFETIME, ("iss", "aud", "exp", "iat", "sub")
+)
+
+
+class JoinGrant(Struct, frozen=True):
+    """What a join token says: who may ask to enter which room, and as what."""
+
+    tenant_id: str
+    room_id: str
+    link_id: str
+    role: str
+    kind: str
+    """``staff``, ``person`` or ``guest``: what the first device on the link is."""
+    subject: str
+    """The staff or person id; empty for a bare guest link."""
+    device: str
+    """The hash of the client-kept device id: tells a reload from another guest."""
+    lobby: bool
+    name: str | None = None
+
+
+class ResumeGrant(Struct, frozen=True):
+    """What a resume secret says: which connection of whom it continues."""
+
+    tenant_id: str
+    room_id: str
+    session_no: int
+    participant: str
+    identity: str
+    conn_epoch: int
+
+
+class Revocations:
+    """Identities whose tokens from before a moment are void; bounded by forgetting the oldest."""
+
+    def __init__(self, *, capacity: int = MAX_USED) -> None:
+        self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._capacity = capacity
+
+    def revoke(self, room_id: str, identity: str, now: float) -> None:
+        """Void every token of `identity` for the room that was issued up to `now` (Unix time)."""
+        self._not_before[room_id, identity] = now
+        self._not_before.move_to_end((room_id, identity))
+        if len(self._not_before) > self._capacity:
+            self._not_before.popitem(last=False)
+
+    def is_revoked(self, room_id: str, identity: str, issued_at: float) -> bool:
+        """Was it issued before the identity was revoked?"""
+        moment = self._not_before.get((room_id, identity))
+        return moment is not None and issued_at <= moment
+
+
+class Tokens:
+    """Issues and verifies; holds the key of this installation and the used join tokens."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) < KEY_BYTES:
+            raise ValueError("the token key has at least 32 bytes")
+        self._key = key
+        self._used: OrderedDict[str, float] = OrderedDict()
+        self.revocations = Revocations()
+
+    def issue_join(self, grant: JoinGrant, now: float) -> str:
+        """A join token; `now` is Unix time."""
+        claims = {"sub": f"{grant.kind}:{grant.subject}", "jti": secrets.token_urlsafe(16)}
+        return self._issue(JOIN, grant, now, claims)
+
+    def redeem_join(self, token: str, now: float) -> JoinGrant:
+        """Use a join token up.
+
+        Raises:
+            RequestError: ``unauthorized``, whatever is wrong with it.
+        """
+        claims = self._verify(JOIN, token, now)
+        self._use_up(str(claims["jti"]), float(claims["exp"]), now)
+        return _grant(claims, JoinGrant)
+
+    def issue_resume(self, grant: ResumeGrant, now: float) -> str:
+        """A resume secret; `now` is Unix time."""
+        claims = {"sub": grant.identity}
+        return self._issue(RESUME, grant, now, claims)
+
+    def read_resume(self, secret: str, now: float) -> ResumeGrant:
+        """What the secret says, when it is ours; whether it is the newest is the room's to say.
+
+        Raises:
+            RequestError: ``unauthorized``, whatever is wrong with it.
+        """
+        claims = self._verify(RESUME, secret, now)
+        grant = _grant(claims, ResumeGrant)
+        if self.revocations.is_revoked(grant.room_id, grant.identity, float(claims["iat"])):
+            raise RequestError("unauthorized", "the secret was revoked")
+        return grant
+
+    def _issue(
+        self,
+        issuer: IssuerClass,
+        grant: JoinGrant | ResumeGrant,
+        now: float,
+        extra: Mapping[str, object],
+    ) -> str:
+        claims = {
+            "iss": issuer.issuer,
+            "aud": f"{grant.tenant_id}/{grant.room_id}",
+            "iat": now,
+            "exp": now + issuer.lifetime,
+            "g": msgspec.to_builtins(grant),
+            **extra,
+        }
+        return jwt.encode(claims, self._key, issuer.algorithm, {"typ": issuer.typ})
+
+    def _verify(self, issuer: IssuerClass, token: str, now: float) -> dict[str, Any]:
+        try:
+            if jwt.get_unverified_header(token).get("typ") != issuer.typ:
+                raise RequestError("unauthorized", "another kind of token")
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key,
+                algorithms=[issuer.algorithm],
+                issuer=issuer.issuer,
+                options={
+                    "require": list(issuer.required),
+                    # Time and audience are checked below: time is an argument here, and the
+                    # audience is in the grant itself.
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_aud": False,
+                },
+            )
+            expires, issued = float(claims["exp"]), float(claims["iat"])
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            raise RequestError("unauthorized", "the token cannot be verified") from error
+        if not issued - LEEWAY <= now <= expires:
+            raise RequestError("unauthorized", "the token has expired")
+        return claims
+
+    def _use_up(self, jti: str, expires: float, now: float) -> None:
+        while self._used and (
+            next(iter(self._used.values())) < now - LEEWAY or len(self._used) >= MAX_USED
+        ):
+            self._used.popitem(last=False)
+        if jti in self._used:
+            raise RequestError("unauthorized", "the token was used already")
+        self._used[jti] = expires
+
+
+G = TypeVar("G", JoinGrant, ResumeGrant)
+
+
+def _grant(claims: Mapping[str, Any], kind: type[G]) -> G:
+    try:
+        grant = msgspec.convert(claims.get("g"), kind)
+    except msgspec.ValidationError as error:
+        raise RequestError("unauthorized", "the token cannot be read") from error
+    if claims["aud"] != f"{grant.tenant_id}/{grant.room_id}":
+        raise RequestError("unauthorized", "the token is for another room")
+    return grant

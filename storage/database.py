@@ -1,0 +1,225 @@
+"""Opening the database and the one place that commits.
+
+`Database.unit_of_work` gives a `Unit`: one session, one transaction, one tenant, one moment. It
+commits when its block ends well and rolls back when it does not, cancellation included. The schema
+is made by ``schema.py``; what a session may see is decided in ``tenancy.py``.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+
+from .errors import UnsafeDatabaseRole, UnsupportedDatabase
+from .ids import Clock, Ids, MonotonicIds, utc_now
+from .tenancy import TenantSession, assert_no_tenant_on_return
+
+MINIMUM_POSTGRESQL = 150000
+_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_SQLITE_BUSY_MS = 10_000
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What repositories and services work with inside one transaction."""
+
+    session: AsyncSession
+    tenant_id: UUID | None
+    """None only for a unit that may see no tenant's rows."""
+    now: datetime
+    """The moment of this unit: every stamp it writes is this one."""
+    ids: Ids
+    dialect: str
+    """``postgresql`` or ``sqlite``, for the few statements that differ."""
+    actor_id: UUID | None = None
+    """The staff member who acts, if one does."""
+
+    async def add(self, *rows: object) -> None:
+        """Insert `rows` in this order; keys between them hold when each refers to earlier ones."""
+        for row in rows:
+            self.session.add(row)
+            await self.session.flush()
+
+
+def normalise_url(url: str) -> URL:
+    """Accept ``postgresql://`` and ``sqlite:///`` plain or with our driver.
+
+    Raises:
+        UnsupportedDatabase: another database or driver, or a text that is no URL.
+    """
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise UnsupportedDatabase("the database URL cannot be read") from error
+    backend = parsed.drivername.split("+")[0]
+    backend = "postgresql" if backend == "postgres" else backend
+    driver = _DRIVERS.get(backend)
+    if driver is None or parsed.drivername not in (backend, driver, "postgres"):
+        raise UnsupportedDatabase(
+            f"{parsed.drivername} is not supported: use postgresql:// or sqlite:///"
+        )
+    return parsed.set(drivername=driver)
+
+
+def open_engine(url: str | URL, *, pool_size: int = 10) -> AsyncEngine:
+    """An engine with this program's connection rules; the caller disposes of it."""
+    parsed = normalise_url(url) if isinstance(url, str) else url
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0)
+        _prepare_sqlite(engine)
+        return engine
+    return create_async_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"server_settings": {"application_name": "sunup", "TimeZone": "UTC"}},
+    )
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    """WAL so that readers and the one writer do not wait for each other; keys enforced.
+
+    The driver's own BEGIN is switched off: it starts transactions lazily and would let a reader
+    try to become a writer half-way, which SQLite answers with an error at once.
+    """
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _pragmas(dbapi_connection: Any, _record: Any) -> None:
+        dbapi_connection.isolation_level = None
+        cursor = dbapi_connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        read_only = connection.get_execution_options().get("sunup_read_only", False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+class Database:
+    """The server's pool, on either database.
+
+    Args:
+        url: where; on PostgreSQL with the application's login, never the owner's.
+        clock: now, in UTC.
+        ids: makes UUIDv7s.
+        pool_size: connections at the most.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock = utc_now,
+        ids: Ids | None = None,
+        pool_size: int = 10,
+    ) -> None:
+        self.clock = clock
+        self.ids: Ids = ids if ids is not None else MonotonicIds(clock)
+        self.engine = open_engine(url, pool_size=pool_size)
+        self.dialect = self.engine.dialect.name
+        # One writer at a time in this process: waiting here is fair and costs nothing, waiting
+        # in SQLite's busy handler is neither.
+        self._sqlite_writer = asyncio.Lock() if self.dialect == "sqlite" else None
+        readers: dict[str, Any] = {"sunup_read_only": True}
+        if self.dialect == "postgresql":
+            assert_no_tenant_on_return(self.engine)
+            readers["postgresql_readonly"] = True
+        self._readers = self.engine.execution_options(**readers)
+
+    async def check(self) -> None:
+        """Refuse to serve from a database or role that cannot keep tenants apart.
+
+        Raises:
+            UnsupportedDatabase: PostgreSQL older than 15.
+            UnsafeDatabaseRole: the role owns tables or bypasses row-level security.
+        """
+        if self.dialect != "postgresql":
+            return
+        async with self.engine.connect() as connection:
+            await check_postgresql_version(connection)
+            await _check_role(connection)
+
+    @contextlib.asynccontextmanager
+    async def unit_of_work(
+        self, tenant_id: UUID | None, *, actor_id: UUID | None = None, read_only: bool = False
+    ) -> AsyncIterator[Unit]:
+        """One transaction for one tenant; commits at the end of the block.
+
+        Args:
+            tenant_id: whose rows it may see; None sees no tenant's row.
+            actor_id: the staff member who acts, stamped on what is created.
+            read_only: the database refuses writes, and on SQLite nobody waits for it.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            if self._sqlite_writer is not None and not read_only:
+                await stack.enter_async_context(self._sqlite_writer)
+            session = AsyncSession(
+                self._readers if read_only else self.engine,
+                sync_session_class=TenantSession,
+                expire_on_commit=False,
+                autoflush=False,
+            )
+            now = self.clock()
+            session.sync_session.info.update(tenant_id=tenant_id, now=now, actor_id=actor_id)
+            await stack.enter_async_context(session)
+            await stack.enter_async_context(session.begin())
+            yield Unit(session, tenant_id, now, self.ids, self.dialect, actor_id)
+
+    @contextlib.asynccontextmanager
+    async def without_tenant(self) -> AsyncIterator[AsyncConnection]:
+        """A read-only connection for look-ups that come before the tenant is known.
+
+        On PostgreSQL only look-up functions can see a row there. On SQLite nothing holds the
+        caller back, so only look-ups may use it.
+        """
+        async with self._readers.begin() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.engine.dispose()
+
+
+async def check_postgresql_version(connection: AsyncConnection) -> None:
+    """Raise `UnsupportedDatabase` for a server older than PostgreSQL 15."""
+    number = int((await connection.execute(sa.text("SHOW server_version_num"))).scalar_one())
+    if number < MINIMUM_POSTGRESQL:
+        raise UnsupportedDatabase(
+            f"PostgreSQL {number // 10000} is too old: Sunup needs 15 or newer"
+        )
+
+
+async def _check_role(connection: AsyncConnection) -> None:
+    row = (
+        await connection.execute(
+            sa.text(
+                """SELECT current_user AS name, rolsuper OR rolbypassrls AS bypasses,
+                   (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = 'public' AND pg_has_role(c.relowner, 'MEMBER')) AS owned
+                   FROM pg_roles WHERE rolname = current_user"""
+            )
+        )
+    ).one()
+    if row.bypasses:
+        raise UnsafeDatabaseRole(
+            f"the database role {row.name!r} bypasses row-level security; "
+            "serve with a member of sunup_app (docs/decisions/database-roles.md)"
+        )
+    if row.owned:
+        raise UnsafeDatabaseRole(
+            f"the database role {row.name!r} owns {row.owned} tables; "
+            "serve with a member of sunup_app (docs/decisions/database-roles.md)"
+        )

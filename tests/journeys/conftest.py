@@ -1,0 +1,61 @@
+"""The whole server as a child process, on either database."""
+
+import pathlib
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.databases import (  # noqa: F401 fixtures
+    app_url,
+    database_url,
+    owner_url,
+    postgres_database,
+    postgres_template,
+    sqlite_template,
+    sqlite_url,
+)
+from tests.support.server import Server
+
+
+@pytest.fixture
+def make_server(tmp_path: pathlib.Path, database_url: str):  # noqa: F811 the fixture
+    """Builds servers on the test's database and data folder; the caller starts and stops them."""
+    made: list[Server] = []
+    yield _maker(tmp_path, database_url, made)
+    for server in made:
+        print(server.log[-6000:])  # shown when the test failed
+
+
+def _maker(tmp_path, database_url, made):  # noqa: F811
+    def make(**environment: str) -> Server:
+        settings = {
+            "SUNUP_DATABASE_URL": database_url,
+            "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1",
+            **environment,
+        }
+        made.append(Server(tmp_path / "data", settings))
+        return made[-1]
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def server(make_server) -> AsyncIterator[Server]:
+    """A started server, stopped in good order at the end."""
+    made = make_server()
+    await made.start()
+    yield made
+    assert await made.stop() == 0, made.log[-4000:]
+    assert "Traceback" not in made.log, made.log[-8000:]
+
+
+@pytest_asyncio.fixture
+async def sqlite_server(tmp_path: pathlib.Path, sqlite_url: str) -> AsyncIterator[Server]:  # noqa: F811
+    """A started server on SQLite, for what does not depend on the database."""
+    environment = {"SUNUP_DATABASE_URL": sqlite_url, "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"}
+    made = Server(tmp_path / "data", environment)
+    await made.start()
+    yield made
+    assert await made.stop() == 0, made.log[-4000:]
+    assert "Traceback" not in made.log, made.log[-8000:]

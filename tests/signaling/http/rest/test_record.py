@@ -1,0 +1,168 @@
+"""Records over HTTP: versions, merging, deleting, verbs, timeline."""
+
+from datetime import UTC, datetime, timedelta
+
+SOON = datetime(2026, 12, 1, 9, tzinfo=UTC)
+
+
+async def _person(rest, **more):
+    return await rest.make("people", **{"first_name": "Jane", "last_name": "Doe", **more})
+
+
+async def test_a_record_reads_back_as_it_was_made(rest):
+    """What is created is what is read, with defaults and computed fields filled in."""
+    made = await _person(rest, email="Jane@Example.com", custom_fields={"roof": ["tile", None, 1.5]})
+    read = await rest.get(f"/v1/people/{made.id}")
+    assert read.json == made.json
+    assert made.json["full_name"] == "Jane Doe"
+    assert made.json["email_norm"] == "jane@example.com"
+    assert made.json["custom_fields"] == {"roof": ["tile", None, 1.5]}
+    assert made.json["version"] == 1
+    assert made.headers["Location"] == f"/v1/people/{made.id}"
+
+
+async def test_an_etag_saves_the_body(rest):
+    """If-None-Match with the current version answers 304 without a body."""
+    made = await _person(rest)
+    again = await rest.get(f"/v1/people/{made.id}", If_None_Match=made.etag)
+    assert (again.status, again.json) == (304, None)
+    other = await rest.get(f"/v1/people/{made.id}", If_None_Match='"v9"')
+    assert other.status == 200
+
+
+async def test_a_patch_needs_the_version_it_was_made_for(rest):
+    """Without If-Match 428, with a stale one 412 and nothing changed, with the right one 200."""
+    made = await _person(rest)
+    path = f"/v1/people/{made.id}"
+    assert (await rest.call("PATCH", path, body={"last_name": "Roe"})).status == 428
+    changed = await rest.patch(path, {"last_name": "Roe"}, made.etag)
+    assert (changed.status, changed.json["full_name"], changed.etag) == (200, "Jane Roe", '"v2"')
+    stale = await rest.patch(path, {"last_name": "Poe"}, made.etag)
+    assert (stale.status, stale.json["code"]) == (412, "stale_version")
+    assert (await rest.get(path)).json == changed.json
+    assert (await rest.patch(path, {"phone": "1"}, "*")).status == 200
+    assert (await rest.patch(path, {"phone": "2"}, 'W/"v3"')).status == 412
+
+
+async def test_a_patch_changes_only_what_it_names(rest):
+    """Merging leaves other fields alone; null clears; what may not be null is refused by name."""
+    made = await _person(rest, phone="123", notes="x")
+    path = f"/v1/people/{made.id}"
+    changed = await rest.patch(path, {"phone": None}, made.etag)
+    assert changed.json["phone"] is None
+    assert changed.json["notes"] == "x"
+    refused = await rest.patch(path, {"first_name": None}, changed.etag)
+    assert (refused.status, refused.json["field"]) == (422, "first_name")
+
+
+async def test_a_field_that_a_verb_owns_says_so(rest):
+    """PATCH of a use case's field names the verb that changes it."""
+    made = await rest.make("leads", person_id=(await _person(rest)).id)
+    refused = await rest.patch(f"/v1/leads/{made.id}", {"status_kind": "won"}, made.etag)
+    assert refused.status == 422
+    assert ":move" in refused.json["detail"]
+
+
+async def test_a_deleted_record_is_gone_and_its_history_stays(rest):
+    """DELETE needs the version; afterwards the record is absent from reads and lists."""
+    made = await _person(rest)
+    path = f"/v1/people/{made.id}"
+    assert (await rest.call("DELETE", path)).status == 428
+    assert (await rest.call("DELETE", path, If_Match='"v7"')).status == 412
+    assert (await rest.call("DELETE", path, If_Match=made.etag)).status == 204
+    assert (await rest.get(path)).status == 404
+    assert made.id not in [item["id"] for item in (await rest.get("/v1/people")).json["items"]]
+    assert (await rest.call("DELETE", path, If_Match="*")).status == 404
+
+
+async def test_included_records_come_once(rest):
+    """`include` brings the rows that keys point at, and children, by resource."""
+    person = await _person(rest)
+    lead = await rest.make("leads", person_id=person.id)
+    answer = await rest.get(f"/v1/leads/{lead.id}?include=person,stage")
+    assert [row["id"] for row in answer.json["included"]["people"]] == [person.id]
+    assert answer.json["included"]["pipeline_stages"][0]["name"] == "New"
+    assert (await rest.get(f"/v1/leads/{lead.id}?include=nobody")).status == 422
+
+
+async def test_a_lead_is_assigned_moved_and_converted_once(rest, tenant):
+    """Assign, move and convert write the history; converting again finds the first project."""
+    person = await _person(rest)
+    lead = await rest.make("leads", person_id=person.id, estimated_value="12000.50")
+    path = f"/v1/leads/{lead.id}"
+    assert (await rest.get(f"/v1/people/{person.id}")).json["is_lead"] is True
+    assigned = await rest.post(f"{path}:assign", {"staff_id": str(tenant.staff.id)})
+    assert assigned.json["assigned_to_id"] == str(tenant.staff.id)
+    stages = (await rest.get("/v1/pipeline_stages?pipeline.entity=lead")).json["items"]
+    contacted = next(stage["id"] for stage in stages if stage["name"] == "Contacted")
+    moved = await rest.post(f"{path}:move", {"stage_id": contacted, "note": "called"})
+    assert moved.json["stage_id"] == contacted
+    first = await rest.post(f"{path}:convert", {"name": "Roof of Jane"})
+    again = await rest.post(f"{path}:convert", {"name": "Another"})
+    assert first.json["status_kind"] == "won"
+    assert first.json["created_project_id"] == again.json["created_project_id"]
+    project = (await rest.get(f"/v1/projects/{first.json['created_project_id']}?include=contacts,organization")).json
+    assert (project["name"], project["value"]) == ("Roof of Jane", "12000.5000")
+    assert project["included"]["organizations"][0]["name"] == "Doe household"
+    assert project["included"]["project_contacts"][0]["is_primary"] is True
+    events = (await rest.get(f"/v1/pipeline_events?entity=lead&entity_id={lead.id}&sort=id")).json
+    assert [event["kind"] for event in events["items"]] == [
+        "created", "assigned", "stage", "converted",
+    ]  # fmt: skip
+    assert events["items"][2]["from_stage"] == "New"
+
+
+async def test_a_project_moves_within_its_pipeline_only(rest):
+    """A stage of another kind of record is refused; a winning stage completes the project."""
+    project = await rest.make("projects", name="Roof")
+    stages = (await rest.get("/v1/pipeline_stages?include=pipeline&limit=200")).json
+    by_name = {stage["name"]: stage["id"] for stage in stages["items"]}
+    path = f"/v1/projects/{project.id}:move"
+    refused = await rest.post(path, {"stage_id": by_name["Qualified"]})
+    assert (refused.status, refused.json["code"]) == (409, "contradiction")
+    done = await rest.post(path, {"stage_id": by_name["Complete"]})
+    assert (done.json["status"], done.json["completed_at"] is not None) == ("completed", True)
+
+
+async def test_a_timeline_is_newest_first_and_pages_stay_stable(rest):
+    """Entries of all kinds mix by time; a page boundary neither repeats nor skips one."""
+    person = await _person(rest)
+    lead = await rest.make("leads", person_id=person.id)
+    for hour in range(3):
+        await rest.make(
+            "communications",
+            channel="call",
+            person_id=person.id,
+            occurred_at=(SOON - timedelta(days=400, hours=hour)).isoformat(),
+        )
+    await rest.make(
+        "appointments", person_id=person.id, lead_id=lead.id, starts_at=SOON.isoformat()
+    )
+    path = f"/v1/people/{person.id}/timeline"
+    whole = (await rest.get(path)).json["items"]
+    assert len(whole) == 5
+    assert {entry["kind"] for entry in whole} == {
+        "communication", "appointment", "pipeline_event",
+    }  # fmt: skip
+    times = [entry["at"] for entry in whole]
+    assert times == sorted(times, reverse=True)
+    seen, after = [], ""
+    while True:
+        page = (await rest.get(f"{path}?limit=2{after}")).json
+        seen += page["items"]
+        # A newer entry on top moves no page below it.
+        await rest.make("communications", channel="call", person_id=person.id, occurred_at=(SOON + timedelta(days=1)).isoformat())
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert [entry["id"] for entry in seen] == [entry["id"] for entry in whole]
+    of_lead = (await rest.get(f"/v1/leads/{lead.id}/timeline")).json["items"]
+    assert {entry["kind"] for entry in of_lead} == {"appointment", "pipeline_event"}
+
+
+async def test_money_and_times_keep_their_value(rest):
+    """Decimals come back to the fourth digit, times in UTC to the microsecond."""
+    person = await _person(rest, next_contact_at="2026-05-01T12:30:00.123456+02:00")
+    assert person.json["next_contact_at"] == "2026-05-01T10:30:00.123456Z"
+    organization = await rest.make("organizations", name="ABC", annual_revenue="-12345678901234.5678")
+    assert organization.json["annual_revenue"] == "-12345678901234.5678"

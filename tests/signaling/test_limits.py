@@ -1,0 +1,63 @@
+"""Buckets and caps, with time as an argument."""
+
+import pytest
+
+from signaling.limits import AddressLimiter, PreAuthSockets, TokenBucket
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate():
+    """After the burst, one token comes back each 1/rate seconds; the wait is told."""
+    bucket = TokenBucket.full(2.0, 3.0, now=0.0)
+    assert [bucket.take(0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert bucket.take(0.0) == pytest.approx(0.5)
+    assert bucket.take(0.5) == 0.0
+    assert bucket.take(0.5) == pytest.approx(0.5)
+
+
+def test_a_bucket_never_holds_more_than_its_burst():
+    """A long silence earns no more than one burst."""
+    bucket = TokenBucket.full(1.0, 2.0, now=0.0)
+    assert bucket.take(1000.0, 2.0) == 0.0
+    assert bucket.take(1000.0) > 0.0
+
+
+def test_time_that_goes_back_gives_nothing():
+    """An earlier time than before counts as that one."""
+    bucket = TokenBucket.full(1.0, 1.0, now=10.0)
+    assert bucket.take(10.0) == 0.0
+    assert bucket.take(5.0) > 0.0
+    assert bucket.take(10.5) == pytest.approx(0.5)
+
+
+def test_addresses_are_limited_apart_and_forgotten_when_too_many():
+    """One address cannot use up another's; the longest unseen is forgotten."""
+    limiter = AddressLimiter(1.0, 1.0, capacity=2)
+    assert limiter.take("a", 0.0) == 0.0
+    assert limiter.take("b", 0.0) == 0.0
+    assert limiter.take("a", 0.0) > 0.0
+    assert limiter.wait("a", 0.0) > 0.0
+    assert limiter.wait("nobody", 0.0) == 0.0
+    assert limiter.take("c", 0.0) == 0.0  # b is forgotten: it was seen longest ago
+    assert limiter.take("b", 0.0) == 0.0
+
+
+def test_waiting_takes_nothing():
+    """`wait` says what `take` would say, and leaves the token."""
+    limiter = AddressLimiter(1.0, 1.0)
+    limiter.take("a", 0.0)
+    assert limiter.wait("a", 1.0) == 0.0
+    assert limiter.take("a", 1.0) == 0.0
+
+
+def test_pre_auth_sockets_are_counted_by_address_and_in_all():
+    """Caps hold, places come back once, refusals are counted."""
+    sockets = PreAuthSockets(per_address=2, total=3)
+    first, second = sockets.enter("a"), sockets.enter("a")
+    assert sockets.enter("a") is None
+    third = sockets.enter("b")
+    assert sockets.enter("c") is None
+    assert (sockets.count, sockets.refused) == (3, 2)
+    for slot in (first, first, second, third):
+        slot.release()
+    assert sockets.count == 0
+    assert sockets.enter("a") is not None

@@ -1,0 +1,152 @@
+"""What a slow client costs: bounded bytes, shed by class, merged exactly."""
+
+import json
+import random
+
+import pytest
+
+from rooms.events import ParticipantView, RosterDelta
+from rooms.policy import IdentityKind, Kind, Role
+from rooms.states import ParticipantState
+from signaling.envelope import CODECS, Encoded, Event
+from signaling.outbox import (
+    EPHEMERAL_BYTES,
+    MAX_BYTES,
+    FrameClass,
+    Outbox,
+    SlowClientError,
+    classify,
+    merge_deltas,
+)
+
+CODEC = CODECS["sunup.v1.json"]
+
+
+def view(who, name="N", rev=1):
+    return ParticipantView(
+        id=who, identity_kind=IdentityKind.GUEST, kind=Kind.PERSON, name=name,
+        role=Role.PARTICIPANT, state=ParticipantState.ACTIVE, verified=False,
+        tracks={"mic": False}, track_ids={}, hand=None, joined_at=None, rev=rev,
+    )  # fmt: skip
+
+
+def frame(kind="chat.msg", stream="scope:main", size=10, number=1, body=None):
+    return Encoded(Event(stream, 1, kind, "", None, body or {"x": "x" * size}, number))
+
+
+def delta(number, **members):
+    return Encoded(Event("room", 1, "roster.delta", "", None, RosterDelta(number, **members), number))
+
+
+def drained(outbox):
+    found = []
+    while (data := outbox.pop()) is not None:
+        found.append(json.loads(data))
+    return found
+
+
+def test_frames_come_out_in_order_and_the_size_is_exact():
+    """First in, first out, to the byte."""
+    outbox = Outbox(CODEC)
+    frames = [frame(number=number) for number in range(1, 6)]
+    for one in frames:
+        outbox.push(one)
+    assert outbox.size == sum(len(one.to(CODEC)) for one in frames)
+    assert [one["s"] for one in drained(outbox)] == [1, 2, 3, 4, 5]
+    assert outbox.size == 0
+    assert outbox.pop() is None
+
+
+def test_frames_have_classes():
+    """Passing frames and roster deltas are told from the rest."""
+    assert classify(frame(stream="eph", kind="speakers")) is FrameClass.EPHEMERAL
+    assert classify(delta(1)) is FrameClass.DELTA
+    assert classify(frame()) is FrameClass.NORMAL
+
+
+def test_passing_frames_are_not_queued_behind_much():
+    """Once 64 KiB wait, speakers and reactions are dropped and counted."""
+    outbox = Outbox(CODEC)
+    outbox.push(frame(size=EPHEMERAL_BYTES))
+    outbox.push(frame(stream="eph", kind="speakers"))
+    assert (len(outbox), outbox.shed) == (1, 1)
+
+
+def test_at_the_limit_passing_frames_go_first_and_then_the_client():
+    """What was queued of passing frames makes room; when there is none left, it is too slow."""
+    outbox = Outbox(CODEC)
+    for _ in range(20):
+        outbox.push(frame(stream="eph", kind="speakers", size=1000))
+    while outbox.size < MAX_BYTES - 5000:
+        outbox.push(frame(size=4000))
+    outbox.push(frame(size=10_000))
+    assert outbox.shed == 20
+    with pytest.raises(SlowClientError):
+        for _ in range(10):
+            outbox.push(frame(size=4000))
+    assert outbox.size <= MAX_BYTES
+
+
+def test_what_waits_in_the_socket_counts():
+    """Bytes in the socket's buffer are part of the megabyte."""
+    with pytest.raises(SlowClientError):
+        Outbox(CODEC).push(frame(size=100), buffered=MAX_BYTES)
+
+
+def test_deltas_that_follow_each_other_become_one():
+    """`n` says how many events the merged one stands for; other streams may lie between."""
+    outbox = Outbox(CODEC)
+    outbox.push(delta(1, add=[view("a")]))
+    outbox.push(frame(stream="scope:main"))
+    outbox.push(delta(2, add=[view("b")]))
+    outbox.push(delta(3, del_=["a"]))
+    first, chat = drained(outbox)
+    assert (first["s"], first["n"], chat["t"]) == (3, 3, "chat.msg")
+    assert [member["id"] for member in first["p"]["add"]] == ["b"]
+    assert first["p"]["del"] == ["a"]
+
+
+def test_deltas_are_not_merged_across_another_event_of_the_room():
+    """The order within the room stream is kept."""
+    outbox = Outbox(CODEC)
+    outbox.push(delta(1, add=[view("a")]))
+    outbox.push(frame(stream="room", kind="room.state", number=2))
+    outbox.push(delta(3, add=[view("b")]))
+    assert [one["s"] for one in drained(outbox)] == [1, 2, 3]
+
+
+def applied(roster, one):
+    roster = {who: roster[who] for who in roster if who not in one["del"]}
+    roster |= {member["id"]: member for member in one["add"]}
+    for fields in one["upd"]:
+        if fields["id"] in roster:
+            roster[fields["id"]] = {**roster[fields["id"]], **fields}
+    return roster
+
+
+def test_a_merged_delta_has_the_effect_of_both():
+    """Random pairs of deltas: applying the merged one gives what applying both gives."""
+    rng = random.Random(3)
+    print("seed 3")
+
+    def plain(value):
+        return json.loads(CODEC.encode(Event("room", 1, "x", "", None, value)))["p"]
+
+    for _ in range(500):
+        roster = {who: plain({"v": view(who)})["v"] for who in "abc"}
+        present = set(roster)
+        pair = []
+        for rev in (1, 2):
+            gone = [who for who in sorted(present) if rng.random() < 0.3]
+            present -= set(gone)
+            new = [who for who in "abcdef" if who not in present and rng.random() < 0.3]
+            upd = [
+                {"id": who, "name": f"{who}{rng.randrange(9)}", "rev": rev}
+                for who in sorted(present)
+                if rng.random() < 0.4
+            ]
+            present |= set(new)
+            pair.append(RosterDelta(rev, [view(who, rev=rev) for who in new], upd, gone))
+        both = applied(applied(roster, plain(pair[0])), plain(pair[1]))
+        merged = applied(roster, plain(merge_deltas(*pair)))
+        assert merged == both

@@ -1,0 +1,130 @@
+"""Stream numbers and exact resume: what was missed, all of it or nothing."""
+
+import random
+
+import pytest
+
+from signaling.envelope import Encoded, Event
+from signaling.streams import RING_EVENTS, RING_SECONDS, StreamLog, Streams
+
+
+def event(number):
+    return Encoded(Event("room", 1, "x", "", None, {"n": number}, number))
+
+
+def filled(streams, stream, count, now=0.0):
+    for _ in range(count):
+        number = streams.log(stream).number()
+        streams.log(stream).keep(number, event(number), now)
+
+
+def numbers(encoded):
+    return [one.frame.s for one in encoded]
+
+
+def test_numbers_are_contiguous_from_one():
+    """Each stream counts for itself."""
+    streams = Streams(7)
+    filled(streams, "room", 3)
+    filled(streams, "hosts", 1)
+    assert streams.positions(["room", "hosts", "self:a", "eph"]) == {
+        "room": (7, 3), "hosts": (7, 1), "self:a": (7, 0),
+    }  # fmt: skip
+
+
+def test_what_was_missed_is_replayed_in_order():
+    """Each stream from where the client stands, and only streams it may see."""
+    streams = Streams(1)
+    filled(streams, "room", 5)
+    filled(streams, "self:a", 2)
+    filled(streams, "self:b", 9)
+    missed = streams.replay({"room": (1, 2), "self:a": (1, 2)}, ["room", "self:a", "eph"], 0.0)
+    assert numbers(missed) == [3, 4, 5]
+
+
+def test_an_empty_gap_is_no_snapshot():
+    """A client that missed nothing gets nothing, and that is a success."""
+    streams = Streams(1)
+    filled(streams, "room", 5)
+    assert streams.replay({"room": (1, 5)}, ["room"], 0.0) == []
+
+
+@pytest.mark.parametrize(
+    ("positions", "why"),
+    [
+        ({"room": (2, 3)}, "another epoch"),
+        ({"room": (1, 6)}, "a number that was never given"),
+        ({}, "a stream with events and no position"),
+        ({"room": (1, 5), "hosts": (0, 0)}, "one stream of another epoch"),
+    ],
+)
+def test_what_cannot_be_told_exactly_needs_a_snapshot(positions, why):
+    """Any doubt about one stream means a snapshot of all."""
+    streams = Streams(1)
+    filled(streams, "room", 5)
+    assert streams.replay(positions, ["room", "hosts"], 0.0) is None, why
+
+
+def test_a_new_stream_without_events_needs_no_position():
+    """A stream that never had an event has nothing to miss."""
+    streams = Streams(1)
+    filled(streams, "room", 1)
+    assert streams.replay({"room": (1, 1)}, ["room", "hosts"], 0.0) == []
+
+
+def test_the_ring_forgets_by_count():
+    """Beyond 300 events the gap cannot be told."""
+    streams = Streams(1)
+    filled(streams, "room", RING_EVENTS + 1)
+    assert len(streams.replay({"room": (1, 1)}, ["room"], 0.0)) == RING_EVENTS
+    assert streams.replay({"room": (1, 0)}, ["room"], 0.0) is None
+
+
+def test_the_ring_forgets_by_age():
+    """What is older than 5 min is not replayed, even when it is still there."""
+    streams = Streams(1)
+    filled(streams, "room", 2, now=0.0)
+    filled(streams, "room", 2, now=RING_SECONDS)
+    assert numbers(streams.replay({"room": (1, 2)}, ["room"], RING_SECONDS + 1)) == [3, 4]
+    assert streams.replay({"room": (1, 1)}, ["room"], RING_SECONDS + 1) is None
+
+
+def test_events_under_way_are_not_replayed():
+    """What is numbered and not yet delivered comes later, through the stream itself."""
+    streams = Streams(1)
+    filled(streams, "room", 2)
+    streams.log("room").number()
+    assert numbers(streams.replay({"room": (1, 1)}, ["room"], 0.0)) == [2]
+    assert streams.positions(["room"]) == {"room": (1, 3)}
+
+
+def test_delivering_out_of_order_is_our_bug():
+    """A gap or a repeat in the ring would be served to clients: it is raised at once."""
+    log = StreamLog()
+    log.keep(log.number(), event(1), 0.0)
+    with pytest.raises(RuntimeError):
+        log.keep(3, event(3), 0.0)
+    with pytest.raises(RuntimeError):
+        log.keep(1, event(1), 0.0)
+
+
+def test_the_ephemeral_stream_has_no_numbers():
+    """Asking for them is our bug."""
+    with pytest.raises(ValueError, match="not sequenced"):
+        Streams(1).log("eph")
+
+
+def test_any_cut_is_resumed_exactly():
+    """Random cuts of random streams: replay plus what was seen equals everything, or a snapshot."""
+    rng = random.Random(4)
+    print("seed 4")
+    for _ in range(200):
+        streams = Streams(1)
+        total = rng.randrange(0, 700)
+        seen = rng.randrange(0, total + 1)
+        filled(streams, "room", total)
+        missed = streams.replay({"room": (1, seen)}, ["room"], 0.0)
+        if total - seen <= RING_EVENTS:
+            assert [*range(1, seen + 1), *numbers(missed)] == list(range(1, total + 1))
+        else:
+            assert missed is None

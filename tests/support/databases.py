@@ -1,0 +1,133 @@
+"""Migrated databases for tests: one template of each kind per run, a fresh copy per test.
+
+``database`` runs a test twice, on SQLite and on PostgreSQL; there it connects as a login that owns
+nothing and is subject to row-level security, like the server. Import the fixtures into a
+``conftest.py``.
+"""
+
+import asyncio
+import itertools
+import os
+import pathlib
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from crm_core.appointments.service import LinkMaker
+from crm_core.tenants.service import NewTenant, create_tenant
+from storage import schema
+from storage.database import Database
+
+APP_LOGIN = "sunup_app_of_tests"
+BASE_URL = "https://meet.example"
+LINKS = LinkMaker(BASE_URL, secrets.token_bytes)
+
+_serial = itertools.count()
+
+
+def _named(url: str, database: str, user: str | None = None) -> str:
+    """`url` with another database and user."""
+    head, _, _ = url.rpartition("/")
+    if user is not None:
+        scheme, _, rest = head.partition("://")
+        head = f"{scheme}://{user}@{rest.rpartition('@')[2]}"
+    return f"{head}/{database}"
+
+
+def create_postgres_database(url: str, template: str | None = None) -> str:
+    """Make a database in the cluster of `url`; returns its name, unique to this process."""
+    name = f"test_{os.getpid()}_{next(_serial)}"
+    copy = f" TEMPLATE {template}" if template else ""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}{copy}")
+    return name
+
+
+def drop_postgres_database(url: str, name: str) -> None:
+    """Drop it, with whatever is still connected."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of a migrated database that nobody connects to."""
+    name = create_postgres_database(postgres_url)
+    asyncio.run(schema.migrate(_named(postgres_url, name)))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        if not connection.execute(
+            "SELECT 1 FROM pg_roles WHERE rolname = %s", [APP_LOGIN]
+        ).fetchone():
+            connection.execute(f"CREATE ROLE {APP_LOGIN} LOGIN IN ROLE sunup_app")
+    yield name
+    drop_postgres_database(postgres_url, name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A migrated file that nobody opens."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    asyncio.run(schema.migrate(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """The name of a fresh migrated database."""
+    name = create_postgres_database(postgres_url, postgres_template)
+    yield name
+    drop_postgres_database(postgres_url, name)
+
+
+@pytest.fixture
+def owner_url(postgres_url: str, postgres_database: str) -> str:
+    """URL of the fresh database for its owner, who sees everything: for looking, not serving."""
+    return _named(postgres_url, postgres_database)
+
+
+@pytest.fixture
+def app_url(postgres_url: str, postgres_database: str) -> str:
+    """URL of the fresh database for the server's kind of login."""
+    return _named(postgres_url, postgres_database, APP_LOGIN)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> str:
+    """URL of a fresh migrated file."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'sunup.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of a fresh migrated database of either kind, as the server would connect."""
+    name = "sqlite_url" if request.param == "sqlite" else "app_url"
+    return request.getfixturevalue(name)
+
+
+@pytest_asyncio.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on the fresh database."""
+    pool = Database(database_url)
+    await pool.check()
+    yield pool
+    await pool.close()
+
+
+@pytest_asyncio.fixture
+async def tenant(database: Database) -> NewTenant:
+    """A tenant with one staff member, Ana Diaz, and an API key."""
+    return await create_tenant(
+        database, "Sun Works", staff_name="Ana Diaz", random_bytes=secrets.token_bytes
+    )
+
+
+@pytest_asyncio.fixture
+async def other_tenant(database: Database) -> NewTenant:
+    """Another tenant on the same database."""
+    return await create_tenant(
+        database, "Rival Roofs", staff_name="Bo Lee", random_bytes=secrets.token_bytes
+    )
