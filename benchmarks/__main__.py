@@ -2,14 +2,15 @@
 
 import argparse
 import asyncio
-import datetime
+import datetime as dt
 import subprocess
 import sys
 
-from . import forwarding, janus, machine, network
+from . import fanout, forwarding, janus, machine, network
 from .load import PROGRAM
 from .table import record
 
+QUICK_FANOUT = fanout.Size(rounds=2, messages=20)
 QUICK = forwarding.Size(subscribers=(50,), rounds=2, seconds=1)
 
 
@@ -28,7 +29,7 @@ def main() -> int:
     body = asyncio.run(measure(asked))
     if not asked.no_record:
         kind = "quick" if asked.quick else "benchmarks"
-        file = record(kind, facts, body, now=datetime.datetime.now(datetime.UTC))
+        file = record(kind, facts, body, now=dt.datetime.now(dt.UTC))
         print(f"\nappended to {file.relative_to(machine.ROOT)}")
     return 0
 
@@ -64,11 +65,10 @@ async def measure(asked: argparse.Namespace) -> str:
     async for row in forwarding.run(address or "127.0.0.1", size, with_janus=with_janus):
         rows.append(row)
         print("  ".join(row.cells()), flush=True)
-    text = forwarding.table(rows).text()
-    print(f"\n{text}")
-    for note in notes:
-        print(note)
-    return "\n".join([text, *notes])
+    fan = await fanout.run(QUICK_FANOUT if asked.quick else fanout.Size())
+    body = "\n".join([forwarding.table(rows).text(), *notes, "", fanout.table(fan).text()])
+    print(f"\n{body}")
+    return body
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ begins and must leave nothing running behind them.
 """
 
 import contextlib
-import datetime
+import datetime as dt
 import socket
 from collections.abc import Callable
 
@@ -31,15 +31,15 @@ class Client:
     def __init__(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "load")])
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=2))
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=2))
             .sign(key, hashes.SHA256())
         )
         self.fingerprint = certificate.fingerprint(hashes.SHA256()).hex(":").upper()

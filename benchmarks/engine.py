@@ -35,7 +35,8 @@ async def serving(
     Raises:
         EngineError: The process did not start.
     """
-    with subprocess.Popen(
+    # A blocking Popen: nothing else runs on the harness's loop, and the process must end with it.
+    with subprocess.Popen(  # noqa: ASYNC220
         pinned(core, [sys.executable, "-m", "benchmarks.engine_host"]),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -20,7 +20,7 @@ Start = Callable[..., AbstractAsyncContextManager[Serving]]
 SEALED_SECONDS = 1
 WARM_UP = 1
 HEAD = (
-    "server", "n", "µs CPU/packet", "× bare sendto", "× sealed", "loss %",
+    "server", "n", "µs CPU/packet", "times bare sendto", "times sealed", "loss %",
     "p50 ms", "p95 ms", "p99 ms",
 )  # fmt: skip
 

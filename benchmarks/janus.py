@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from .dtls import Client
 from .machine import free_port, pinned
@@ -36,6 +37,7 @@ VP8 = 96
 SSRC = 0x5755
 PASSWORD = "loadloadloadloadloadload"
 ROOM = 1
+SUBPROTOCOL = Subprotocol("janus-protocol")
 START_TIMEOUT = 20
 HANDSHAKES = 40
 
@@ -66,6 +68,7 @@ async def serving(
 
     Args:
         address: Of a non-loopback interface; media runs there.
+        subscribers: How many receive.
         core: The process is pinned to it.
         event_loops: 0 is Janus' default, a thread for each handle.
 
@@ -78,7 +81,8 @@ async def serving(
         port = free_port(address)
         _configure(folder, address, port, event_loops)
         with (folder / "log.txt").open("wb") as log:
-            process = subprocess.Popen(
+            # A blocking Popen: nothing else runs on the harness's loop.
+            process = subprocess.Popen(  # noqa: ASYNC220
                 pinned(core, ["janus", "--configs-folder", str(folder), "--disable-colors"]),
                 stdout=log, stderr=log,
             )  # fmt: skip
@@ -126,6 +130,10 @@ admin: {{ admin_ws = false, admin_wss = false }}
 """)
 
 
+def _tail(log: Path) -> str:
+    return log.read_text()[-2000:]
+
+
 def _all_but(folder: Path, name: str) -> str:
     files = sorted(folder.glob("*.so"))
     return ",".join(file.name for file in files if name not in file.name)
@@ -144,13 +152,12 @@ class _Session:
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         while True:
             try:
-                # The subprotocol's name is Janus' own.
-                socket = await connect(url, subprotocols=["janus-protocol"], max_size=None)  # type: ignore[list-item]  # a NewType of str
+                socket = await connect(url, subprotocols=[SUBPROTOCOL], max_size=None)
                 break
             except OSError as error:
                 ended = process.poll() is not None
                 if ended or asyncio.get_running_loop().time() > deadline:
-                    raise JanusError(f"it did not start:\n{log.read_text()[-2000:]}") from error
+                    raise JanusError(f"it did not start:\n{_tail(log)}") from error
                 await asyncio.sleep(0.05)
         session = cls(socket)
         session.id = (await session.request({"janus": "create"}))["data"]["id"]
@@ -208,9 +215,7 @@ async def _populate(session: _Session, pid: int, address: str, subscribers: int)
     )
     via = open_socket(address)
     offer = _sdp(via.getsockname(), client.fingerprint, "0", "sendonly", str(SSRC))
-    _, answer = await host.message(
-        {"request": "publish"}, {"type": "offer", "sdp": offer}
-    )
+    _, answer = await host.message({"request": "publish"}, {"type": "offer", "sdp": offer})
     published = await asyncio.to_thread(_associate, client, via, answer, "0")
     # Most of a handshake is waiting for Janus' own timers, so many go on at once.
     pool = ThreadPoolExecutor(max_workers=HANDSHAKES)

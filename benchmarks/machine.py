@@ -39,6 +39,14 @@ def pinned(core: int, argv: list[str]) -> list[str]:
     ]  # fmt: skip
 
 
+def favour(pid: int, core: int) -> None:
+    """Treat a process that is running already, all its threads, as `pinned` treats a new one."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+        if real_time():
+            os.sched_setscheduler(int(task.name), os.SCHED_FIFO, os.sched_param(1))
+
+
 def free_port(address: str = "127.0.0.1") -> int:
     """A TCP port of `address` that nobody listens on right now."""
     with socket.socket() as probe:

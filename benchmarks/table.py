@@ -1,6 +1,6 @@
 """Results as plain text: for the eye, and for ``benchmarks/results/``."""
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Table:
 
 
 def record(
-    kind: str, facts: Mapping[str, str], body: str, *, now: datetime.datetime, folder: Path = RESULTS
+    kind: str, facts: Mapping[str, str], body: str, *, now: dt.datetime, folder: Path = RESULTS
 ) -> Path:
     """Append a dated section to the results of `kind`; nothing written before is touched."""
     folder.mkdir(parents=True, exist_ok=True)
