@@ -74,17 +74,15 @@ class Attacker:
         """A meeting of its own: the last one may be over."""
         booking = await self.api.book()
         link = booking["host_url" if self.noise.chance(0.5) else "guest_url"]
-        name = None if link == booking["host_url"] else "Eve"
         host = await client.enter(booking["host_url"])
-        eve = await client.enter(
-            link, name=name, subprotocol=self.subprotocol, wait_for_snapshot=False
-        )
-        self._requests = good_requests(eve.id, host.id)
-        self._ws = eve.ws
+        _, ticket = await client.join_link(link)
+        self._ws = ticket["ws"]
+        self._socket, self._left = await self._open(), SENT_PER_CONNECTION
+        hello = {"proto": 1, "token": ticket["token"], "name": "Eve"}
+        await self._socket.send(self._encode({"id": "hello", "m": "hello", "p": hello}))
+        entered = self._decode(await self._socket.recv())
+        self._requests = good_requests(entered["p"]["participant"], host.id)
         await host.close()
-        # From here on the test reads and writes itself.
-        eve._reader.cancel()
-        self._socket, self._left = eve._socket, SENT_PER_CONNECTION
 
     async def _shows_life(self, socket: Any, data: str | bytes) -> bool:
         """Whether the connection lives after the frame; a pong or a close must come."""
