@@ -23,7 +23,7 @@ from .events import (
 from .ids import ConnEpoch, LinkId, ParticipantId
 from .limits import ROWS, WAITING
 from .outcome import CloseReason
-from .participant import Participant
+from .participant import HOSTING, Participant
 from .policy import IdentityKind, Kind, Role
 from .state import State
 from .states import ParticipantState, RoomState
@@ -54,6 +54,8 @@ def enter(step: Step, command: Enter) -> None:
         raise RoomError(Code.BAD_REQUEST, "a person cannot be hidden")
     if (command.kind is Kind.PERSON) is (command.identity_kind is IdentityKind.SERVICE):
         raise RoomError(Code.BAD_REQUEST, "only services have a service identity")
+    if command.kind is not Kind.PERSON and command.role in HOSTING:
+        raise RoomError(Code.BAD_REQUEST, "a service cannot lead a meeting")
     known = state.by_identity.get(command.identity)
     row = None if known is None else state.participants[known]
     _check_door(step, row, command.role, command.kind, command.link)
@@ -236,11 +238,11 @@ def _connect(step: Step, row: Participant, *, new: bool) -> None:
         step.move(row, "resume", reason="resumed")
     elif row.state is ParticipantState.JOINING:
         arrive(step, row)
-    elif not (row.active or row.waiting):
+    elif not row.active:
         waits = verdict(state, row)
         if waits is None:
             step.move(row, "admit", "connect", "arrive", reason="policy", admitted=True)
-        else:
+        elif not row.waiting:
             step.move(row, "knock", reason="arrived", waits=waits)
     step.entered = Entered(
         participant=row.id,

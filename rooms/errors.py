@@ -52,7 +52,7 @@ class RoomError(Exception):
         self.extras = extras
 
 
-class RoomBug(Exception):  # noqa: N818  # a defect of ours, not an error that callers handle
+class RoomBug(Exception):  # a defect of ours, not an error that callers handle
     """A defect of this package or of the shell that drives it."""
 
 

@@ -273,7 +273,9 @@ def _host_presence(state: State, event: Event, body: HostPresenceChanged) -> Non
     deadlines.clear(Timer.HOST_GONE)
     if body.grace_ms is not None:
         deadlines.set(Timer.HOST_GRACE, event.now + body.grace_ms / 1000)
-    if body.state is HostPresence.ABSENT and state.policy.host_gone == "lock":
+    state.host_seen = state.host_seen or body.state is HostPresence.PRESENT
+    absent = body.state is HostPresence.ABSENT
+    if absent and state.policy.host_gone == "lock" and state.occupied():
         deadlines.set(Timer.HOST_GONE, event.now + HOST_GONE_S)
 
 
@@ -344,13 +346,16 @@ def _rewrite(state: State, no: int, changes: dict[str, Any]) -> None:
 
 def _watch_empty(state: State, now: float) -> None:
     """Run the timer of an empty room while nobody holds a seat in a live one."""
-    if state.state is not RoomState.LIVE or any(p.seated for p in state.participants.values()):
-        state.deadlines.clear(Timer.EMPTY)
-    elif state.deadlines.get(Timer.EMPTY) is None:
+    deadlines = state.deadlines
+    if state.state is not RoomState.LIVE or state.occupied():
+        deadlines.clear(Timer.EMPTY)
+        return
+    deadlines.clear(Timer.HOST_GONE)
+    if deadlines.get(Timer.EMPTY) is None:
         due = now + EMPTY_S
         if state.ends_at is not None:
             due = max(due, state.ends_at + AFTER_END_S)
-        state.deadlines.set(Timer.EMPTY, due)
+        deadlines.set(Timer.EMPTY, due)
 
 
 _FOLDS: Final[dict[type[Body], Callable[[State, Event, Any], None]]] = {

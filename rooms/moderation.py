@@ -13,7 +13,7 @@ from .errors import Code, RoomError
 from .events import ParticipantNamed, ParticipantRole, Removed
 from .ids import self_stream
 from .outcome import CloseReason
-from .participant import Participant
+from .participant import HOSTING, Participant
 from .permissions import require
 from .policy import Right, Role
 from .states import PARTICIPANT_MACHINE
@@ -58,7 +58,7 @@ def role_set(step: Step, actor: Participant, action: RoleSet) -> dict[str, Any]:
             require(step.state, actor, _GRANT[row.role])
     if not row.present:
         raise RoomError(Code.NOT_FOUND, "this participant is not in")
-    if not row.person and action.role in {Role.HOST, Role.COHOST}:
+    if not row.person and action.role in HOSTING:
         raise RoomError(Code.BAD_REQUEST, "a service cannot lead a meeting")
     if row.role is action.role:
         return {}

@@ -42,8 +42,10 @@ class Outcome(Struct, frozen=True):
     Attributes:
         reply: The answer's ``p`` for a ``Request``, else empty.
         events: Facts in the order of their sequence numbers, then projections.
-        resync: Participants whose streams changed: subscribe them anew (``Room.streams``) and
-            send each a snapshot taken before the next input.
+        withdraw: Participants who lost streams (sent back, demoted): end their subscriptions to
+            what ``Room.streams`` has no more before the events, which they must not hear.
+        resync: Participants whose streams changed: after the events subscribe them to
+            ``Room.streams`` and send each a snapshot taken before the next input.
         closes: Connections to close at the end.
         entered: The answer to ``Enter`` and ``Resume``.
         repeated: Whether the answer was given before and nothing happened now.
@@ -51,6 +53,7 @@ class Outcome(Struct, frozen=True):
 
     reply: dict[str, Any]
     events: tuple[Event, ...] = ()
+    withdraw: tuple[ParticipantId, ...] = ()
     resync: tuple[ParticipantId, ...] = ()
     closes: tuple[Close, ...] = ()
     entered: Entered | None = None

@@ -113,11 +113,33 @@ PUBLISH: Final[dict[Source, Right]] = {
 }
 _SOURCE: Final = {right: source for source, right in PUBLISH.items()}
 
+PEOPLE_ONLY: Final = frozenset(
+    {
+        Right.RAISE_HAND,
+        Right.VOTE,
+        Right.ASK_QUESTION,
+        Right.UPVOTE,
+        Right.CHOOSE_BREAKOUT,
+        Right.ASK_HELP,
+        Right.CONSENT,
+    }
+)
+"""Rights that no service has, whatever its role."""
+
+HIDDEN_MAY: Final = frozenset(
+    {Right.READ_ROSTER, Right.CAPTIONS, Right.EXPORT, Right.RENAME_SELF, Right.LEAVE}
+)
+"""All that a hidden service may do: nothing that anybody would see."""
+
 
 def may(state: State, participant: Participant, right: Right) -> bool:
     """Whether the participant has the right now."""
     feature = FEATURE_RULES.get(right)
     if right in participant.deny or (feature is not None and not feature(state.features)):
+        return False
+    if not participant.person and (
+        right in PEOPLE_ONLY or (participant.hidden and right not in HIDDEN_MAY)
+    ):
         return False
     column = WAITING if participant.waiting else participant.role
     grade = RIGHTS[right][column]

@@ -103,7 +103,7 @@ def _personal(step: Step, fact: Event) -> None:
         if row.state in SEATED:
             step.show(perm_changed(step.state, row, body.reason), self_stream(row.id))
             if (body.role in HOSTING) is not (body.was in HOSTING):
-                step.resync(row.id)
+                step.resync(row.id, withdraw=body.was in HOSTING)
     elif isinstance(body, ParticipantPermission):
         row = step.state.participants[body.participant]
         step.show(perm_changed(step.state, row, "host"), self_stream(row.id))
@@ -121,7 +121,7 @@ def _verdict(step: Step, body: ParticipantMoved) -> None:
             step.show(LobbyState(verdict="denied"), lobby_stream(row.id))
     elif body.state is ParticipantState.WAITING:
         if body.was in SEATED:
-            step.resync(row.id)
+            step.resync(row.id, withdraw=True)
         else:  # the answer to the entry says where they stand
             place = step.state.place(row)
             step.live.told[row.id] = waiting_view(step.state, row, place, step.stamp)
@@ -162,7 +162,7 @@ def _queue(step: Step, touched: dict[ParticipantId, None]) -> None:
 def _settle_places(step: Step) -> None:
     """Tell places at once after a quiet second, else when it is over."""
     live = step.live
-    if live.places_due:
+    if live.places_due and any(row.waiting for row in step.state.participants.values()):
         due = live.places_at + PLACES_S
         if step.now >= due:
             places(step)

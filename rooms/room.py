@@ -7,8 +7,8 @@ Drive it like this, one input at a time, and drain each outcome before the next:
     carry_out(room.handle(command, now))     # raises RoomError: refused, nothing changed
 
 To carry out an outcome: give the facts their sequence numbers (``room.seq`` counts them, from
-1) and every event its place in its stream; take ``room.snapshot`` for everybody in ``resync``
-and change their subscriptions to ``room.streams``; journal the facts, wait for the commit; then
+1) and every event its place in its stream; end the subscriptions that ``withdraw`` names; take
+``room.snapshot`` for everybody in ``resync`` and subscribe them to ``room.streams``; journal the facts, wait for the commit; then
 answer, send, and close. After a snapshot that follows an admission send a ping: the first frame
 back is ``Arrived``. A room whose commit failed is thrown away and restored from the journal.
 

@@ -32,7 +32,7 @@ from .publishing import turn_off
 from .signals import lower
 from .states import HOST_PRESENCE_MACHINE, HostPresence, RoomState, advance
 from .step import Step
-from .timers import HOST_GONE_END_S, HOST_GRACE_S, HOST_LEFT_GRACE_S
+from .timers import HOST_GONE_END_S, HOST_GRACE_S, HOST_LEFT_GRACE_S, Timer
 
 
 def settle_rights(step: Step) -> None:
@@ -79,22 +79,16 @@ def settle_host(step: Step) -> None:
     state = step.state
     if state.over:
         return
-    if state.active_host() is not None:
-        if state.host_presence is not HostPresence.PRESENT:
-            _presence(step, "arrive")
-        if state.state is RoomState.ENDING and state.end_reason == "host_gone":
-            enter_state(step, "undo")
-    elif state.host_presence is HostPresence.PRESENT:
-        left = any(
-            isinstance(fact.body, ParticipantMoved)
-            and fact.body.reason == "left"
-            and state.participants[fact.body.participant].role is Role.HOST
-            for fact in step.facts
-        )
-        if not (left and _take_over(step)):
-            _presence(step, "lose", HOST_LEFT_GRACE_S if left else HOST_GRACE_S)
-    elif state.host_presence is HostPresence.ABSENT and state.live and _take_over(step):
+    if state.active_host() is None:
+        _miss_host(step)
+    elif state.host_presence is not HostPresence.PRESENT:
         _presence(step, "arrive")
+    if (
+        state.host_presence is HostPresence.PRESENT
+        and state.state is RoomState.ENDING
+        and state.end_reason == "host_gone"
+    ):
+        enter_state(step, "undo")
 
 
 def settle_queue(step: Step) -> None:
@@ -135,20 +129,51 @@ def apply_rules(step: Step) -> None:
 
 def host_grace(step: Step, _key: str) -> None:
     """Timer ``host_grace``: the host did not come back; a co-host takes over, or policy does."""
+    state = step.state
     if _take_over(step):
         _presence(step, "arrive")
         return
     _presence(step, "expire")
-    if step.state.policy.host_gone == "end" and step.state.state is RoomState.LIVE:
+    if not state.occupied() or state.state is not RoomState.LIVE:
+        return  # an empty room waits for its end, whoever is missing
+    if state.policy.host_gone == "end":
         begin_end(step, HOST_GONE_END_S, "host_gone")
-    elif step.state.policy.host_gone == "lock" and not step.state.locked:
+    elif state.policy.host_gone == "lock" and not state.locked:
         change(step, {"locked": True})
 
 
+def _miss_host(step: Step) -> None:
+    """No host is in: wait for one as long as is due, or let a co-host take over."""
+    state = step.state
+    if state.host_presence is HostPresence.PRESENT:
+        left = any(
+            isinstance(fact.body, ParticipantMoved)
+            and fact.body.reason == "left"
+            and state.participants[fact.body.participant].role is Role.HOST
+            for fact in step.facts
+        )
+        if not (left and _take_over(step)):
+            _presence(step, "lose", HOST_LEFT_GRACE_S if left else HOST_GRACE_S)
+    elif state.host_presence is HostPresence.ABSENT and state.live and state.host_seen:
+        if _take_over(step):
+            _presence(step, "arrive")
+        elif (
+            state.state is RoomState.LIVE
+            and state.policy.host_gone != "continue"
+            and state.occupied()
+            and state.deadlines.get(Timer.HOST_GONE) is None
+        ):
+            _presence(step, "await", HOST_GRACE_S)  # people are back where no host is
+
+
 def _take_over(step: Step) -> bool:
+    """Make the longest-standing co-host the host; whoever was it comes back as a co-host."""
     cohost = step.state.active_cohost()
     if cohost is None:
         return False
+    for row in step.state.participants.values():
+        if row.role is Role.HOST and not row.waiting:
+            give_role(step, row, Role.COHOST, "takeover")
     give_role(step, cohost, Role.HOST, "takeover")
     return True
 

@@ -41,6 +41,7 @@ class State(Struct):
         locked: Whether nobody new gets in.
         host_presence: Whether a host is there.
         host_grace_until: Stamp until when a lost host is waited for.
+        host_seen: Whether there ever was one.
         seq: How many facts were folded: the journal's sequence number.
         now: Room time of the newest fact.
         rev: Revision of the room's own fields.
@@ -71,6 +72,7 @@ class State(Struct):
     locked: bool = False
     host_presence: HostPresence = HostPresence.ABSENT
     host_grace_until: str | None = None
+    host_seen: bool = False
     seq: int = 0
     now: float = 0.0
     rev: int = 0
@@ -153,6 +155,10 @@ class State(Struct):
     def count(self) -> int:
         """How many people are in."""
         return sum(p.person for p in self.present())
+
+    def occupied(self) -> bool:
+        """Whether anybody holds a seat."""
+        return any(participant.seated for participant in self.participants.values())
 
     def seat_free(self, participant: Participant) -> bool:
         """Whether there is a seat for this one; hosts and co-hosts may take reserved ones."""

@@ -187,7 +187,7 @@ HOST_PRESENCE_MACHINE: Final = Machine(
     "host_presence",
     _H.ABSENT,
     {
-        _H.ABSENT: {"arrive": _H.PRESENT},
+        _H.ABSENT: {"arrive": _H.PRESENT, "await": _H.GRACE},
         _H.PRESENT: {"lose": _H.GRACE},
         _H.GRACE: {"arrive": _H.PRESENT, "expire": _H.ABSENT},
     },

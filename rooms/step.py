@@ -46,6 +46,7 @@ class Step:
         self._stamp = stamp
         self._shown: list[Event] = []
         self._resync: dict[ParticipantId, None] = {}
+        self._withdraw: dict[ParticipantId, None] = {}
         self._closes: list[Close] = []
 
     def stamp(self, when: float) -> str:
@@ -96,9 +97,11 @@ class Step:
             )
         )
 
-    def resync(self, participant: ParticipantId) -> None:
-        """This participant's streams change: a fresh snapshot is due."""
+    def resync(self, participant: ParticipantId, *, withdraw: bool = False) -> None:
+        """This participant's streams change, some are lost: a fresh snapshot is due."""
         self._resync[participant] = None
+        if withdraw:
+            self._withdraw[participant] = None
 
     def close(self, row: Participant, reason: CloseReason, detail: str | None = None) -> None:
         """Close the row's connection, if it has one."""
@@ -127,6 +130,7 @@ class Step:
         return Outcome(
             reply=reply,
             events=(*self.facts, *self._shown),
+            withdraw=tuple(self._withdraw),
             resync=tuple(p for p in self._resync if p not in closing),
             closes=tuple(self._closes),
             entered=self.entered,

@@ -34,6 +34,7 @@ from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
 from .journal import LEASE, FencedError, Journal, JournalError, Opened
+from .logs import internal_error
 from .roomconfig import config_of
 from .streams import Streams
 from .tokens import ResumeGrant
@@ -41,6 +42,8 @@ from .tokens import ResumeGrant
 log: Final = logging.getLogger("sunup.room")
 READY_TIMEOUT: Final = 1.8
 """Seconds that a request waits for a room that is being opened anew."""
+REOPEN_CALM: Final = 10.0
+"""Seconds without trouble after which the next reopening is at once again."""
 REOPEN_DELAYS: Final = (0.0, 0.1, 0.3, 0.5, 1.0)
 """Seconds between attempts to open the room anew; the last one repeats."""
 
@@ -138,6 +141,8 @@ class RoomActor:
         self._timer: asyncio.TimerHandle | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._reopening: asyncio.Task[None] | None = None
+        self._reopened_at = float("-inf")
+        self._attempts = 0
         self._closed = False
 
     # ------------------------------------------------------------------ opening and closing
@@ -221,19 +226,28 @@ class RoomActor:
                 self._tell(Disconnected(row.id, row.conn_epoch))
 
     def _commit_failed(self, error: JournalError) -> None:
-        log.warning("commit failed, the room is opened anew", extra={"why": str(error)})
-        if self._live is not None:
-            self._reopening = asyncio.create_task(self._reopen(self._live))
+        self._throw_away(str(error))
 
-    async def _reopen(self, old: _Live) -> None:
+    def _throw_away(self, why: str) -> None:
+        """What is in memory is not the truth, or not sound: open the room anew."""
+        if self._live is None:
+            return
+        log.warning("the room is opened anew", extra={"room_id": self.key.room_id, "why": why})
+        old, self._live = self._live, None
         self._ready.clear()
         self._stop()
-        await old.committer.close()
+        self._reopening = asyncio.create_task(self._reopen(old))
+
+    async def _reopen(self, old: _Live) -> None:
+        await old.committer.abandon()
         await old.feed.close()
-        attempt = 0
+        # Reopenings that follow each other closely come slower and slower.
+        recent = self._clock.now() - self._reopened_at < REOPEN_CALM
+        self._attempts = self._attempts if recent else 0
         while not self._closed:
-            await asyncio.sleep(REOPEN_DELAYS[min(attempt, len(REOPEN_DELAYS) - 1)])
-            attempt += 1
+            await asyncio.sleep(REOPEN_DELAYS[min(self._attempts, len(REOPEN_DELAYS) - 1)])
+            self._attempts += 1
+            self._reopened_at = self._clock.now()
             try:
                 await self._load()
             except FencedError as error:
@@ -267,7 +281,7 @@ class RoomActor:
                 await self._journal.renew(live.epoch)
             except FencedError as error:
                 if self._live is live:
-                    self._commit_failed(error)
+                    self._throw_away(str(error))
             except JournalError as error:
                 log.warning("lease not renewed", extra={"why": str(error)})
 
@@ -399,14 +413,22 @@ class RoomActor:
         return row is not None and request_id in replies.get(row.identity, {})
 
     def _decide(self, command: Input) -> Outcome:
-        now = self._clock.now()
-        due = self.room.next_timeout()
-        if due is not None and due <= now:
-            self._submit(self.room.handle_timeout(now))
+        """One decision of the room, after whatever is due.
+
+        Raises:
+            RequestError: refused; ``internal`` for a defect of the room, which is thrown away.
+        """
+        room, now = self.room, self._clock.now()
         try:
-            return self.room.handle(command, now)
+            due = room.next_timeout()
+            if due is not None and due <= now:
+                self._submit(room.handle_timeout(now))
+            return room.handle(command, now)
         except RoomError as error:
             raise RequestError(error.code.value, error.detail, **error.extras) from error
+        except Exception as defect:
+            self._throw_away("a defect of the room")
+            raise internal_error("room", defect) from defect
 
     def _tell(self, command: Input) -> None:
         """An input that the room cannot refuse for a reason that matters to anybody."""
@@ -595,8 +617,15 @@ class RoomActor:
 
     def _timeout(self) -> None:
         live = self._live
-        if live is not None:
-            self._submit(live.room.handle_timeout(self._clock.now()))
+        if live is None:
+            return
+        try:
+            outcome = live.room.handle_timeout(self._clock.now())
+        except Exception as defect:  # noqa: BLE001 logged; the room is opened anew
+            internal_error("room timer", defect)
+            self._throw_away("a defect of the room")
+        else:
+            self._submit(outcome)
 
 
 _CLOSINGS: Final[Mapping[CloseReason, CloseCode]] = {

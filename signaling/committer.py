@@ -93,6 +93,12 @@ class Committer:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    async def abandon(self) -> None:
+        """Stop; what waits fails. For a room that is thrown away."""
+        self._fail_all()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
     async def _run(self) -> None:
         while not self._broken:
             await self._work.wait()
@@ -134,12 +140,17 @@ class Committer:
         self._break([], JournalError("a delivery failed"))
 
     def _break(self, units: list[Unit], error: JournalError) -> None:
+        self._units.extendleft(reversed(units))
+        self._fail_all()
+        self._failed(error)
+
+    def _fail_all(self) -> None:
         self._broken = True
-        for unit in (*units, *self._units):
+        for unit in self._units:
             if unit.fail is not None:
                 unit.fail(unavailable())
         self._units.clear()
-        self._failed(error)
+        self._idle.set()
 
 
 def unavailable() -> RequestError:

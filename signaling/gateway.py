@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import http
 import logging
-import secrets
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -25,6 +24,7 @@ from .connection import Connection, Enter, Hang, Output, Perform, Send, State
 from .envelope import CODECS, Encoded, Pong, Refusal
 from .errors import CloseCode, RequestError
 from .limits import MAX_IN_FLIGHT
+from .logs import internal_error
 from .port import PublicConnection
 
 WEBSOCKET_PATH: Final = "/ws"
@@ -268,13 +268,6 @@ def forwarded_for(headers: list[str], peer: str) -> str:
     """The visitor's address as the nearest proxy saw it: the last entry."""
     entries = [entry.strip() for entry in ",".join(headers).split(",") if entry.strip()]
     return entries[-1] if entries else peer
-
-
-def internal_error(what: str, error: BaseException) -> RequestError:
-    """Log our own bug and make the refusal that names it."""
-    reference = secrets.token_hex(6)
-    log.error("%s failed (ref %s)", what, reference, exc_info=error)
-    return RequestError("internal", ref=reference)
 
 
 def _refusal(request_id: str, error: RequestError) -> Refusal:

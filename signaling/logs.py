@@ -7,9 +7,12 @@ people, or one JSON object each.
 
 import json
 import logging
+import secrets
 import sys
 from datetime import UTC, datetime
 from typing import Final
+
+from .errors import RequestError
 
 FIELDS: Final = (
     "room_id",
@@ -69,3 +72,12 @@ def set_up(level: str, log_format: str) -> None:
     logging.getLogger("sunup").setLevel(level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def internal_error(what: str, error: BaseException) -> RequestError:
+    """Log our own bug with its traceback, and make the refusal that names the line."""
+    reference = secrets.token_hex(6)
+    logging.getLogger("sunup.bug").error(
+        "%s failed", what, exc_info=error, extra={"ref": reference}
+    )
+    return RequestError("internal", ref=reference)

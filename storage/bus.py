@@ -206,7 +206,12 @@ class RedisBus:
 
     async def publish(self, key: str, bodies: Sequence[bytes]) -> list[str]:
         """See `Bus.publish`."""
-        arguments: list[int | str | bytes] = [self._max, FEED_LIFETIME, secrets.token_hex(4), *bodies]
+        arguments: list[int | str | bytes] = [
+            self._max,
+            FEED_LIFETIME,
+            secrets.token_hex(4),
+            *bodies,
+        ]
         with _unavailable("publish"):
             async with asyncio.timeout(self._timeout):
                 epoch, first = await self._publish(keys=list(self._names(key)), args=arguments)

@@ -108,6 +108,13 @@ def create_lookup(name: str, arguments: str, returns: str, query: str, *tables: 
     op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO {APP_ROLE}")
 
 
+def unprotect_users(table: str = "users") -> None:
+    """Drop the policies of users, which look at staff."""
+    if on_postgresql():
+        op.execute(f"DROP POLICY seen_by_employer ON {table}")
+        op.execute(f"DROP POLICY changed_by_employer ON {table}")
+
+
 def drop_lookup(name: str) -> None:
     """Drop a look-up function."""
     if on_postgresql():

@@ -120,7 +120,7 @@ def assert_no_tenant_on_return(engine: AsyncEngine) -> None:
     """
 
     @event.listens_for(engine.sync_engine, "reset")
-    def _check(dbapi_connection: Any, record: Any, state: Any) -> None:
+    def _check(dbapi_connection: Any, _record: Any, state: Any) -> None:
         if state.terminate_only or not state.asyncio_safe:
             return
         dbapi_connection.rollback()
@@ -132,6 +132,6 @@ def assert_no_tenant_on_return(engine: AsyncEngine) -> None:
         finally:
             cursor.close()
         if left_over:
-            record.invalidate()
             logger.critical("a connection returned to the pool with a tenant set on it")
+            # The pool answers an exception here by discarding the connection.
             raise TenantLeak("a connection returned to the pool with a tenant set on it")

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support import services
 
+pytest_plugins = ["tests.support.databases"]
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:

@@ -78,7 +78,7 @@ async def book(
         else "scheduled",
         **{"kind": "consultation", "location_kind": "video", **values},
     )
-    booking = _booking(unit, appointment, service)
+    booking = _booking(unit, appointment, staff.id, service)
     await _require_free(unit, booking)
     urls = None
     if appointment.location_kind == "video":
@@ -114,7 +114,7 @@ async def reschedule(
     appointment.calendar_sequence += 1
     service = await _service(unit, appointment.service_id)
     for booking in await _bookings(unit, appointment.id):
-        moved = _booking(unit, appointment, service)
+        moved = _booking(unit, appointment, booking.staff_id, service)
         booking.starts_at, booking.ends_at = moved.starts_at, moved.ends_at
         await _require_free(unit, booking)
     if appointment.video_room_id is not None:
@@ -280,14 +280,15 @@ async def _require_free(unit: Unit, booking: Booking) -> None:
         raise SlotTaken(*in_the_way)
 
 
-def _booking(unit: Unit, appointment: Appointment, service: Service | None) -> Booking:
+def _booking(
+    unit: Unit, appointment: Appointment, staff_id: UUID, service: Service | None
+) -> Booking:
     before = 0 if service is None else service.buffer_before_minutes
     after = 0 if service is None else service.buffer_after_minutes
-    assert appointment.staff_id is not None  # `book` sets it
     return Booking(
         id=unit.ids(),
         kind="appointment",
-        staff_id=appointment.staff_id,
+        staff_id=staff_id,
         appointment_id=appointment.id,
         starts_at=_shift(appointment.starts_at, -before),
         ends_at=_shift(appointment.ends_at, after),

@@ -69,7 +69,13 @@ class MeetingChatMessage(SittingRow, Base):
     deleted_by_id: Mapped[UUID | None]
 
     __table_args__ = (
-        unique("room_id", "session_no", "scope", "order_no"),
+        unique(
+            "room_id",
+            "session_no",
+            "scope",
+            "order_no",
+            name="uq_meeting_chat_messages_order",
+        ),
         one_of("kind", CHAT_KINDS),
         check("private_has_recipient", "kind <> 'private' OR recipient_id IS NOT NULL"),
         check("public_has_none", "kind <> 'public' OR recipient_id IS NULL"),
@@ -158,7 +164,7 @@ class MeetingQuestion(SittingRow, Base):
     media_at_ms: Mapped[int | None] = mapped_column(sa.BigInteger())
 
     __table_args__ = (
-        ix("room_id", "session_no", "status", "upvote_count"),
+        ix("room_id", "session_no", "status", "upvote_count", name="ix_meeting_questions_rank"),
         one_of("status", QUESTION_STATES),
         check("body_length", f"length(body) <= {MAX_QUESTION}"),
     )

@@ -41,6 +41,8 @@ async def sitting_started(projection: Projection) -> None:
 async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     """Close the sitting's books; harmless when they are closed already."""
     unit, room, sitting = projection.unit, projection.room, projection.sitting
+    if sitting.ended_at is not None:
+        return
     people = await _participants(unit, room.id, sitting.session_no)
     intervals = await _close_intervals(unit, people, ended_at)
     for person in people:

@@ -150,7 +150,7 @@ class VideoRoomParticipant(TenantRow, Base):
     rev: Mapped[int] = mapped_column(default=1)
 
     __table_args__ = (
-        unique("room_id", "session_no", "identity"),
+        unique("room_id", "session_no", "identity", name="uq_video_room_participants_identity"),
         ix("room_id", "session_no", "status"),
         one_of("kind", PARTICIPANT_KINDS),
         one_of("role", ROLES),

@@ -96,4 +96,6 @@ class OrganizationMember(TenantRow, Stamped, Base):
     started_on: Mapped[date | None]
     ended_on: Mapped[date | None]
 
-    __table_args__ = (unique("organization_id", "person_id", "role"),)
+    __table_args__ = (
+        unique("organization_id", "person_id", "role", name="uq_organization_members_role"),
+    )

@@ -6,8 +6,8 @@ from uuid import UUID
 from storage.database import Unit
 
 from ..errors import Contradiction
-from ..leads.models import PipelineStage
 from ..leads.history import record_event
+from ..leads.models import PipelineStage
 from ..leads.pipelines import first_stage, move, stage_for
 from ..references import require_references
 from .models import Project

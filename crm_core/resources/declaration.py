@@ -8,7 +8,7 @@ tables. ``registry.py`` lists all resources; ``store.py`` serves them.
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -201,8 +201,7 @@ def _is_computed(model: type[Base], each: Field) -> bool:
 
 def _leading_columns(model: type[Base]) -> set[str]:
     """Columns that lead an index or unique key, right behind the tenant."""
-    table = model.__table__
-    assert isinstance(table, sa.Table)  # models map tables here, not selects
+    table = cast("sa.Table", model.__table__)  # models map tables here, not selects
     keys: list[list[str]] = [
         [column.name for column in key.columns]
         for key in (*table.indexes, *table.constraints)

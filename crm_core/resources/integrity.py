@@ -6,9 +6,12 @@ unique key, the name of a CHECK or of the overlap trigger, and nothing for a for
 """
 
 import re
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from storage.base import Base
 from storage.overlap import OVERLAP_CONSTRAINT
 
 from ..errors import Conflict, CrmError, NoSuchReference, SlotTaken
@@ -21,34 +24,42 @@ def explain(error: IntegrityError) -> CrmError:
     """What the caller is told; an unknown refusal is a plain `Conflict`."""
     constraint, columns = _constraint(error)
     text = str(error.orig)
+    field = columns[-1] if columns else None
     if OVERLAP_CONSTRAINT in (constraint, text):
         return SlotTaken()
     if constraint.startswith("fk_") or "FOREIGN KEY" in text:
-        field = columns[-1] if columns else None
         return NoSuchReference(
             "a record it points at is gone, or others still point at it", field=field
         )
-    if constraint.startswith(("uq_", "pk_")) or columns:
-        field = columns[-1] if columns else None
-        return Conflict(f"{field or 'this'} is taken by another record", field=field)
+    if columns:
+        return Conflict(f"{', '.join(columns)}: taken by another record", field=field)
     return Conflict("a rule of the data forbids this", rule=constraint or None)
 
 
 def _constraint(error: IntegrityError) -> tuple[str, list[str]]:
     """The constraint's name and its columns without the tenant, as far as they are known."""
-    cause = getattr(error.orig, "__cause__", None)
-    name = getattr(cause, "constraint_name", None)
-    if name:
-        table = getattr(cause, "table_name", "") or ""
-        columns = name.removeprefix("uq_").removeprefix("fk_").removeprefix(f"{table}_")
-        columns = columns.removeprefix("tenant_id_")
-        return name, [columns] if name.startswith(("uq_", "fk_")) else []
     text = str(error.orig)
+    # With row-level security PostgreSQL gives the constraint's name and keeps the values to itself.
+    name = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
     unique = _SQLITE_UNIQUE.search(text)
-    if unique is not None:
-        if unique["index"]:
-            return unique["index"], []
-        columns = [part.strip().rpartition(".")[2] for part in unique["columns"].split(",")]
-        return "uq_", [column for column in columns if column != "tenant_id"]
+    if not name and unique is not None:
+        if unique["columns"]:
+            columns = [part.strip().rpartition(".")[2] for part in unique["columns"].split(",")]
+            return "", [column for column in columns if column != "tenant_id"]
+        name = unique["index"]
     check = _SQLITE_CHECK.search(text)
-    return (check["name"], []) if check is not None else ("", [])
+    if not name and check is not None:
+        name = check["name"]
+    return name or "", _columns(name) if name else []
+
+
+def _columns(name: str) -> list[str]:
+    """The columns of the unique or foreign key with this name; none for a CHECK."""
+    for table in Base.metadata.tables.values():
+        keys: list[Any] = [*table.constraints, *table.indexes]
+        for key in keys:
+            if key.name is not None and str(key.name) == name:
+                if isinstance(key, sa.CheckConstraint):
+                    return []
+                return [column.name for column in key.columns if column.name != "tenant_id"]
+    return []

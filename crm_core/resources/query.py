@@ -9,7 +9,7 @@ import base64
 import binascii
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,7 +80,7 @@ def parse_list(
         sort=sort,
         descending=descending,
         limit=_limit(reserved.get("limit")),
-        after=_cursor(resource, sort, descending, reserved.get("after")),
+        after=_cursor(sort, descending, reserved.get("after")),
         includes=parse_includes(resource, reserved.get("include")),
         fields=parse_fields(resource, reserved.get("fields")),
     )
@@ -93,7 +93,7 @@ def parse_includes(resource: Resource, value: str | None) -> tuple[Include, ...]
         InvalidInput: names one that does not exist; lists those that do.
     """
     found = []
-    for name in _names(value):
+    for name in _names("include", value):
         include = resource.includes.get(name)
         if include is None:
             raise InvalidInput(
@@ -111,7 +111,7 @@ def parse_fields(resource: Resource, value: str | None) -> tuple[Field, ...]:
     """
     if value is None:
         return tuple(resource.fields.values())
-    names = dict.fromkeys(["id", *_names(value)])
+    names = dict.fromkeys(["id", *_names("fields", value)])
     for name in names:
         if name not in resource.fields and name != "id":
             raise InvalidInput(
@@ -129,7 +129,7 @@ def statement(resource: Resource, query: ListQuery) -> sa.Select[Any]:
     if resource.is_soft_deleted:
         select = select.where(model.deleted_at.is_(None))  # type: ignore[attr-defined]  # as said
     if query.after is not None:
-        select = select.where(_behind(key, row_id, query))
+        select = select.where(_behind(key, row_id, query, query.after))
     if query.sort.name == "id":
         order = [row_id.desc() if query.descending else row_id]
     else:
@@ -147,9 +147,7 @@ def next_cursor(query: ListQuery, last: Any) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).rstrip(b"=").decode()
 
 
-def _behind(key: Any, row_id: Any, query: ListQuery) -> sa.ColumnElement[bool]:
-    cursor = query.after
-    assert cursor is not None  # the caller looked
+def _behind(key: Any, row_id: Any, query: ListQuery, cursor: Cursor) -> sa.ColumnElement[bool]:
     if query.sort.name == "id":
         return _later(row_id, cursor.id, query)
     return sa.and_(
@@ -167,8 +165,13 @@ def _later(column: Any, value: Any, query: ListQuery) -> sa.ColumnElement[bool]:
     return condition
 
 
-def _names(value: str | None) -> list[str]:
-    return [] if not value else [name.strip() for name in value.split(",")]
+def _names(parameter: str, value: str | None) -> list[str]:
+    """A comma-separated list, which is not empty when it is there."""
+    if value is None:
+        return []
+    if not value:
+        raise InvalidInput(f"{parameter} names nothing", field=parameter)
+    return value.split(",")
 
 
 def _limit(value: str | None) -> int:
@@ -192,7 +195,7 @@ def _sort(resource: Resource, value: str | None) -> tuple[Field, bool]:
     return sort, value.startswith("-")
 
 
-def _cursor(resource: Resource, sort: Field, descending: bool, value: str | None) -> Cursor | None:
+def _cursor(sort: Field, descending: bool, value: str | None) -> Cursor | None:
     if value is None:
         return None
     wrong = InvalidInput("after is not a cursor of this list and order", field="after")
@@ -213,9 +216,8 @@ def _condition(
     if match is None:
         raise _unknown(resource, name)
     path, op = match["path"], match["op"] or "eq"
-    relation, dot, leaf = path.rpartition(".")
-    if dot:
-        return _through(resource, resources, relation, leaf, op, name, value)
+    if "." in path:
+        return _through(resource, resources, path=path, op=op, name=name, value=value)
     field = resource.filters.get(path)
     if field is None:
         raise _unknown(resource, name)
@@ -225,13 +227,14 @@ def _condition(
 def _through(
     resource: Resource,
     resources: Mapping[str, Resource],
-    relation: str,
-    leaf: str,
+    *,
+    path: str,
     op: str,
     name: str,
     value: str,
 ) -> sa.ColumnElement[bool]:
     """A condition on the row that a key points at."""
+    relation, _, leaf = path.rpartition(".")
     include = resource.includes.get(relation)
     target = resources.get(include.resource) if include is not None else None
     field = target.filters.get(leaf) if target is not None else None
@@ -256,39 +259,58 @@ def _compare(column: Any, field: Field, op: str, name: str, value: str) -> sa.Co
     Raises:
         InvalidInput: an operator that does not fit, or a value that is none of the field's.
     """
+    if op in _SPECIAL:
+        return _SPECIAL[op](column, field, name, value)
     if op not in OPERATORS:
         raise InvalidInput(f"{op} is no operator", field=name, allowed=list(OPERATORS))
-    if op == "null":
-        if value not in ("true", "false"):
-            raise InvalidInput("null is true or false", field=name)
-        is_null: sa.ColumnElement[bool] = (
-            column.is_(None) if value == "true" else column.is_not(None)
-        )
-        return is_null
-    if op in ("in", "nin"):
-        parts = value.split(",")
-        if len(parts) > MAX_IN:
-            raise InvalidInput(f"at most {MAX_IN} values", field=name)
-        values = [_value(field, name, part) for part in parts]
-        chosen: sa.ColumnElement[bool] = column.in_(values) if op == "in" else column.not_in(values)
-        return chosen
-    if op == "like":
-        if field.kind.name != "text":
-            raise InvalidInput("like is for text", field=name)
-        text = _value(field, name, value)
-        for special in "\\%_":
-            text = text.replace(special, "\\" + special)
-        alike: sa.ColumnElement[bool] = column.ilike(text.replace("*", "%"), escape="\\")
-        return alike
     operand = _value(field, name, value)
+    condition: sa.ColumnElement[bool]
     if op == "eq":
-        return column == operand  # type: ignore[no-any-return]  # columns are Any here
-    if op == "ne":
-        return column.is_distinct_from(operand)  # type: ignore[no-any-return]  # as above
-    if field.kind.name not in _ORDERED:
+        condition = column == operand
+    elif op == "ne":
+        condition = column.is_distinct_from(operand)
+    elif field.kind.name in _ORDERED:
+        condition = _ORDER[op](column, operand)
+    else:
         raise InvalidInput(f"{op} does not fit {field.name}", field=name)
-    ordered: sa.ColumnElement[bool] = _ORDER[op](column, operand)
-    return ordered
+    return condition
+
+
+def _null(column: Any, _field: Field, name: str, value: str) -> sa.ColumnElement[bool]:
+    if value not in ("true", "false"):
+        raise InvalidInput("null is true or false", field=name)
+    condition: sa.ColumnElement[bool] = column.is_(None) if value == "true" else column.is_not(None)
+    return condition
+
+
+def _in(column: Any, field: Field, name: str, value: str) -> sa.ColumnElement[bool]:
+    parts = value.split(",")
+    if len(parts) > MAX_IN:
+        raise InvalidInput(f"at most {MAX_IN} values", field=name)
+    condition: sa.ColumnElement[bool] = column.in_([_value(field, name, part) for part in parts])
+    return condition
+
+
+def _not_in(column: Any, field: Field, name: str, value: str) -> sa.ColumnElement[bool]:
+    return sa.or_(column.is_(None), sa.not_(_in(column, field, name, value)))
+
+
+def _like(column: Any, field: Field, name: str, value: str) -> sa.ColumnElement[bool]:
+    if field.kind.name != "text":
+        raise InvalidInput("like is for text", field=name)
+    text = _value(field, name, value)
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    condition: sa.ColumnElement[bool] = column.ilike(text.replace("*", "%"), escape="\\")
+    return condition
+
+
+_SPECIAL: dict[str, Callable[[Any, Field, str, str], sa.ColumnElement[bool]]] = {
+    "null": _null,
+    "in": _in,
+    "nin": _not_in,
+    "like": _like,
+}
 
 
 def _value(field: Field, name: str, text: str) -> Any:
@@ -304,6 +326,9 @@ def _value(field: Field, name: str, text: str) -> Any:
         except ValueError:
             value = text
     try:
-        return field.kind.decode(value)
+        decoded = field.kind.decode(value)
     except ValueError as error:
         raise InvalidInput(f"{name}: {error}", field=name) from None
+    if field.choices is not None and decoded not in field.choices:
+        raise InvalidInput(f"{name} is one of {', '.join(field.choices)}", field=name)
+    return decoded

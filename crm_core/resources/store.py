@@ -158,9 +158,7 @@ async def remove(unit: Unit, resource: Resource, row: Any, caller: Caller) -> No
     announce(unit, f"{resource.noun}.deleted", resource.noun, row.id)
 
 
-async def run_verb(
-    unit: Unit, resource: Resource, verb: Verb, row: Any, body: Any, caller: Caller
-) -> dict[str, Any]:
+async def run_verb(unit: Unit, verb: Verb, row: Any, body: Any, caller: Caller) -> dict[str, Any]:
     """Run a use case on the row; returns extra members of the answer.
 
     Raises:

@@ -7,7 +7,8 @@ from typing import Final
 from aiohttp import web
 
 from signaling.errors import RequestError
-from signaling.gateway import forwarded_for, internal_error
+from signaling.gateway import forwarded_for
+from signaling.logs import internal_error
 
 from .dev import DevLinks
 from .health import Health, Metrics

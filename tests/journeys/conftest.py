@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import Browser
 
+from tests.support.chromium import chromium
 from tests.support.databases import (  # noqa: F401 fixtures
     app_url,
     database_url,
@@ -19,7 +21,7 @@ from tests.support.server import Server
 
 
 @pytest.fixture
-def make_server(tmp_path: pathlib.Path, database_url: str):  # noqa: F811 the fixture
+def make_server(tmp_path: pathlib.Path, database_url: str):
     """Builds servers on the test's database and data folder; the caller starts and stops them."""
     made: list[Server] = []
     yield _maker(tmp_path, database_url, made)
@@ -27,7 +29,7 @@ def make_server(tmp_path: pathlib.Path, database_url: str):  # noqa: F811 the fi
         print(server.log[-6000:])  # shown when the test failed
 
 
-def _maker(tmp_path, database_url, made):  # noqa: F811
+def _maker(tmp_path, database_url, made):
     def make(**environment: str) -> Server:
         settings = {
             "SUNUP_DATABASE_URL": database_url,
@@ -51,7 +53,7 @@ async def server(make_server) -> AsyncIterator[Server]:
 
 
 @pytest_asyncio.fixture
-async def sqlite_server(tmp_path: pathlib.Path, sqlite_url: str) -> AsyncIterator[Server]:  # noqa: F811
+async def sqlite_server(tmp_path: pathlib.Path, sqlite_url: str) -> AsyncIterator[Server]:
     """A started server on SQLite, for what does not depend on the database."""
     environment = {"SUNUP_DATABASE_URL": sqlite_url, "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"}
     made = Server(tmp_path / "data", environment)
@@ -59,3 +61,10 @@ async def sqlite_server(tmp_path: pathlib.Path, sqlite_url: str) -> AsyncIterato
     yield made
     assert await made.stop() == 0, made.log[-4000:]
     assert "Traceback" not in made.log, made.log[-8000:]
+
+
+@pytest_asyncio.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium that ends with the test."""
+    async with chromium() as instance:
+        yield instance

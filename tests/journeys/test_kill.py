@@ -65,7 +65,7 @@ async def talk_until_killed(server: Server, host: client.Peer, ledger: Ledger, k
 
 
 async def read_back(host: client.Peer) -> dict[str, str]:
-    """message id → body of everything in the room's chat."""
+    """Message id → body of everything in the room's chat."""
     found: dict[str, str] = {}
     before = None
     while True:

@@ -70,6 +70,7 @@ class Guest:
         self.snapshots: list[Any] = []
         self.closed: list[Close] = []
         self.requests = 0
+        self.waiting_since = 0
 
     def come(self) -> Entered:
         """Enter with a new page; takes the connection of an older one."""
@@ -195,10 +196,17 @@ class Meeting:
     def carry(self, outcome: Outcome) -> Outcome:
         """Do what a shell does with an outcome."""
         self.outcomes.append(outcome)
+        for id_ in outcome.withdraw:
+            kept = self.subscriptions.get(id_, frozenset()) & set(self.room.streams(id_))
+            self.subscriptions[id_] = kept
         for event in outcome.events:
             if event.durability == "committed":
                 record = msgspec.json.encode(to_record(event))
                 self.journal.append((event.kind, event.stream, event.at, record))
+            if event.kind == "participant.state" and event.body.participant in self.guests:
+                # Before this outcome's own events: what the same step tells counts, too.
+                mover = self.guests[event.body.participant]
+                mover.waiting_since = len(mover.seen)
             for id_, streams in self.subscriptions.items():
                 if event.stream in streams:
                     self.guests[id_].seen.append(event)

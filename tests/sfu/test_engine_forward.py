@@ -53,11 +53,8 @@ def vp8_packet(sequence_number: int, *, ssrc: int, key: bool, payload: bytes = b
         "!BBHLL", 0x80, 0x80 | 96, sequence_number, sequence_number * 3000 & 0xFFFFFFFF, ssrc
     )
     descriptor = struct.pack("!BBH", 0x90, 0x80, 0x8000 | sequence_number & 0x7FFF)
-    if key:
-        frame = b"\x10\x00\x00\x9d\x01\x2a" + struct.pack("<HH", 320, 180)
-    else:
-        frame = b"\x11\x00\x00"
-    return header + descriptor + frame + payload
+    key_frame = b"\x10\x00\x00\x9d\x01\x2a" + struct.pack("<HH", 320, 180)
+    return header + descriptor + (key_frame if key else b"\x11\x00\x00") + payload
 
 
 @pytest.mark.parametrize("receiver_profile", PROFILES)

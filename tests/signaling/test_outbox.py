@@ -35,7 +35,9 @@ def frame(kind="chat.msg", stream="scope:main", size=10, number=1, body=None):
 
 
 def delta(number, **members):
-    return Encoded(Event("room", 1, "roster.delta", "", None, RosterDelta(number, **members), number))
+    return Encoded(
+        Event("room", 1, "roster.delta", "", None, RosterDelta(number, **members), number)
+    )
 
 
 def drained(outbox):

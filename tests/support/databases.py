@@ -1,8 +1,8 @@
-"""Migrated databases for tests: one template of each kind per run, a fresh copy per test.
+"""Migrated databases for tests: one template of each kind per run, copied where a test needs it.
 
 ``database`` runs a test twice, on SQLite and on PostgreSQL; there it connects as a login that owns
-nothing and is subject to row-level security, like the server. Import the fixtures into a
-``conftest.py``.
+nothing and is subject to row-level security, like the server. ``tests/conftest.py`` loads this as a
+plugin.
 """
 
 import asyncio
@@ -101,16 +101,27 @@ def sqlite_url(sqlite_template: pathlib.Path, tmp_path: pathlib.Path) -> str:
     return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'sunup.db')}"
 
 
+@pytest.fixture(scope="session")
+def shared_app_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """URL of one PostgreSQL database for the whole run: its tenants do not see each other."""
+    name = create_postgres_database(postgres_url, postgres_template)
+    yield _named(postgres_url, name, APP_LOGIN)
+    drop_postgres_database(postgres_url, name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """URL of a fresh migrated database of either kind, as the server would connect."""
-    name = "sqlite_url" if request.param == "sqlite" else "app_url"
-    return request.getfixturevalue(name)
+    """URL of a migrated database of either kind, as the server would connect.
+
+    SQLite's is fresh. PostgreSQL's is shared by the run's tests, each in tenants of its own.
+    """
+    name = "sqlite_url" if request.param == "sqlite" else "shared_app_url"
+    return str(request.getfixturevalue(name))
 
 
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A pool on the fresh database."""
+    """A pool on the database."""
     pool = Database(database_url)
     await pool.check()
     yield pool

@@ -6,7 +6,7 @@ runs on this and on the compiled engine alike.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from sfu.engine import (
@@ -72,6 +72,12 @@ class FakeEngine:
             fake.state = state
             self.deliver(TransportState(transport, state))
 
+    def _known(self, number: int, table: Container[int]) -> bool:
+        """Whether an id is alive; the engine counts commands for those that are not."""
+        if number not in table:
+            self.stale_commands += 1
+        return number in table
+
     # ------------------------------------------------------------ the port
 
     def start(self, handler: EventHandler) -> None:
@@ -91,12 +97,14 @@ class FakeEngine:
         return room
 
     def close_room(self, room: int) -> None:
-        self.rooms.discard(room)
+        if self._known(room, self.rooms):
+            self.rooms.discard(room)
         for transport in [t for t, fake in self.transports.items() if fake.room == room]:
             self.close_transport(transport)
 
     def set_audio_policy(self, room: int, *, top_n: int = 3, pinned: Sequence[int] = ()) -> None:
         self.calls.append(("set_audio_policy", room, top_n, tuple(pinned)))
+        self._known(room, self.rooms)
 
     def _credentials(self) -> ICECredentials:
         number = next(self._ufrags)
@@ -110,28 +118,25 @@ class FakeEngine:
     def restart_ice(self, transport: int) -> ICECredentials:
         self.calls.append(("restart_ice", transport))
         credentials = self._credentials()
-        if transport in self.transports:
+        if self._known(transport, self.transports):
             self.transports[transport].credentials.append(credentials)
-        else:
-            self.stale_commands += 1
         return credentials
 
     def set_keys(self, transport: int, keys: SRTPKeys) -> None:
         self.calls.append(("set_keys", transport))
-        if transport in self.transports:
+        if self._known(transport, self.transports):
             self.transports[transport].keys = keys
             if self.transports[transport].state == "checking":
                 self._set_state(transport, "connected")
 
     def send_dtls(self, transport: int, datagram: bytes) -> None:
-        if transport in self.transports:
+        if self._known(transport, self.transports):
             self.transports[transport].sent.append(datagram)
             self.on_dtls(transport, datagram)
 
     def close_transport(self, transport: int) -> None:
         self.calls.append(("close_transport", transport))
-        if transport not in self.transports:
-            self.stale_commands += 1
+        if not self._known(transport, self.transports):
             return
         for track in [t for t, (owner, _) in self.tracks.items() if owner == transport]:
             self.remove_track(track)
@@ -150,14 +155,16 @@ class FakeEngine:
 
     def pause_track(self, track: int, paused: bool) -> None:
         self.calls.append(("pause_track", track, paused))
+        self._known(track, self.tracks)
 
     def request_keyframe(self, track: int, rid: str = "") -> None:
         self.calls.append(("request_keyframe", track, rid))
+        self._known(track, self.tracks)
 
     def remove_track(self, track: int) -> None:
         self.calls.append(("remove_track", track))
-        if self.tracks.pop(track, None) is None:
-            self.stale_commands += 1
+        if self._known(track, self.tracks):
+            del self.tracks[track]
         for slot in [s for s, bound in self.bindings.items() if bound == track]:
             self.bind_slot(slot, 0)
 
@@ -173,8 +180,7 @@ class FakeEngine:
 
     def bind_slot(self, slot: int, track: int) -> None:
         self.calls.append(("bind_slot", slot, track))
-        if slot not in self.slots:
-            self.stale_commands += 1
+        if not self._known(slot, self.slots) or (track and not self._known(track, self.tracks)):
             return
         self.bindings[slot] = track
         number = self._binding_numbers[slot] = self._binding_numbers.get(slot, 0) + 1
@@ -182,15 +188,17 @@ class FakeEngine:
 
     def set_slot_size(self, slot: int, width: int, height: int) -> None:
         self.calls.append(("set_slot_size", slot, width, height))
-        self.sizes[slot] = (width, height)
+        if self._known(slot, self.slots):
+            self.sizes[slot] = (width, height)
 
     def pause_slot(self, slot: int, paused: bool) -> None:
         self.calls.append(("pause_slot", slot, paused))
+        self._known(slot, self.slots)
 
     def remove_slot(self, slot: int) -> None:
         self.calls.append(("remove_slot", slot))
-        if self.slots.pop(slot, None) is None:
-            self.stale_commands += 1
+        if self._known(slot, self.slots):
+            del self.slots[slot]
         self.bindings.pop(slot, None)
 
     def slot_stats(self, slot: int) -> dict[str, int]:

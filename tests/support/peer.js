@@ -82,11 +82,17 @@ window.Peer = class {
   watch(slot) {
     const canvas = Object.assign(document.createElement("canvas"), { width: 2, height: 2 });
     const context = canvas.getContext("2d", { willReadFrequently: true });
-    const seen = (now, { rtpTimestamp, width }) => {
+    const seen = (now, { rtpTimestamp }) => {
       slot.element.requestVideoFrameCallback(seen);
-      const { videoWidth, videoHeight } = slot.element;
-      context.drawImage(slot.element, videoWidth / 4, videoHeight / 4, videoWidth / 2, videoHeight / 2, 0, 0, 2, 2);
-      slot.frames.push([rtpTimestamp, ...context.getImageData(0, 0, 1, 1).data.slice(0, 3), width, now]);
+      // On a busy machine the callback may run when the next picture is already there. A VideoFrame
+      // carries the timestamp of its own pixels, so the two below always belong together.
+      const picture = new VideoFrame(slot.element);
+      const timestamp = picture.metadata().rtpTimestamp ?? rtpTimestamp;
+      const { displayWidth: width, displayHeight: height } = picture;
+      context.drawImage(picture, width / 4, height / 4, width / 2, height / 2, 0, 0, 2, 2);
+      picture.close();
+      if (slot.frames.at(-1)?.[0] === timestamp) return;
+      slot.frames.push([timestamp, ...context.getImageData(0, 0, 1, 1).data.slice(0, 3), width, now]);
     };
     slot.element.requestVideoFrameCallback(seen);
   }

@@ -69,9 +69,14 @@
 
   // --- what the test asks -------------------------------------------------------------------
 
+  const accessibleName = (element) =>
+    element.getAttribute("aria-label") ??
+    (element.getAttribute("aria-labelledby") ?? "").split(/\s+/)
+      .map((id) => document.getElementById(id)?.textContent ?? "").join(" ").trim();
+
   live.tile = (name) => {
     const group = [...document.querySelectorAll("[data-testid=tile]")].find(
-      (tile) => (tile.getAttribute("aria-label") ?? "") === name);
+      (tile) => accessibleName(tile) === name);
     if (!group) return null;
     const video = group.querySelector("video");
     const seen = { frames: Number(group.dataset.frames ?? 0), state: group.dataset.state,

@@ -28,7 +28,7 @@ LIFETIME = timedelta(hours=24)
 REPLAYED = "Idempotency-Replayed"
 
 
-class Replay(Exception):  # noqa: N818  # control flow: the answer exists already
+class Replay(Exception):  # control flow: the answer exists already
     """The request was done before; carries its answer."""
 
     def __init__(self, response: aiohttp.web.Response) -> None:
@@ -57,7 +57,9 @@ def read_key(call: Call) -> str | None:
 def request_hash(call: Call, body: bytes) -> bytes:
     """What must be equal for two requests to be one."""
     request = call.request
-    parts = (request.method.encode(), request.path.encode(), body)
+    # Another API key could not open the sealed answer, so its request is another one.
+    who = call.grant.api_key_id.bytes
+    parts = (who, request.method.encode(), request.path.encode(), body)
     return hashlib.sha256(b"\0".join(parts)).digest()
 
 

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PROBLEM = "application/problem+json"
 
 
-class HttpProblem(Exception):  # noqa: N818  # it is the answer, not an error of ours
+class HttpProblem(Exception):  # it is the answer, not an error of ours
     """A refusal that is HTTP's own."""
 
     def __init__(
@@ -96,7 +96,7 @@ def answer_for(error: Exception) -> aiohttp.web.Response:
             503, "unavailable", "the database cannot be reached", headers={"Retry-After": "1"}
         )
     reference = uuid.uuid4().hex
-    logger.exception("request failed, reference %s", reference, exc_info=error)
+    logger.error("request failed, reference %s", reference, exc_info=error)
     return problem(500, "internal", "this is a fault of the server", reference=reference)
 
 

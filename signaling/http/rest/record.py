@@ -57,8 +57,7 @@ async def update_record(call: Call) -> aiohttp.web.StreamResponse:
         row = await store.get(unit, call.resource, row_id)
         store.require_version(call.resource, row, versions)
         extra = await store.update(unit, call.resource, row, body, call.caller)
-        response = _answer(call.resource, row, extra)
-    return response
+        return _answer(call.resource, row, extra)
 
 
 async def delete_record(call: Call) -> aiohttp.web.StreamResponse:
@@ -83,7 +82,7 @@ def run_verb(verb: Verb) -> Handler:
         async def work(unit: Unit) -> aiohttp.web.Response:
             row = await store.get(unit, call.resource, row_id)
             store.require_version(call.resource, row, versions)
-            extra = await store.run_verb(unit, call.resource, verb, row, body, call.caller)
+            extra = await store.run_verb(unit, verb, row, body, call.caller)
             return _answer(call.resource, row, extra)
 
         return await in_unit(call, raw, work)

@@ -246,6 +246,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them again."""
     rls.drop_lookup("find_api_key")
+    rls.unprotect_users()
     op.drop_table("api_keys")
     op.drop_table("staff_roles")
     op.drop_table("roles")

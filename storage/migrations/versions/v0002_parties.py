@@ -287,7 +287,7 @@ def upgrade() -> None:
             "organization_id",
             "person_id",
             "role",
-            name=op.f("uq_organization_members_tenant_id_organization_id_perso_e3b0"),
+            name=op.f("uq_organization_members_role"),
         ),
     )
     op.create_index(

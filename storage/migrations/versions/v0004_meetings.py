@@ -243,7 +243,7 @@ def upgrade() -> None:
             "room_id",
             "session_no",
             "identity",
-            name=op.f("uq_video_room_participants_tenant_id_room_id_session_no_6554"),
+            name=op.f("uq_video_room_participants_identity"),
         ),
         sa.CheckConstraint(
             "NOT is_hidden OR kind <> 'person'",

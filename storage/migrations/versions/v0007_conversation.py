@@ -74,7 +74,7 @@ def upgrade() -> None:
             "session_no",
             "scope",
             "order_no",
-            name=op.f("uq_meeting_chat_messages_tenant_id_room_id_session_no_s_082f"),
+            name=op.f("uq_meeting_chat_messages_order"),
         ),
         sa.CheckConstraint(
             "length(body) <= 5000", name=op.f("ck_meeting_chat_messages_body_length")
@@ -299,6 +299,11 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
+        op.f("ix_meeting_questions_rank"),
+        "meeting_questions",
+        ["tenant_id", "room_id", "session_no", "status", "upvote_count"],
+    )
+    op.create_index(
         op.f("ix_meeting_questions_tenant_id_answered_by_id"),
         "meeting_questions",
         ["tenant_id", "answered_by_id"],
@@ -318,11 +323,6 @@ def upgrade() -> None:
         ["tenant_id", "merged_into_id"],
         postgresql_where=sa.text("merged_into_id IS NOT NULL"),
         sqlite_where=sa.text("merged_into_id IS NOT NULL"),
-    )
-    op.create_index(
-        op.f("ix_meeting_questions_tenant_id_room_id_session_no_statu_c279"),
-        "meeting_questions",
-        ["tenant_id", "room_id", "session_no", "status", "upvote_count"],
     )
     op.create_table(
         "question_upvotes",

@@ -52,7 +52,8 @@ class Rest:
             text = await response.read()
             is_json = "json" in response.headers.get("Content-Type", "")
             return Answer(
-                response.status, await response.json(content_type=None) if text and is_json else None,
+                response.status,
+                await response.json(content_type=None) if text and is_json else None,
                 response.headers,
             )
 

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from crm_core.errors import LinkRefused, RoomOver
 from crm_core.meetings.service import MeetingService
+from crm_core.metadata import metadata
+from crm_core.tenants.models import Tenant
 
 NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
@@ -66,20 +69,13 @@ async def test_a_wrong_secret_an_absent_room_and_a_revoked_link_are_the_same(res
 async def test_secrets_are_nowhere_in_the_database(rest, database, tenant):
     """Neither link secrets nor API keys can be read from any row of any table."""
     made = await rest.make("appointments", starts_at=_at(0))
-    await rest.post(
-        "/v1/appointments", {"starts_at": _at(60)}, Idempotency_Key="with-secrets"
-    )
+    await rest.post("/v1/appointments", {"starts_at": _at(60)}, Idempotency_Key="with-secrets")
     again = await rest.post(
         "/v1/appointments", {"starts_at": _at(60)}, Idempotency_Key="with-secrets"
     )
     secrets = [tenant.api_key_secret]
     for answer in (made, again):
         secrets += [_code_and_secret(answer.json[name])[1] for name in ("host_url", "guest_url")]
-    from sqlalchemy import select
-
-    from crm_core.metadata import metadata
-    from crm_core.tenants.models import Tenant
-
     async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
         assert await unit.session.scalar(select(Tenant.name)) == "Sun Works"
         connection = await unit.session.connection()
@@ -99,7 +95,9 @@ async def test_the_room_is_called_off_with_the_appointment(rest, database):
     with pytest.raises(RoomOver):
         await MeetingService(database).resolve_link(*_code_and_secret(made.json["host_url"]))
     assert (await rest.post(f"/v1/appointments/{made.id}:links")).status == 409
-    assert (await rest.post(f"/v1/appointments/{made.id}:cancel")).json["code"] == "illegal_transition"
+    assert (await rest.post(f"/v1/appointments/{made.id}:cancel")).json[
+        "code"
+    ] == "illegal_transition"
     await rest.make("appointments", starts_at=_at(0))
 
 
@@ -114,9 +112,7 @@ async def test_moving_an_appointment_moves_booking_and_room(rest):
     room = (await rest.get(f"/v1/video_rooms/{made.json['video_room_id']}")).json
     assert room["starts_at"] == moved.json["starts_at"]
     blocker = await rest.make("appointments", starts_at=_at(0))
-    taken = await rest.post(
-        f"/v1/appointments/{made.id}:reschedule", {"starts_at": _at(15)}
-    )
+    taken = await rest.post(f"/v1/appointments/{made.id}:reschedule", {"starts_at": _at(15)})
     assert (taken.status, taken.json["conflict"]["appointment_id"]) == (409, blocker.id)
 
 
@@ -151,7 +147,9 @@ async def test_back_to_back_appointments_do_not_overlap(rest):
 
 async def test_buffers_of_a_service_are_booked_too(rest):
     """A service's buffers keep the time around the appointment free."""
-    service = await rest.make("services", name="Visit", duration_minutes=30, buffer_after_minutes=15)
+    service = await rest.make(
+        "services", name="Visit", duration_minutes=30, buffer_after_minutes=15
+    )
     made = await rest.make("appointments", service_id=service.id, starts_at=_at(0))
     assert made.json["ends_at"] == "2026-12-01T09:30:00.000000Z"
     assert (await rest.post("/v1/appointments", {"starts_at": _at(40)})).status == 409

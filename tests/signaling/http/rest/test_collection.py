@@ -24,7 +24,9 @@ async def _walk(rest, path, cursor=None):
         after = f"&after={page['next']}"
 
 
-@pytest.mark.parametrize("sort", ["id", "-id", "full_name", "-full_name", "updated_at", "-updated_at"])
+@pytest.mark.parametrize(
+    "sort", ["id", "-id", "full_name", "-full_name", "updated_at", "-updated_at"]
+)
 async def test_pages_neither_repeat_nor_skip(rest, sort):
     """Following `next` sees every record once, in order, whatever the order is."""
     made = [person.id for person in await _people(rest, 7)]

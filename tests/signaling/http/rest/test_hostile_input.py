@@ -39,13 +39,14 @@ async def test_no_generated_body_breaks_a_resource(rest):
     writable = [each for each in RESOURCES if "create" in each.operations]
     for _ in range(400):
         resource = chance.choice(writable)
-        names = chance.sample(
-            sorted(resource.create_fields), k=min(4, len(resource.create_fields))
-        )
+        names = chance.sample(sorted(resource.create_fields), k=min(4, len(resource.create_fields)))
         body = {name: _junk(chance) for name in names}
         for field in resource.create_fields.values():
             if field.required and chance.random() < 0.9:
-                body.setdefault(field.name, {"text": "x", "timestamp": "2026-01-01T00:00:00Z"}.get(field.kind.name, 1))
+                body.setdefault(
+                    field.name,
+                    {"text": "x", "timestamp": "2026-01-01T00:00:00Z"}.get(field.kind.name, 1),
+                )
         answer = await rest.post(f"/v1/{resource.name}", body)
         assert answer.status == 201 or _is_refusal(answer), (resource.name, body, answer)
         if answer.status == 201 and "update" in resource.operations:
@@ -108,7 +109,16 @@ async def test_another_media_type_is_refused(rest):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "Bearer", "Bearer ", "Basic abc", "Bearer sk_nope", "Bearer " + "x" * 9000, "Bearer \u00e9"]
+    "header",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic abc",
+        "Bearer sk_nope",
+        "Bearer " + "x" * 9000,
+        "Bearer \u00e9",
+    ],
 )
 async def test_no_key_no_answer(http, header):
     """Whatever is wrong with the key, the answer is the same 401."""

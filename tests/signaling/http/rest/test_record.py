@@ -11,7 +11,9 @@ async def _person(rest, **more):
 
 async def test_a_record_reads_back_as_it_was_made(rest):
     """What is created is what is read, with defaults and computed fields filled in."""
-    made = await _person(rest, email="Jane@Example.com", custom_fields={"roof": ["tile", None, 1.5]})
+    made = await _person(
+        rest, email="Jane@Example.com", custom_fields={"roof": ["tile", None, 1.5]}
+    )
     read = await rest.get(f"/v1/people/{made.id}")
     assert read.json == made.json
     assert made.json["full_name"] == "Jane Doe"
@@ -101,7 +103,11 @@ async def test_a_lead_is_assigned_moved_and_converted_once(rest, tenant):
     again = await rest.post(f"{path}:convert", {"name": "Another"})
     assert first.json["status_kind"] == "won"
     assert first.json["created_project_id"] == again.json["created_project_id"]
-    project = (await rest.get(f"/v1/projects/{first.json['created_project_id']}?include=contacts,organization")).json
+    project = (
+        await rest.get(
+            f"/v1/projects/{first.json['created_project_id']}?include=contacts,organization"
+        )
+    ).json
     assert (project["name"], project["value"]) == ("Roof of Jane", "12000.5000")
     assert project["included"]["organizations"][0]["name"] == "Doe household"
     assert project["included"]["project_contacts"][0]["is_primary"] is True
@@ -151,7 +157,12 @@ async def test_a_timeline_is_newest_first_and_pages_stay_stable(rest):
         page = (await rest.get(f"{path}?limit=2{after}")).json
         seen += page["items"]
         # A newer entry on top moves no page below it.
-        await rest.make("communications", channel="call", person_id=person.id, occurred_at=(SOON + timedelta(days=1)).isoformat())
+        await rest.make(
+            "communications",
+            channel="call",
+            person_id=person.id,
+            occurred_at=(SOON + timedelta(days=1)).isoformat(),
+        )
         if page["next"] is None:
             break
         after = f"&after={page['next']}"
@@ -164,5 +175,7 @@ async def test_money_and_times_keep_their_value(rest):
     """Decimals come back to the fourth digit, times in UTC to the microsecond."""
     person = await _person(rest, next_contact_at="2026-05-01T12:30:00.123456+02:00")
     assert person.json["next_contact_at"] == "2026-05-01T10:30:00.123456Z"
-    organization = await rest.make("organizations", name="ABC", annual_revenue="-12345678901234.5678")
+    organization = await rest.make(
+        "organizations", name="ABC", annual_revenue="-12345678901234.5678"
+    )
     assert organization.json["annual_revenue"] == "-12345678901234.5678"

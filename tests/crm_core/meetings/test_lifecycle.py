@@ -1,0 +1,169 @@
+"""What a meeting leaves in the CRM: outcome, attendance, exactly one communications row."""
+
+import pytest
+import sqlalchemy as sa
+
+from crm_core.appointments.models import Appointment
+from crm_core.changes.models import OutboxEvent
+from crm_core.communications.models import Communication, CommunicationParticipant
+from crm_core.communications.service import timeline
+from crm_core.meetings import lifecycle
+from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
+from tests.crm_core.meetings.support import START, book_meeting
+
+
+async def _all(meeting, model):
+    async with meeting.database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        return list(await unit.session.scalars(sa.select(model)))
+
+
+async def _hold(meeting):
+    """Host and customer meet for 60 s; the customer is out from 20 to 30."""
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    jane = meeting.enter(f"person:{meeting.person_id}", "participant", 5, "Jane Doe")
+    meeting.leave(jane, 20, joined=5)
+    for state in ("admitted", "joining", "active"):
+        meeting.move(jane, state, 30)
+    meeting.event(
+        "interval.opened", 30, participant=jane, scope="main", joined_at="2026-12-01T09:00:30Z"
+    )
+    await meeting.commit(epoch)
+    meeting.event("room.state", 60, state="ended")
+    meeting.event("room.ended", 60, host, reason="host", by=host)
+    return epoch
+
+
+async def test_the_story_is_on_the_timelines(database, tenant):
+    """One row with context, participants, intervals and duration; appointment and room are closed."""
+    meeting = await book_meeting(database, tenant)
+    await meeting.commit(await _hold(meeting))
+    (row,) = await _all(meeting, Communication)
+    assert row.message_id == f"room:{meeting.room_id}:1"
+    assert (row.channel, row.status, row.duration_seconds) == ("meeting", "completed", 60)
+    assert (row.person_id, row.lead_id, row.staff_id) == (
+        meeting.person_id,
+        meeting.lead_id,
+        meeting.staff_id,
+    )
+    assert (row.occurred_at, (row.completed_at - START).seconds) == (START, 60)
+    jane = next(each for each in row.attendees if each["name"] == "Jane Doe")
+    assert jane["seconds"] == 45.0
+    assert [(i["joined_at"][17:19], i["left_at"][14:19], i["reason"]) for i in jane["intervals"]] == [
+        ("05", "00:20", "left"), ("30", "01:00", "ended"),
+    ]  # fmt: skip
+    roles = {(each.role, each.name) for each in await _all(meeting, CommunicationParticipant)}
+    assert roles == {("host", "Ana Diaz"), ("attendee", "Jane Doe")}
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome, appointment.outcome_evidence) == (
+        "completed", "held", row.message_id,
+    )  # fmt: skip
+    (room,) = await _all(meeting, VideoRoom)
+    assert (room.status, room.end_reason, room.peak_participants) == ("ended", "host", 2)
+    assert all(each.left_at for each in await _all(meeting, VideoRoomInterval))
+    assert {each.status for each in await _all(meeting, VideoRoomParticipant)} == {"left"}
+    async with database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        for subject, subject_id in (("person", meeting.person_id), ("lead", meeting.lead_id)):
+            entries = await timeline(unit, subject, subject_id, limit=10)
+            assert row.id in [entry.row.id for entry in entries if entry.kind == "communication"]
+
+
+async def test_the_appointment_is_in_progress_while_the_room_is_live(database, tenant):
+    """The first host makes the room live and the appointment in progress."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    meeting.event("room.state", 3, state="live")
+    await meeting.commit(epoch)
+    assert [row.status for row in await _all(meeting, Appointment)] == ["in_progress"]
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, (room.started_at - START).seconds) == ("live", 3)
+
+
+async def test_ended_twice_is_still_one_row(database, tenant):
+    """A second end event, and a replay of the first after a takeover, add nothing."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await _hold(meeting)
+    batch = await meeting.commit(epoch)
+    await meeting.service.append(meeting.tenant_id, meeting.room_id, epoch, batch)
+    again = await meeting.claim()
+    meeting.event("room.ended", 61, reason="host", by=None)
+    await meeting.commit(again)
+    assert len(await _all(meeting, Communication)) == 1
+    assert len(await _all(meeting, CommunicationParticipant)) == 2
+    assert [row.status for row in await _all(meeting, Appointment)] == ["completed"]
+
+
+async def test_an_end_that_fails_leaves_nothing_half_done(database, tenant, monkeypatch):
+    """When the log cannot be written, the event is not committed either; a retry does all of it."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await _hold(meeting)
+
+    async def fail(*_args, **_kwargs):
+        raise ConnectionError
+
+    batch = list(meeting.batch)
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle, "_log_meeting", fail)
+        with pytest.raises(ConnectionError):
+            await meeting.commit(epoch)
+    assert await _all(meeting, Communication) == []
+    assert [row.status for row in await _all(meeting, Appointment)] == ["in_progress"]
+    await meeting.service.append(meeting.tenant_id, meeting.room_id, epoch, batch)
+    assert len(await _all(meeting, Communication)) == 1
+
+
+async def test_a_customer_who_was_never_admitted_is_a_no_show(database, tenant):
+    """Knocking is not meeting: without an admission the appointment is a no-show."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    meeting.enter(f"staff:{meeting.staff_id}", "host")
+    meeting.knock(f"person:{meeting.person_id}", str(database.ids()), second=5)
+    meeting.event("room.ended", 60, reason="host", by=None)
+    await meeting.commit(epoch)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome) == ("no_show", "no_show")
+    (row,) = await _all(meeting, Communication)
+    assert row.status == "no_show"
+    assert [each["admitted"] for each in row.attendees] == [True, False]
+
+
+async def test_a_room_nobody_came_to_expires_without_a_row(database, tenant):
+    """An expired room is a no-show and no conversation."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    meeting.event("room.state", 60, state="expired")
+    await meeting.commit(epoch)
+    assert [row.status for row in await _all(meeting, Appointment)] == ["no_show"]
+    assert await _all(meeting, Communication) == []
+
+
+async def test_a_second_sitting_is_a_second_row(database, tenant):
+    """A room used again has another number, its own journal and its own row."""
+    meeting = await book_meeting(database, tenant)
+    await meeting.commit(await _hold(meeting))
+    number = await meeting.service.reopen_room(meeting.tenant_id, meeting.room_id)
+    assert number == 2
+    meeting.session_no, meeting.seq = number, 0
+    epoch = await meeting.claim()
+    meeting.enter(f"person:{meeting.person_id}", second=100)
+    meeting.event("room.ended", 130, reason="host", by=None)
+    await meeting.commit(epoch)
+    keys = {row.message_id for row in await _all(meeting, Communication)}
+    assert keys == {f"room:{meeting.room_id}:1", f"room:{meeting.room_id}:2"}
+    assert {row.person_id for row in await _all(meeting, Communication)} == {meeting.person_id}
+
+
+async def test_the_world_is_told_in_the_same_commit(database, tenant):
+    """The outbox has the admission, the start, the end and the appointment's outcome."""
+    meeting = await book_meeting(database, tenant)
+    await meeting.commit(await _hold(meeting))
+    topics = [row.topic for row in await _all(meeting, OutboxEvent)]
+    for topic in (
+        "meeting.started",
+        "meeting.ended",
+        "appointment.completed",
+        "communication.created",
+    ):
+        assert topics.count(topic) == 1
+    assert topics.count("meeting.participant_admitted") == 2

@@ -1,0 +1,157 @@
+"""Room events become typed rows: participants, attendance, chat, room state."""
+
+import pytest
+import sqlalchemy as sa
+
+from crm_core.appointments.models import Appointment
+from crm_core.appointments.service import fresh_links
+from crm_core.errors import LinkRefused
+from crm_core.meetings.activity import MeetingChatMessage
+from crm_core.meetings.models import VideoRoomInterval, VideoRoomParticipant
+from crm_core.meetings.projection import PROJECTORS
+from tests.crm_core.meetings.support import START, book_meeting
+from tests.support.databases import LINKS
+
+
+async def _rows(meeting, model):
+    async with meeting.database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        return list(await unit.session.scalars(sa.select(model).order_by(model.id)))
+
+
+async def test_a_participant_walks_through_the_door(database, tenant):
+    """Waiting, admitted, active, left: each with its time, by whom, and the tracks' states."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host")
+    who = str(database.ids())
+    meeting.knock(f"person:{meeting.person_id}", who, second=5)
+    await meeting.commit(epoch)
+    meeting.move(who, "admitted", 8, by=host)
+    meeting.move(who, "joining", 9)
+    meeting.move(who, "active", 10)
+    meeting.event(
+        "interval.opened", 10, participant=who, scope="main", joined_at="2026-12-01T09:00:10.000Z"
+    )
+    meeting.event("participant.connected", 10, participant=who, conn_epoch=3)
+    meeting.event("participant.name", 11, participant=who, name="Jane D.", was="Somebody")
+    meeting.event(
+        "participant.role", 12, participant=who, role="presenter", was="participant", reason="host"
+    )
+    meeting.event(
+        "track.state", 12, participant=who, source="mic", on=True, track="t", reason="self"
+    )
+    meeting.event("hands", 13, rev=1, order=[host, who])
+    await meeting.commit(epoch)
+    row = next(row for row in await _rows(meeting, VideoRoomParticipant) if str(row.id) == who)
+    assert (row.status, row.role, row.display_name) == ("active", "presenter", "Jane D.")
+    assert row.person_id == meeting.person_id
+    assert [
+        (moment - START).seconds for moment in (row.waiting_at, row.admitted_at, row.joined_at)
+    ] == [5, 8, 10]
+    assert str(row.admitted_by_id) == host
+    assert (row.audio_on, row.video_on, row.conn_epoch, row.hand_seq) == (True, False, 3, 2)
+    meeting.event("hands", 14, rev=2, order=[])
+    meeting.leave(who, 20, joined=10)
+    await meeting.commit(epoch)
+    row = next(row for row in await _rows(meeting, VideoRoomParticipant) if str(row.id) == who)
+    assert (row.status, row.leave_reason, row.audio_on, row.hand_seq) == (
+        "left",
+        "left",
+        False,
+        None,
+    )
+    closed = [
+        row for row in await _rows(meeting, VideoRoomInterval) if str(row.participant_id) == who
+    ]
+    assert [((row.joined_at - START).seconds, (row.left_at - START).seconds) for row in closed] == [
+        (10, 20)
+    ]
+
+
+async def test_chat_is_kept_with_its_order_and_audience(database, tenant):
+    """Public, private, edited, deleted and lobby lines stand as they were said."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host, guest = meeting.enter("staff:" + str(meeting.staff_id), "host"), meeting.enter("guest:1")
+    ids = [str(database.ids()) for _ in range(4)]
+    for number, (text, to) in enumerate((("hello", None), ("psst", host), ("typo", None)), 1):
+        meeting.event(
+            "chat.msg",
+            number,
+            guest,
+            id=ids[number - 1],
+            no=number,
+            body=text,
+            at="x",
+            to=to,
+            **{"from": guest},
+        )
+    meeting.event("chat.edited", 4, guest, id=ids[2], no=3, body="fixed", at="x")
+    meeting.event("chat.deleted", 5, host, id=ids[0], no=1)
+    meeting.event(
+        "lobby.message",
+        6,
+        host,
+        id=ids[3],
+        name="Ana",
+        text="soon",
+        at="x",
+        to=None,
+        **{"from": host},
+    )
+    await meeting.commit(epoch)
+    meeting.event("chat.edited", 7, guest, id=ids[1], no=2, body="psst!", at="x")
+    await meeting.commit(epoch)
+    rows = {str(row.id): row for row in await _rows(meeting, MeetingChatMessage)}
+    first, second, third, lobby = (rows[each] for each in ids)
+    assert (first.body, first.deleted_at is not None, str(first.deleted_by_id)) == (
+        None,
+        True,
+        host,
+    )
+    assert (second.kind, str(second.recipient_id), second.body) == ("private", host, "psst!")
+    assert (third.body, third.edited_at is not None, third.order_no) == ("fixed", True, 3)
+    assert (lobby.kind, lobby.body, lobby.order_no) == ("lobby", "soon", None)
+
+
+async def test_the_rooms_settings_follow_the_meeting(database, tenant):
+    """Locks, policies and times changed in the meeting are what the next load says."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    meeting.event(
+        "room.changed",
+        1,
+        rev=4,
+        patch={"locked": True, "policy": {"lobby": "off"}, "title": "New", "ends_at": None},
+    )
+    await meeting.commit(epoch)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.is_locked, room.settings_rev, room.title, room.ends_at) == (True, 4, "New", None)
+    assert room.policy == {"lobby": "off"}
+
+
+async def test_unknown_kinds_are_kept_and_need_no_row(database, tenant):
+    """A kind without a projector is journaled like any other."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    meeting.event("poll.opened", 1, id="x")
+    batch = await meeting.commit(epoch)
+    assert "poll.opened" not in PROJECTORS
+    assert (
+        await meeting.service.room_events_since(meeting.tenant_id, meeting.room_id, 1, 0) == batch
+    )
+
+
+async def test_a_banned_persons_link_opens_nothing(database, tenant):
+    """Banning in the meeting revokes the link in the same commit."""
+    meeting = await book_meeting(database, tenant)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        appointment = await unit.session.scalar(sa.select(Appointment))
+        links = await fresh_links(unit, appointment, LINKS)
+    code, _, secret = links.guest_url.partition("/m/")[2].partition("#k=")
+    grant = await meeting.service.resolve_link(code, secret)
+    epoch = await meeting.claim()
+    meeting.event("link.banned", 1, link=str(grant.link_id))
+    await meeting.commit(epoch)
+    with pytest.raises(LinkRefused):
+        await meeting.service.resolve_link(code, secret)

@@ -1,0 +1,154 @@
+"""Roles, names, removal; the numbers are those of the meeting study's list."""
+
+import pytest
+
+from rooms import commands as c
+from rooms.errors import Code
+from rooms.outcome import CloseReason
+from rooms.policy import IdentityKind, Kind, Role, Source
+from tests.rooms.meeting import Guest, Meeting
+
+
+@pytest.fixture
+def meeting() -> Meeting:
+    """A training: participants publish by grant only."""
+    return Meeting(kind="training")
+
+
+@pytest.fixture
+def host(meeting: Meeting) -> Guest:
+    """Ana, who is in."""
+    return meeting.host()
+
+
+@pytest.fixture
+def jane(meeting: Meeting, host: Guest) -> Guest:
+    """A participant who is in."""
+    return meeting.member("Jane")
+
+
+def test_a_cohost_gets_the_queue_and_loses_it(meeting, host, jane):
+    """Promotion: told personally, subscribed to hosts, a snapshot with the queue; and back."""
+    paul = meeting.guest("Paul")
+    paul.come()
+    host.ask(c.RoleSet(jane.id, Role.COHOST))
+    changed = jane.got("perm.changed")[-1]
+    assert (changed.role, "admit" in changed.can, changed.publish["mic"]) == ("cohost", True, True)
+    assert [w.name for w in jane.snapshots[-1].lobby.entries] == ["Paul"]
+    jane.ask(c.LobbyAdmit(ids=[paul.id]))
+    host.ask(c.RoleSet(jane.id, Role.PARTICIPANT))
+    assert jane.snapshots[-1].lobby is None
+    jane.forget()
+    meeting.guest("Rita").come()
+    assert jane.got("lobby.list") == []
+
+
+def test_a_demotion_takes_media_and_hand_in_the_same_step(meeting, host, jane):
+    """Case 79: a right that goes takes the track with it before the reply."""
+    host.ask(c.RoleSet(jane.id, Role.PRESENTER))
+    jane.ask(c.TrackSet(Source.CAMERA, on=True))
+    jane.ask(c.HandSet(up=True))
+    host.ask(c.RoleSet(jane.id, Role.OBSERVER))
+    kinds = [event.kind for event in meeting.outcomes[-1].events]
+    assert kinds.index("participant.role") < kinds.index("track.state")
+    assert not jane.row.publishes(Source.CAMERA)
+    assert jane.row.hand is None
+    assert jane.got("muted")[-1].source is Source.CAMERA
+
+
+def test_a_demoted_host_does_not_hear_the_step_that_demotes(meeting, host, jane):
+    """What goes to hosts in that very step is not for the demoted any more."""
+    host.ask(c.RoleSet(jane.id, Role.COHOST))
+    assert jane.id in {g for g, s in meeting.subscriptions.items() if "hosts" in s}
+    host.ask(c.RoleSet(jane.id, Role.PARTICIPANT))
+    assert meeting.outcomes[-1].withdraw == (jane.id,)
+
+
+def test_a_cohost_rules_over_participants_only(meeting, host, jane):
+    """A co-host grants no co-hosts, and neither demotes nor removes hosts and co-hosts."""
+    paul, rita = meeting.member("Paul"), meeting.member("Rita")
+    for guest in (jane, paul):
+        host.ask(c.RoleSet(guest.id, Role.COHOST))
+    assert jane.refused(c.RoleSet(rita.id, Role.COHOST)).extras == {"need": "grant_cohost"}
+    assert jane.refused(c.RoleSet(paul.id, Role.PARTICIPANT)).extras == {"need": "grant_cohost"}
+    assert jane.refused(c.RoleSet(host.id, Role.PARTICIPANT)).extras == {"need": "grant_host"}
+    assert jane.refused(c.Remove(paul.id)).code is Code.FORBIDDEN
+    assert jane.refused(c.Remove(host.id)).code is Code.FORBIDDEN
+    jane.ask(c.RoleSet(rita.id, Role.PRESENTER))
+    jane.ask(c.Remove(rita.id))
+    host.ask(c.Remove(paul.id))
+    assert (rita.state, paul.state) == ("removed", "removed")
+
+
+def test_the_meeting_is_handed_over_and_taken_back(meeting, host, jane):
+    """host goes to one person: the giver is a co-host, and as a host by link may reclaim."""
+    host.ask(c.RoleSet(jane.id, Role.HOST))
+    assert (jane.row.role, host.row.role) == (Role.HOST, Role.COHOST)
+    host.ask(c.RoleSet(host.id, Role.HOST))
+    assert (jane.row.role, host.row.role) == (Role.COHOST, Role.HOST)
+    assert jane.refused(c.RoleSet(jane.id, Role.HOST)).extras == {"need": "grant_host"}
+
+
+def test_the_last_host_hands_over_before_stepping_down(host):
+    """A host cannot just stop being one: conflict."""
+    assert host.refused(c.RoleSet(host.id, Role.PARTICIPANT)).code is Code.CONFLICT
+    assert host.ask(c.RoleSet(host.id, Role.HOST)) == {}
+
+
+def test_roles_go_to_people_who_are_in(meeting, host, jane):
+    """Waiting, left and unknown people get no role, services do not lead."""
+    paul = meeting.guest("Paul")
+    paul.come()
+    bot = meeting.guest("bot", kind=Kind.BOT, identity_kind=IdentityKind.SERVICE)
+    bot.come()
+    jane.ask(c.Leave())
+    for guest in (paul, jane):
+        assert host.refused(c.RoleSet(guest.id, Role.PRESENTER)).code is Code.NOT_FOUND
+    assert host.refused(c.RoleSet("nobody", Role.PRESENTER)).code is Code.NOT_FOUND
+    assert host.refused(c.RoleSet(bot.id, Role.COHOST)).code is Code.BAD_REQUEST
+    host.ask(c.RoleSet(bot.id, Role.PRESENTER))
+
+
+def test_removal_tells_the_person_and_closes(meeting, host, jane):
+    """The removed person hears why, the connection closes, the roster and the seat are free."""
+    meeting.wait(2)
+    host.forget()
+    host.ask(c.Remove(jane.id))
+    assert [b.reason for b in jane.got("removed")] == ["remove"]
+    assert (jane.closed[-1].reason, jane.closed[-1].detail) == (CloseReason.REMOVED, "remove")
+    meeting.wait(1)
+    assert [b.del_ for b in host.got("roster.delta") if b.del_] == [[jane.id]]
+    assert jane.refused(c.ChatSend("wait")).code is Code.CLOSED
+
+
+def test_removal_of_whom_is_not_there(meeting, host, jane):
+    """Oneself, people who wait, left, or were removed: refused; a ban also reaches who has left."""
+    paul = meeting.guest("Paul")
+    paul.come()
+    assert host.refused(c.Remove(host.id)).code is Code.BAD_REQUEST
+    assert host.refused(c.Remove(paul.id)).code is Code.NOT_FOUND
+    jane.ask(c.Leave())
+    assert host.refused(c.Remove(jane.id)).code is Code.NOT_FOUND
+    host.ask(c.Remove(jane.id, ban=True))
+    assert jane.turned_away().code is Code.FORBIDDEN
+    assert host.refused(c.Remove(jane.id, ban=True)).code is Code.NOT_FOUND
+
+
+def test_a_name_is_printable_and_changed_in_moderation(meeting, host, jane):
+    """Blank and unprintable names are refused, a flood is limited, the same name is no change."""
+    for name in (" ", "a\nb", "a\u202eb"):
+        assert jane.refused(c.NameSet(name)).code is Code.BAD_REQUEST
+    before = len(meeting.journal)
+    jane.ask(c.NameSet("Jane"))
+    assert len(meeting.journal) == before
+    for number in range(5):
+        jane.ask(c.NameSet(f"Jane {number}"))
+    assert jane.refused(c.NameSet("Jane 9")).code is Code.RATE
+
+
+def test_impersonating_the_host_leaves_the_marker(meeting, host, jane):
+    """Case 16: the same name shows the verified mark on the real one only."""
+    jane.ask(c.NameSet("Ana"))
+    views = {p.id: (p.name, p.verified) for p in meeting.host("Ben").snapshots[-1].roster}
+    assert views[host.id] == ("Ana", True)
+    assert views[jane.id] == ("Ana", False)

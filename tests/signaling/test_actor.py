@@ -1,0 +1,448 @@
+"""One room's writer: commit, then tell; resume or snapshot; a failed commit opens it anew."""
+
+import asyncio
+
+import pytest
+import pytest_asyncio
+
+from rooms.commands import Enter as EnterRoom
+from rooms.commands import Finish
+from rooms.ids import Identity
+from rooms.policy import IdentityKind, Role
+from signaling.errors import CloseCode, RequestError
+from signaling.tokens import ResumeGrant
+from tests.signaling.fakes import KEY, Stage, events, hello, reply, request, wire
+from tests.support.wait import until
+
+
+@pytest_asyncio.fixture
+async def stage():
+    made = Stage()
+    await made.actor.open()
+    yield made
+    await made.actor.close()
+
+
+def entering(who, role=Role.PARTICIPANT, lobby=False):
+    kind = IdentityKind.STAFF if role is Role.HOST else IdentityKind.GUEST
+    return EnterRoom(Identity(f"{kind}:{who}"), kind, who, role=role, lobby=lobby)
+
+
+async def enter(stage, who, role=Role.PARTICIPANT, *, lobby=False, actor=None):
+    """Somebody comes in; the client, attached."""
+    client = stage.client()
+    hello(client, token="t")
+    await (actor or stage.actor).enter(client, "h", lambda: entering(who, role, lobby))
+    (actor or stage.actor).heard(client)
+    return client
+
+
+async def ask(stage, client, method, request_id="r", **params):
+    await stage.actor.perform(client, request(method, request_id, **params))
+    return reply(client, request_id)
+
+
+def grant_of(client, **changes):
+    secret = reply(client, "h")["p"]
+    values = {
+        "tenant_id": KEY.tenant_id, "room_id": KEY.room_id, "session_no": 1,
+        "participant": secret["participant"], "identity": "x", "conn_epoch": client.conn_epoch,
+    }  # fmt: skip
+    return ResumeGrant(**{**values, **changes})
+
+
+async def resume(stage, old, positions):
+    client = stage.client()
+    hello(client, resume={"secret": "s"})
+    await stage.actor.resume(client, "h", grant_of(old), positions)
+    return client
+
+
+def positions_of(client):
+    """What a client that applied everything would send."""
+    found = {}
+    for frame in events(client):
+        if frame["t"] == "snapshot":
+            found = {stream: tuple(at) for stream, at in frame["p"]["positions"].items()}
+        elif "s" in frame:
+            found[frame["st"]] = (frame["ep"], frame["s"])
+    return found
+
+
+class TestEntering:
+    async def test_a_host_gets_reply_then_snapshot(self, stage):
+        """The hello reply is first and says committed; the snapshot follows."""
+        host = await enter(stage, "Ana", Role.HOST)
+        first, second = wire(host).frames[:2]
+        assert first["re"] == "h"
+        assert first["committed"] is True
+        assert first["p"]["resumed"] is False
+        assert second["t"] == "snapshot"
+        assert {member["name"] for member in second["p"]["roster"]} == {"Ana"}
+
+    async def test_nobody_hears_of_an_entry_before_it_is_committed(self, stage):
+        """While the commit is under way neither the newcomer nor the others get a frame of it."""
+        host = await enter(stage, "Ana", Role.HOST)
+        before = len(wire(host).frames)
+        stage.journal.gate.clear()
+        task = asyncio.create_task(enter(stage, "Jane"))
+        await until(lambda: stage.actor.room.state.by_identity.get("guest:Jane"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(wire(host).frames) == before
+        stage.journal.gate.set()
+        jane = await task
+        assert reply(jane, "h")["ok"] is True
+
+    async def test_a_waiting_person_gets_the_door_and_nothing_else(self, stage):
+        """No roster, no chat, no room stream reaches the waiting room."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=True)
+        await ask(stage, host, "chat.send", body="secret")
+        snapshot = events(jane, "snapshot")[0]
+        assert snapshot.keys() == {
+            "room", "me", "messages", "positions", "verdict", "place", "message", "waits", "host",
+            "starts_at",
+        }  # fmt: skip
+        assert snapshot["place"] == 1
+        assert {frame["st"].partition(":")[0] for frame in events(jane)} <= {"lobby", "self"}
+        assert all(frame["t"] in {"snapshot", "lobby.state"} for frame in events(jane))
+
+    async def test_admission_brings_a_fresh_snapshot_on_the_inside_streams(self, stage):
+        """The verdict comes on the lobby stream, then the snapshot; chat flows from there."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=True)
+        await ask(stage, host, "lobby.admit", ids=[jane.participant])
+        assert events(jane, "lobby.state")[-1]["verdict"] == "admitted"
+        assert "roster" in events(jane, "snapshot")[-1]
+        await ask(stage, host, "chat.send", "c1", body="welcome")
+        assert events(jane, "chat.msg")[-1]["body"] == "welcome"
+
+    async def test_a_promotion_brings_the_hosts_stream(self, stage):
+        """Whoever becomes a co-host gets the queue in a snapshot and its changes after that."""
+        host = await enter(stage, "Ana", Role.HOST)
+        ben = await enter(stage, "Ben")
+        await ask(stage, host, "role.set", who=ben.participant, role="cohost")
+        assert events(ben, "snapshot")[-1]["lobby"]["list"] == []
+        await enter(stage, "Jane", lobby=True)
+        assert events(ben, "lobby.list")[-1]["add"][0]["name"] == "Jane"
+
+    async def test_a_refused_entry_changes_nothing(self, stage):
+        """A banned identity is told, and the room is as it was."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        await ask(stage, host, "remove", who=jane.participant, ban=True)
+        assert wire(jane).closed[0] == CloseCode.REMOVED
+        facts = len(stage.store.facts)
+        with pytest.raises(RequestError) as refused:
+            await enter(stage, "Jane")
+        assert refused.value.code == "forbidden"
+        assert len(stage.store.facts) == facts
+
+
+class TestSuperseding:
+    async def test_the_newer_connection_wins_and_the_older_gets_a_terminal_code(self, stage):
+        """One row, one live connection; the old one is told before it is closed."""
+        old = await enter(stage, "Ana", Role.HOST)
+        new = await enter(stage, "Ana", Role.HOST)
+        assert events(old)[-1]["t"] == "superseded"
+        assert wire(old).closed[0] == CloseCode.SUPERSEDED
+        assert (new.participant, new.conn_epoch) == (old.participant, old.conn_epoch + 1)
+
+    async def test_the_late_loss_of_the_old_one_means_nothing(self, stage):
+        """The close of a superseded connection does not take the participant away."""
+        old = await enter(stage, "Ana", Role.HOST)
+        new = await enter(stage, "Ana", Role.HOST)
+        stage.actor.lost(old)
+        assert stage.actor.room.participant(new.participant).connected
+        assert (await ask(stage, new, "chat.send", body="x"))["ok"]
+
+    async def test_a_late_command_of_the_old_one_is_stale(self, stage):
+        """The room refuses it; media refuses it, too."""
+        old = await enter(stage, "Ana", Role.HOST)
+        await enter(stage, "Ana", Role.HOST)
+        for method, params in (("chat.send", {"body": "x"}), ("view.set", {"layout": "grid"})):
+            with pytest.raises(RequestError) as refused:
+                await stage.actor.perform(old, request(method, **params))
+            assert refused.value.code == "stale_epoch"
+
+    async def test_five_at_once_leave_one(self, stage):
+        """However many connect together, one lives and four get the terminal code."""
+        clients = await asyncio.gather(*(enter(stage, "Ana", Role.HOST) for _ in range(5)))
+        closed = [wire(client).closed for client in clients if wire(client).closed]
+        assert [code for code, _ in closed] == [CloseCode.SUPERSEDED] * 4
+
+
+class TestReplies:
+    async def test_a_fact_is_answered_committed_with_its_number(self, stage):
+        """`committed` and the journal's number stand in the reply."""
+        host = await enter(stage, "Ana", Role.HOST)
+        answer = await ask(stage, host, "chat.send", body="x")
+        assert answer["committed"] is True
+        assert answer["seq"] == len(stage.store.facts)
+
+    async def test_what_stores_nothing_does_not_say_committed(self, stage):
+        """A reaction or a page of history promises nothing."""
+        host = await enter(stage, "Ana", Role.HOST)
+        for number, (method, params) in enumerate(
+            [("react", {"emoji": "+1"}), ("chat.page", {"n": 5}), ("view.set", {"layout": "grid"})]
+        ):
+            answer = await ask(stage, host, method, f"r{number}", **params)
+            assert answer["ok"] is True
+            assert "committed" not in answer
+
+    async def test_the_reply_comes_before_the_event_and_adapters_before_both(self, stage):
+        """Media acts on a fact before anybody hears of it."""
+        host = await enter(stage, "Ana", Role.HOST)
+        seen = []
+        stage.adapter.committed = lambda _room, facts: seen.append(("adapter", len(facts)))
+        start = len(wire(host).frames)
+        await ask(stage, host, "chat.send", body="x")
+        assert seen[0] == ("adapter", 1)
+        new = wire(host).frames[start:]
+        assert new[0]["re"] == "r"
+        assert new[1]["t"] == "chat.msg"
+
+    async def test_a_retry_gets_the_stored_answer_and_one_effect(self, stage):
+        """The same id again, also while the first is under way: one message, the same reply."""
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.journal.gate.clear()
+        first = asyncio.create_task(stage.actor.perform(host, request("chat.send", "r1", body="x")))
+        second = asyncio.create_task(
+            stage.actor.perform(host, request("chat.send", "r1", body="x"))
+        )
+        await asyncio.sleep(0)
+        stage.journal.gate.set()
+        await asyncio.gather(first, second)
+        answers = [frame for frame in wire(host).frames if frame.get("re") == "r1"]
+        assert answers[0]["p"] == answers[1]["p"]
+        assert all(answer["committed"] for answer in answers)
+        assert len(events(host, "chat.msg")) == 1
+
+    async def test_another_request_under_a_used_id_is_a_conflict(self, stage):
+        """An id names one request."""
+        host = await enter(stage, "Ana", Role.HOST)
+        await ask(stage, host, "chat.send", "r1", body="x")
+        with pytest.raises(RequestError) as refused:
+            await stage.actor.perform(host, request("chat.send", "r1", body="y"))
+        assert refused.value.code == "conflict"
+
+    async def test_many_requests_at_once_are_few_commits(self, stage):
+        """What gathers while a commit runs is committed together, in order."""
+        people = [
+            await enter(stage, f"P{n}", Role.HOST if n == 0 else Role.PARTICIPANT)
+            for n in range(20)
+        ]
+        stage.store.batches.clear()
+        stage.journal.gate.clear()
+        tasks = [
+            asyncio.create_task(stage.actor.perform(one, request("chat.send", "x", body=str(n))))
+            for n, one in enumerate(people)
+        ]
+        await asyncio.sleep(0)
+        stage.journal.gate.set()
+        await asyncio.gather(*tasks)
+        assert len(stage.store.batches) <= 2
+        assert [body["body"] for body in events(people[0], "chat.msg")] == [
+            str(n) for n in range(20)
+        ]
+
+
+class TestResume:
+    async def test_missed_events_come_in_order_and_then_resumed(self, stage):
+        """Public and own private events, nobody else's; no snapshot."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        ben = await enter(stage, "Ben")
+        at = positions_of(jane)
+        stage.actor.lost(jane)
+        await ask(stage, host, "chat.send", "1", body="to all")
+        await ask(stage, host, "chat.send", "2", body="to jane", to=jane.participant)
+        await ask(stage, host, "chat.send", "3", body="to ben", to=ben.participant)
+        again = await resume(stage, jane, at)
+        assert reply(again, "h")["p"]["resumed"] is True
+        bodies = [body["body"] for body in events(again, "chat.msg")]
+        assert sorted(bodies) == ["to all", "to jane"]
+        assert [frame["t"] for frame in events(again)][-1] == "resumed"
+        assert "snapshot" not in {frame["t"] for frame in events(again)}
+
+    async def test_a_client_that_does_not_know_enough_gets_a_snapshot(self, stage):
+        """No positions, or old ones: a snapshot of all, never a part."""
+        await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        stage.actor.lost(jane)
+        again = await resume(stage, jane, {"room": (99, 1)})
+        assert reply(again, "h")["p"]["resumed"] is False
+        assert events(again)[0]["t"] == "snapshot"
+
+    async def test_a_secret_is_good_for_one_connection(self, stage):
+        """After the next connection the last secret is stale."""
+        jane = await enter(stage, "Ana", Role.HOST)
+        await resume(stage, jane, {})
+        with pytest.raises(RequestError) as refused:
+            await resume(stage, jane, {})
+        assert refused.value.code == "stale_epoch"
+
+    async def test_a_secret_of_another_sitting_is_refused(self, stage):
+        """What was good for the last sitting opens nothing now."""
+        ana = await enter(stage, "Ana", Role.HOST)
+        client = stage.client()
+        hello(client, resume={"secret": "s"})
+        with pytest.raises(RequestError) as refused:
+            await stage.actor.resume(client, "h", grant_of(ana, session_no=2), {})
+        assert refused.value.code == "unauthorized"
+
+    async def test_one_interval_for_a_short_cut(self, stage):
+        """A cut and resume within the window is one attendance interval, not two."""
+        ana = await enter(stage, "Ana", Role.HOST)
+        stage.actor.lost(ana)
+        stage.clock.time += 2
+        await resume(stage, ana, positions_of(ana))
+        kinds = [fact.kind for fact in stage.store.facts]
+        assert kinds.count("interval.opened") == 1
+        assert kinds.count("interval.closed") == 0
+
+
+class TestFailures:
+    async def test_a_failed_commit_is_answered_and_the_room_opens_anew(self, stage):
+        """The asker is told `unavailable`; everybody gets a snapshot of a new epoch without it."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        stage.journal.down = True
+        with pytest.raises(RequestError) as refused:
+            await stage.actor.perform(host, request("chat.send", "r1", body="lost?"))
+        assert refused.value.code == "unavailable"
+        assert refused.value.extras["retry_ms"] > 0
+        stage.journal.down = False
+        await until(lambda: len(events(jane, "snapshot")) == 2)
+        assert events(jane)[-1]["ep"] == 2
+        assert events(jane, "snapshot")[-1]["chat"] == []
+        assert events(jane, "chat.msg") == []
+        answer = await ask(stage, host, "chat.send", "r1", body="lost?")
+        assert answer["committed"] is True
+        assert [body["body"] for body in events(jane, "chat.msg")] == ["lost?"]
+
+    async def test_a_lost_answer_to_commit_is_resolved_by_the_journal(self, stage):
+        """Written but not answered: after the reopening the retry finds its one effect."""
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.journal.lose_answers = True
+        with pytest.raises(RequestError):
+            await stage.actor.perform(host, request("chat.send", "r1", body="once"))
+        await until(lambda: len(events(host, "snapshot")) == 2)
+        answer = await ask(stage, host, "chat.send", "r1", body="once")
+        assert answer["committed"] is True
+        kinds = [fact.kind for fact in stage.store.facts]
+        assert kinds.count("chat.msg") == 1
+        assert [message["body"] for message in events(host, "snapshot")[-1]["chat"]] == ["once"]
+
+    async def test_requests_during_an_outage_are_answered_in_time(self, stage, monkeypatch):
+        """While the database is gone a durable request hears so; nothing hangs."""
+        monkeypatch.setattr("signaling.actor.READY_TIMEOUT", 0.05)
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.journal.down = True
+        for number in range(3):
+            with pytest.raises(RequestError) as refused:
+                await stage.actor.perform(host, request("chat.send", f"r{number}", body="x"))
+            assert refused.value.code == "unavailable"
+        stage.journal.down = False
+        await until(lambda: len(events(host, "snapshot")) == 2)
+
+    async def test_another_owner_ends_this_ones_connections(self, stage):
+        """Fenced and owned elsewhere: clients are sent to reconnect, the actor is gone."""
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.store.epoch += 1
+        stage.journal.owned_elsewhere = True
+        with pytest.raises(RequestError):
+            await stage.actor.perform(host, request("chat.send", body="x"))
+        await until(lambda: stage.gone)
+        assert wire(host).closed[0] == CloseCode.DRAINING
+
+    async def test_a_client_lost_during_the_outage_is_noticed(self, stage):
+        """After the reopening the room knows who is not there any more."""
+        await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        stage.journal.down = True
+        with pytest.raises(RequestError):
+            await stage.actor.perform(jane, request("chat.send", body="x"))
+        stage.actor.lost(jane)
+        stage.journal.down = False
+        await until(lambda: stage.adapter.reopens == 2)
+        assert not stage.actor.room.participant(jane.participant).connected
+
+    async def test_a_restarted_server_continues_the_sitting(self, stage):
+        """A new actor on the same journal: same rows, admission kept, chat there, new epoch."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=True)
+        await ask(stage, host, "lobby.admit", ids=[jane.participant])
+        await ask(stage, host, "chat.send", "2", body="kept")
+        second = Stage(stage.store)
+        await second.actor.open()
+        again = await enter(second, "Jane", lobby=True)
+        assert again.participant == jane.participant
+        assert reply(again, "h")["p"]["state"] == "active"
+        assert reply(again, "h")["p"]["epoch"] == 2
+        assert [message["body"] for message in events(again, "snapshot")[0]["chat"]] == ["kept"]
+        await second.actor.close()
+
+    async def test_a_defect_of_the_room_opens_it_anew(self, stage, monkeypatch):
+        """A room that raises its own bug is thrown away and restored, not driven on."""
+        host = await enter(stage, "Ana", Role.HOST)
+        broken = stage.actor.room
+
+        def bug(*_arguments):
+            raise RuntimeError("planted")
+
+        monkeypatch.setattr(type(broken), "handle_timeout", bug)
+        stage.actor._timeout()
+        monkeypatch.undo()
+        await until(lambda: len(events(host, "snapshot")) == 2)
+        assert stage.actor.room is not broken
+
+
+class TestEnding:
+    async def test_everybody_is_told_and_closed(self, stage):
+        """The last events are the end's; the close code is `ended`; the facts are in."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        waiting = await enter(stage, "Ben", lobby=True)
+        answer = await ask(stage, host, "room.end")
+        assert answer["committed"] is True
+        for client in (host, jane, waiting):
+            assert wire(client).closed[0] == CloseCode.ENDED
+            assert events(client)[-1]["t"] == "ended"
+        assert stage.store.facts[-1].kind == "room.ended"
+
+    async def test_the_shell_can_end_it(self, stage):
+        """An operator's end needs nobody in the room."""
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.actor.tell(Finish())
+        await until(lambda: wire(host).closed)
+        assert wire(host).closed[0] == CloseCode.ENDED
+
+    async def test_leaving_closes_in_good_order(self, stage):
+        """The reply, then a normal close."""
+        await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        assert (await ask(stage, jane, "leave"))["committed"] is True
+        assert wire(jane).closed[0] == CloseCode.NORMAL
+
+    async def test_closing_commits_what_waits_and_lets_the_room_go(self):
+        """A stop loses nothing that was asked, and releases the lease."""
+        stage = Stage()
+        await stage.actor.open()
+        host = await enter(stage, "Ana", Role.HOST)
+        asked = asyncio.create_task(stage.actor.perform(host, request("chat.send", body="last")))
+        await asyncio.sleep(0)
+        await stage.actor.close()
+        await asked
+        assert stage.store.facts[-1].kind == "chat.msg"
+        assert stage.journal.released == [1]
+        assert stage.adapter.closed
+
+    async def test_a_room_nobody_needs_is_idle(self, stage):
+        """Idle means no connection and nothing due soon; not before, and not with people in it."""
+        host = await enter(stage, "Ana", Role.HOST)
+        assert not stage.actor.idle
+        await ask(stage, host, "room.end")
+        stage.actor.lost(host)
+        assert stage.actor.idle

@@ -1,0 +1,204 @@
+"""Units of work: one commit, nothing left behind, nothing leaked by a pool."""
+
+import asyncio
+import random
+import secrets
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm.exc import StaleDataError
+
+from crm_core.organizations.models import Organization
+from crm_core.tenants.models import Role
+from crm_core.tenants.service import create_tenant
+from storage.database import Database, check_postgresql_version, normalise_url
+from storage.errors import TenantLeak, UnsupportedDatabase
+
+
+async def _roles(database, tenant):
+    async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
+        return set(await unit.session.scalars(sa.select(Role.name)))
+
+
+async def test_a_unit_commits_at_its_end_and_not_before(database, tenant):
+    """Nobody else sees a row before the block ends; everybody does after."""
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        await unit.add(Role(id=unit.ids(), name="Late"))
+        assert "Late" not in await _roles(database, tenant)
+    assert "Late" in await _roles(database, tenant)
+
+
+async def test_a_unit_that_fails_leaves_nothing(database, tenant):
+    """An exception rolls everything back and reaches the caller as it was."""
+    with pytest.raises(KeyError):
+        async with database.unit_of_work(tenant.tenant.id) as unit:
+            await unit.add(Role(id=unit.ids(), name="Lost"))
+            raise KeyError
+    assert "Lost" not in await _roles(database, tenant)
+
+
+async def test_a_read_only_unit_cannot_write(database, tenant):
+    """On PostgreSQL the database refuses; on SQLite the reader is never given the write lock."""
+    if database.dialect == "sqlite":
+        async with (
+            database.unit_of_work(tenant.tenant.id) as writer,
+            database.unit_of_work(tenant.tenant.id, read_only=True) as reader,
+        ):
+            await writer.add(Role(id=writer.ids(), name="Writer"))
+            assert await reader.session.scalar(sa.select(sa.func.count(Role.id))) == 4
+        return
+    with pytest.raises(DBAPIError, match="read-only"):
+        async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
+            await unit.add(Role(id=unit.ids(), name="Never"))
+
+
+async def test_rows_are_stamped_with_the_units_moment(database_url):
+    """created_at, updated_at and the version come from the unit; a change moves two of them."""
+    moments = iter([datetime(2026, 5, day, tzinfo=UTC) for day in range(1, 28)] * 20)
+    pool = Database(database_url, clock=lambda: next(moments))
+    made = await create_tenant(pool, "T", staff_name="S", random_bytes=secrets.token_bytes)
+    async with pool.unit_of_work(made.tenant.id, actor_id=made.staff.id) as unit:
+        role = Role(id=unit.ids(), name="Stamped")
+        await unit.add(role)
+        assert (role.created_at, role.updated_at, role.version) == (unit.now, unit.now, 1)
+        assert role.created_by == made.staff.id
+    async with pool.unit_of_work(made.tenant.id) as unit:
+        found = await unit.session.scalar(sa.select(Role).where(Role.id == role.id))
+        found.description = "changed"
+        await unit.session.flush()
+        assert (found.created_at, found.updated_at) == (role.created_at, unit.now)
+        assert found.version == 2
+    await pool.close()
+
+
+async def test_two_writers_of_one_version_cannot_both_win(database, tenant):
+    """The second write against the same version raises instead of overwriting."""
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        stale = await unit.session.scalar(sa.select(Role).where(Role.name == "Owner"))
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        fresh = await unit.session.scalar(sa.select(Role).where(Role.name == "Owner"))
+        fresh.description = "first"
+    with pytest.raises(StaleDataError):
+        async with database.unit_of_work(tenant.tenant.id) as unit:
+            unit.session.add(stale)
+            stale.description = "second"
+
+
+async def test_values_survive_both_databases(database, tenant):
+    """Money to four digits, times to the microsecond in UTC, JSON as it was, SQL NULL as null."""
+    now = datetime(2026, 2, 3, 4, 5, 6, 789012, tzinfo=UTC)
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        row = Organization(
+            id=unit.ids(),
+            name="ABC",
+            annual_revenue=Decimal("-12345678901234.5678"),
+            last_email_at=now,
+            waiting_on=[{"a": [1, 2.5, None, "é"]}],
+        )
+        await unit.add(row)
+    async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
+        found = await unit.session.scalar(sa.select(Organization))
+        assert found.annual_revenue == Decimal("-12345678901234.5678")
+        assert found.last_email_at == now
+        assert found.last_email_at.tzinfo is UTC
+        assert found.waiting_on == [{"a": [1, 2.5, None, "é"]}]
+        assert found.billing_address is None
+        assert await unit.session.scalar(
+            sa.select(Organization.id).where(Organization.billing_address.is_(None))
+        )
+
+
+async def test_cancelling_anywhere_leaks_no_tenant(app_url):
+    """Units cancelled at random points leave no tenant on any pooled connection."""
+    seed = 7
+    print("seed", seed)
+    chance = random.Random(seed)
+    pool = Database(app_url, pool_size=3)
+    made = [
+        await create_tenant(pool, name, staff_name=name, random_bytes=secrets.token_bytes)
+        for name in ("A", "B")
+    ]
+
+    async def work(tenant):
+        async with pool.unit_of_work(tenant.tenant.id) as unit:
+            names = list(await unit.session.scalars(sa.select(Organization.name)))
+            assert set(names) <= {tenant.tenant.name}
+            await unit.add(Organization(id=unit.ids(), name=tenant.tenant.name))
+            await unit.session.scalar(sa.select(sa.func.count(Organization.id)))
+
+    for _ in range(40):
+        tasks = [asyncio.create_task(work(chance.choice(made))) for _ in range(4)]
+        for _ in range(chance.randrange(60)):
+            await asyncio.sleep(0)
+        chance.choice(tasks).cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            assert task.cancelled() or task.exception() is None
+    for _ in range(6):
+        async with pool.engine.connect() as connection:
+            left = await connection.scalar(sa.text("SELECT current_setting('app.tenant', true)"))
+            assert not left
+    async with pool.unit_of_work(None, read_only=True) as unit:
+        assert list(await unit.session.scalars(sa.select(Organization.id))) == []
+    await pool.close()
+
+
+async def test_a_session_level_tenant_never_reaches_the_next_caller(app_url, caplog):
+    """The pool throws away a connection that comes back with a tenant on it, loudly."""
+    pool = Database(app_url, pool_size=1)
+    connection = await pool.engine.connect()
+    await connection.execute(sa.text("SELECT set_config('app.tenant', 'x', false)"))
+    await connection.commit()
+    await connection.close()
+    assert TenantLeak.__name__ in caplog.text
+    assert "with a tenant set on it" in caplog.text
+    async with pool.engine.connect() as next_one:
+        left = await next_one.scalar(sa.text("SELECT current_setting('app.tenant', true)"))
+        assert not left
+    await pool.close()
+
+
+async def test_an_old_postgresql_is_refused_with_a_sentence():
+    """Versions before 15 lack what isolation needs."""
+
+    class Old:
+        async def execute(self, _statement):
+            class Result:
+                def scalar_one(self):
+                    return "140011"
+
+            return Result()
+
+    with pytest.raises(UnsupportedDatabase, match="PostgreSQL 14 is too old"):
+        await check_postgresql_version(Old())
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgresql://u:p@h/d", "postgresql+asyncpg"),
+        ("postgres://u:p@h/d", "postgresql+asyncpg"),
+        ("postgresql+asyncpg://u:p@h/d", "postgresql+asyncpg"),
+        ("sqlite:////tmp/x.db", "sqlite+aiosqlite"),
+    ],
+)
+def test_plain_urls_get_our_drivers(given, driver):
+    """Both spellings of a URL are the same database."""
+    assert normalise_url(given).drivername == driver
+
+
+async def test_thirty_sqlite_writers_wait_their_turn(sqlite_url):
+    """Writers queue fairly instead of failing with a locked database."""
+    pool = Database(sqlite_url)
+    made = await create_tenant(pool, "T", staff_name="S", random_bytes=secrets.token_bytes)
+
+    async def write(number):
+        async with pool.unit_of_work(made.tenant.id) as unit:
+            await unit.add(Role(id=unit.ids(), name=f"R{number}"))
+
+    await asyncio.gather(*(write(number) for number in range(30)))
+    assert len(await _roles(pool, made)) == 34
+    await pool.close()

@@ -1,0 +1,40 @@
+// Who waits at the door, over the stage, for those who may open it. The list in the People panel
+// says the same; only one of them is shown.
+
+import { t } from "../i18n/t";
+import { Button } from "../ui/Button";
+import { useCell } from "../ui/useCell";
+import styles from "./AdmitBanner.module.css";
+import { useSession } from "./session";
+
+const NAMED = 2;
+
+export function AdmitBanner() {
+  const { meeting, wish } = useSession();
+  const { list } = useCell(meeting.lobby);
+  const [first, second] = list;
+  if (!first) return null;
+  return (
+    <section aria-label={t("people.waiting")} data-region="waiting" className={styles["banner"]}>
+      <span className={styles["text"]}>
+        {list.length > NAMED
+          ? t("lobby.many", { count: list.length })
+          : second
+            ? t("lobby.two", { first: first.name, second: second.name })
+            : t("lobby.one", { name: first.name })}
+      </span>
+      {list.length > NAMED ? null : list.map(({ participant, name }) => (
+        <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>
+          {list.length === 1 ? t("lobby.admitShort") : t("lobby.admit", { name })}
+        </Button>
+      ))}
+      {list.length === 1 ? (
+        <Button aria-label={t("lobby.deny", { name: first.name })} onPress={() => void wish(meeting.deny(first.participant))}>
+          {t("lobby.denyShort")}
+        </Button>
+      ) : (
+        <Button onPress={() => void wish(meeting.admitAll())}>{t("lobby.admitAll")}</Button>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,123 @@
+// Every state in which there is no meeting on the page: one sentence, and what can be done.
+
+import { type ReactNode, useEffect, useState } from "react";
+import type { PageState } from "../../../sdk/src/index";
+import { moment } from "../i18n/format";
+import { t } from "../i18n/t";
+import { Button } from "../ui/Button";
+import { useCell } from "../ui/useCell";
+import styles from "./EndCard.module.css";
+import { FocusedHeading } from "./FocusedHeading";
+import { useSession } from "./session";
+
+interface CardProps {
+  title?: string | undefined;
+  text: string;
+  action?: { text: string; act(): void } | undefined;
+  children?: ReactNode;
+}
+
+export function Card({ title, text, action, children }: CardProps) {
+  return (
+    <main className={styles["page"]}>
+      <div className={styles["card"]}>
+        {title ? <p className={styles["title"]}>{title}</p> : null}
+        <FocusedHeading>{text}</FocusedHeading>
+        {action ? <Button tone="primary" onPress={action.act}>{action.text}</Button> : null}
+        {children}
+      </div>
+    </main>
+  );
+}
+
+/** Looks again at a room that may open by itself. */
+const LOOK_AGAIN = 20_000;
+const LOOKING_AGAIN: ReadonlySet<PageState> = new Set(["early", "full"]);
+
+export function EndCard({ state }: { state: PageState }) {
+  const session = useSession();
+  const { meeting } = session;
+  const detail = useCell(meeting.detail);
+  const room = useCell(meeting.room);
+  const info = useCell(meeting.info);
+  useEffect(() => {
+    if (!LOOKING_AGAIN.has(state)) return undefined;
+    const timer = setInterval(() => void meeting.lookUp(), LOOK_AGAIN);
+    return () => clearInterval(timer);
+  }, [meeting, state]);
+  const join = () => session.rejoin();
+  const look = () => void meeting.lookUp();
+  const doing = action(state, join, look, detail["lost"] === true);
+  return <Card title={room?.title ?? info?.room.title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
+}
+
+function sentence(state: PageState, detail: Record<string, unknown>): string {
+  switch (state) {
+    case "early":
+      return typeof detail["opens_at"] === "string" ? t("card.early", { time: moment(detail["opens_at"]) }) : t("card.earlySoon");
+    case "full": {
+      const place = Number(detail["place"] ?? detail["pos"] ?? 0);
+      if (place === 1) return t("card.fullFirst");
+      return place > 1 ? t("card.fullPlace", { place }) : t("card.full");
+    }
+    case "ended":
+      return typeof detail["name"] === "string" ? t("card.endedBy", { name: detail["name"] }) : t("card.ended");
+    case "unsupported":
+    case "cancelled":
+    case "denied":
+    case "removed":
+    case "left":
+    case "superseded":
+      return t(`card.${state}`);
+    case "offline":
+      return t(detail["lost"] === true ? "card.lost" : "card.offline");
+    default:
+      return t("card.unknown");
+  }
+}
+
+/** For ten seconds a host can take the end back. */
+function UndoEnd() {
+  const session = useSession();
+  const { meeting } = session;
+  const endsAt = useCell(meeting.endsAt);
+  const can = useCell(meeting.can);
+  const seconds = useSecondsUntil(endsAt);
+  if (endsAt === null || !can.has("end")) return null;
+  return (
+    <>
+      <p>{t("end.countdown", { seconds })}</p>
+      <Button onPress={() => void session.wish(meeting.undoEnd())}>{t("end.undo")}</Button>
+    </>
+  );
+}
+
+function useSecondsUntil(moment: number | null): number {
+  const left = () => (moment === null ? 0 : Math.max(0, Math.ceil((moment - performance.now()) / 1000)));
+  const [seconds, setSeconds] = useState(left);
+  useEffect(() => {
+    if (moment === null) return undefined;
+    const timer = setInterval(() => setSeconds(Math.max(0, Math.ceil((moment - performance.now()) / 1000))), 250);
+    return () => clearInterval(timer);
+  }, [moment]);
+  return seconds;
+}
+
+function action(state: PageState, join: () => void, look: () => void, lost: boolean): CardProps["action"] {
+  switch (state) {
+    case "left":
+      return { text: t("card.rejoin"), act: join };
+    case "superseded":
+      return { text: t("card.useHere"), act: join };
+    case "denied":
+    case "removed":
+      return { text: t("card.askAgain"), act: join };
+    case "offline":
+      return lost ? { text: t("card.rejoin"), act: join } : { text: t("card.tryAgain"), act: look };
+    case "full":
+    case "early":
+      return { text: t("card.tryAgain"), act: look };
+    default:
+      return undefined;
+  }
+}

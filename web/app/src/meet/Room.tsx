@@ -1,0 +1,73 @@
+// The meeting: stage, panels, controls. React draws the frame; pictures and sound are `src/media`.
+
+import { lazy, Suspense, useEffect, useState } from "react";
+import { Sound } from "../media/sound";
+import type { StageInfo } from "../media/stage";
+import { t } from "../i18n/t";
+import { Button } from "../ui/Button";
+import { useCell } from "../ui/useCell";
+import { useKeys } from "./keys";
+import styles from "./Room.module.css";
+import { SelfView } from "./SelfView";
+import { useSession } from "./session";
+import { StageView } from "./StageView";
+import { Toolbar } from "./Toolbar";
+import { TopBar } from "./TopBar";
+
+// Panels load when they are first opened: nobody waits for them at the door.
+const ChatPanel = lazy(async () => ({ default: (await import("./ChatPanel")).ChatPanel }));
+const PeoplePanel = lazy(async () => ({ default: (await import("./PeoplePanel")).PeoplePanel }));
+const KeysDialog = lazy(async () => ({ default: (await import("./KeysDialog")).KeysDialog }));
+
+const NOTHING: StageInfo = { pages: 1, page: 0, sharing: null };
+
+export function Room() {
+  const session = useSession();
+  const panel = useCell(session.panel);
+  const keys = useCell(session.keysShown);
+  const [info, setInfo] = useState(NOTHING);
+  const sound = useSound();
+  useKeys(session);
+  return (
+    <main aria-label={t("room.main")} className={styles["room"]} data-panel={panel ?? "none"}>
+      <TopBar sharing={info.sharing} />
+      <SoundBar sound={sound} />
+      <div className={styles["middle"]}>
+        <section aria-label={t("room.stage")} data-region="stage" className={styles["stage"]}>
+          <StageView info={info} onInfo={setInfo} />
+          <SelfView />
+        </section>
+        <Suspense>
+          {panel === "people" ? <PeoplePanel /> : null}
+          {panel === "chat" ? <ChatPanel /> : null}
+        </Suspense>
+      </div>
+      <Toolbar />
+      <Suspense>{keys ? <KeysDialog onClose={() => session.keysShown.set(false)} /> : null}</Suspense>
+    </main>
+  );
+}
+
+/** The meeting's sound, for as long as the room is shown. */
+function useSound(): Sound {
+  const { meeting, settings } = useSession();
+  const { speaker } = useCell(settings);
+  const [sound] = useState(() => new Sound(meeting, document.body));
+  useEffect(() => () => sound.close(), [sound]);
+  useEffect(() => {
+    // An unplugged speaker is refused: the standard one goes on playing.
+    sound.choose(speaker).catch(() => {});
+  }, [sound, speaker]);
+  return sound;
+}
+
+function SoundBar({ sound }: { sound: Sound }) {
+  const blocked = useCell(sound.blocked);
+  if (!blocked) return null;
+  return (
+    <div role="status" className={styles["bar"]}>
+      <span>{t("sound.off")}</span>
+      <Button tone="primary" onPress={() => sound.play()}>{t("sound.on")}</Button>
+    </div>
+  );
+}

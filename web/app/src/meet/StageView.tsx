@@ -1,0 +1,82 @@
+// Mounts the stage in the page, and shows a tile's menu where it was asked for.
+
+import { useCallback, useEffect, useRef, useState } from "react";
+import { Stage, type StageInfo } from "../media/stage";
+import { t } from "../i18n/t";
+import { IconButton } from "../ui/Button";
+import { NextIcon, PreviousIcon } from "../ui/Icon";
+import { MenuAt } from "../ui/Menu";
+import { useCell, useSelected } from "../ui/useCell";
+import { usePersonMenu } from "./personMenu";
+import { useSession } from "./session";
+import styles from "./StageView.module.css";
+import { stageTexts } from "./words";
+
+interface StageViewProps {
+  info: StageInfo;
+  onInfo(info: StageInfo): void;
+}
+
+export function StageView({ info, onInfo }: StageViewProps) {
+  const { meeting, layout, pins } = useSession();
+  const host = useRef<HTMLDivElement>(null);
+  const stage = useRef<Stage | null>(null);
+  const menuAnchor = useRef<HTMLElement | null>(null);
+  const [menuFor, setMenuFor] = useState<string | null>(null);
+  const alone = useSelected(meeting.count, (count) => count <= 1);
+  const shownLayout = useCell(layout);
+  const shownPins = useCell(pins);
+  const latest = useRef(info);
+
+  const tell = useCallback((next: StageInfo) => {
+    const now = latest.current;
+    if (now.page === next.page && now.pages === next.pages && now.sharing === next.sharing) return;
+    latest.current = next;
+    onInfo(next);
+  }, [onInfo]);
+
+  useEffect(() => {
+    if (!host.current) return undefined;
+    const made = new Stage(host.current, meeting, stageTexts);
+    made.onInfo = tell;
+    made.onMenu = (participant, button) => {
+      menuAnchor.current = button;
+      setMenuFor(participant);
+    };
+    stage.current = made;
+    return () => {
+      made.close();
+      stage.current = null;
+    };
+  }, [meeting, tell]);
+  useEffect(() => {
+    if (stage.current) stage.current.layout = shownLayout;
+  }, [shownLayout]);
+  useEffect(() => {
+    if (stage.current) stage.current.pins = shownPins;
+  }, [shownPins]);
+
+  return (
+    <>
+      <div ref={host} className="stage" />
+      {alone ? <p className={styles["alone"]}>{t("room.alone")}</p> : null}
+      {info.pages > 1 ? (
+        <div className={styles["pages"]}>
+          <IconButton name={t("room.previous")} icon={<PreviousIcon />} isDisabled={info.page === 0} onPress={() => stage.current?.turn(info.page - 1)} />
+          <span>{t("room.page", { page: info.page + 1, pages: info.pages })}</span>
+          <IconButton name={t("room.next")} icon={<NextIcon />} isDisabled={info.page === info.pages - 1} onPress={() => stage.current?.turn(info.page + 1)} />
+        </div>
+      ) : null}
+      {menuFor === null ? null : <TileMenu participant={menuFor} anchor={menuAnchor} onClose={() => setMenuFor(null)} />}
+    </>
+  );
+}
+
+function TileMenu({ participant, anchor, onClose }: { participant: string; anchor: React.RefObject<HTMLElement | null>; onClose(): void }) {
+  const { name, entries, dialog } = usePersonMenu(participant, onClose);
+  return (
+    <>
+      {dialog ?? <MenuAt label={t("tile.options", { name })} anchor={anchor} entries={entries} onClose={onClose} />}
+    </>
+  );
+}

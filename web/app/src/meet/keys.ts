@@ -1,0 +1,87 @@
+// Keys of the meeting, one table. Letters alone do nothing; keys in text fields, with AltGr or with
+// other modifiers are somebody else's.
+
+import { useEffect } from "react";
+import type { MessageKey } from "../i18n/t";
+import type { Session } from "./session";
+
+interface Shortcut {
+  /** `ctrl`: Ctrl or Cmd; `both`: Ctrl+Alt, or Ctrl+Cmd on a Mac. */
+  with: "ctrl" | "both";
+  key: string;
+  text: MessageKey;
+  run(session: Session): void;
+}
+
+const MAC = /Mac/.test(navigator.userAgent);
+
+function flip(session: Session, source: "mic" | "camera" | "screen"): void {
+  void session.setSource(source, !session.meeting.local.sources[source].get().on);
+}
+
+export const SHORTCUTS: readonly Shortcut[] = [
+  { with: "ctrl", key: "d", text: "keys.mic", run: (session) => flip(session, "mic") },
+  { with: "ctrl", key: "e", text: "keys.camera", run: (session) => flip(session, "camera") },
+  { with: "both", key: "h", text: "keys.hand", run: (session) => void session.setHand(!session.handIsUp()) },
+  { with: "both", key: "s", text: "keys.share", run: (session) => flip(session, "screen") },
+  { with: "both", key: "p", text: "keys.people", run: (session) => session.togglePanel("people") },
+  { with: "both", key: "c", text: "keys.chat", run: (session) => session.togglePanel("chat") },
+  { with: "both", key: "g", text: "keys.layout", run: (session) => session.toggleLayout() },
+  {
+    with: "both",
+    key: "a",
+    text: "keys.admit",
+    run: ({ meeting, wish }) => {
+      const first = meeting.lobby.get().list[0];
+      if (first) void wish(meeting.admit(first.participant));
+    },
+  },
+  { with: "ctrl", key: "/", text: "keys.list", run: (session) => session.keysShown.set(true) },
+];
+
+/** How a shortcut is written on this machine. */
+export function written({ with: modifiers, key }: Shortcut): string {
+  const names = modifiers === "ctrl" ? [MAC ? "Cmd" : "Ctrl"] : ["Ctrl", MAC ? "Cmd" : "Alt"];
+  return [...names, key.toUpperCase()].join("+");
+}
+
+function pressed(event: KeyboardEvent): Shortcut | undefined {
+  if (event.shiftKey || event.getModifierState("AltGraph")) return undefined;
+  const ctrl = MAC ? event.metaKey && !event.ctrlKey && !event.altKey : event.ctrlKey && !event.altKey && !event.metaKey;
+  const both = MAC ? event.ctrlKey && event.metaKey && !event.altKey : event.ctrlKey && event.altKey && !event.metaKey;
+  const modifiers = ctrl ? "ctrl" : both ? "both" : null;
+  // With Alt held, `key` may be another letter: the place on the keyboard counts, too.
+  return SHORTCUTS.find((shortcut) =>
+    shortcut.with === modifiers && (event.key.toLowerCase() === shortcut.key || event.code === `Key${shortcut.key.toUpperCase()}`));
+}
+
+function inText(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
+}
+
+/** Moves to the next (or the previous) region that can be seen. */
+function walkRegions(backwards: boolean): void {
+  const regions = [...document.querySelectorAll<HTMLElement>("[data-region]")].filter((region) => region.offsetParent !== null);
+  const here = regions.findIndex((region) => region.contains(document.activeElement));
+  const next = regions[(here + (backwards ? -1 : 1) + regions.length) % regions.length];
+  const target = next?.querySelector<HTMLElement>("button:not([disabled]), input, select, textarea, [tabindex]");
+  (target ?? next)?.focus();
+}
+
+export function useKeys(session: Session): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key === "F6") {
+        event.preventDefault();
+        walkRegions(event.shiftKey);
+        return;
+      }
+      const shortcut = pressed(event);
+      if (!shortcut || event.repeat || (inText(event.target) && shortcut.with !== "both")) return;
+      event.preventDefault();
+      shortcut.run(session);
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [session]);
+}

@@ -1,0 +1,163 @@
+// Turns what happens in the meeting into words: sentences said aloud, notes over the stage. It reads
+// the cells and compares with what was; it draws nothing and moves no focus.
+
+import type { Meeting, Notice, Participant } from "../../../sdk/src/index";
+import { t } from "../i18n/t";
+import type { Session } from "./session";
+
+const SAID_AFTER = 5000;
+/** Above this, coming and going is not told any more. */
+const SMALL_ROOM = 10;
+const LONGEST_QUOTE = 120;
+
+/** Follows the meeting for as long as the page lives. */
+export function narrate(session: Session): void {
+  session.meeting.onNotice = (notice) => told(session, notice);
+  followState(session);
+  followDoor(session);
+  followPeople(session);
+  followChat(session);
+  followConnection(session);
+}
+
+/** Calls `changed` with what a cell was and is, while people are in the meeting. */
+function follow<T>(meeting: Meeting, cell: { get(): T; subscribe(listener: () => void): () => void }, changed: (before: T, now: T) => void): void {
+  let before = cell.get();
+  cell.subscribe(() => {
+    const now = cell.get();
+    const old = before;
+    before = now;
+    if (meeting.state.get() === "live") changed(old, now);
+  });
+}
+
+function told({ announcer, toasts, meeting, setSource }: Session, notice: Notice): void {
+  switch (notice.kind) {
+    case "muted": {
+      const key = { mic: "toast.mutedBy", camera: "toast.cameraStopped", screen: "toast.screenStopped" } as const;
+      const text = notice.by ? t(key[notice.source], { name: notice.by }) : t("toast.muted");
+      announcer.assertive(text);
+      toasts.show({ kind: `muted-${notice.source}`, text });
+      break;
+    }
+    case "unmute_request": {
+      const text = t("toast.askUnmute", { name: notice.by });
+      announcer.assertive(text);
+      toasts.show({ kind: "unmute", text, action: { text: t("toast.unmute"), act: () => void setSource("mic", true) } });
+      break;
+    }
+    case "device_gone":
+      toasts.show({ kind: `device-${notice.source}`, text: t("toast.deviceGone") });
+      break;
+    case "refused":
+      toasts.show({ kind: "right", text: t(`refused.${notice.source}`) });
+      break;
+    case "lobby_message":
+      announcer.polite("lobby", t("aloud.lobby", { name: notice.name, text: notice.text }));
+      if (meeting.state.get() === "live") toasts.show({ kind: "lobby", text: t("aloud.lobby", { name: notice.name, text: notice.text }) });
+  }
+}
+
+function followState({ meeting, announcer, unread, panel, pins }: Session): void {
+  let before = meeting.state.get();
+  meeting.state.subscribe(() => {
+    const now = meeting.state.get();
+    if (now === "connecting") announcer.polite("state", t("connecting"));
+    if (now === "live" && before !== "live") announcer.polite("state", t("room.joined", { count: meeting.count.get() }));
+    if (now !== "live" && before === "live") {
+      unread.set(0);
+      panel.set(null);
+      pins.set([]);
+    }
+    before = now;
+  });
+}
+
+function followDoor({ meeting, announcer }: Session): void {
+  let known = new Set<string>();
+  meeting.lobby.subscribe(() => {
+    const { list } = meeting.lobby.get();
+    for (const { participant, name } of list) {
+      if (known.has(participant)) continue;
+      announcer.polite("door", t("aloud.waiting", { name }), {
+        window: 10_000,
+        many: () => t("aloud.waitingMany", { count: meeting.lobby.get().list.length }),
+      });
+    }
+    known = new Set(list.map(({ participant }) => participant));
+  });
+}
+
+function followPeople({ meeting, announcer }: Session): void {
+  follow(meeting, meeting.roster, (before, now) => {
+    if (now.size > SMALL_ROOM) return;
+    const me = meeting.me.get()?.id;
+    for (const { id, name } of without(now, before, me)) {
+      if (id) announcer.polite("joined", t("aloud.joined", { name }), { window: 10_000, many: (count) => t("aloud.joinedMany", { count }) });
+    }
+    for (const { name } of without(before, now, me)) {
+      announcer.polite("left", t("aloud.left", { name }), { window: 10_000, many: (count) => t("aloud.leftMany", { count }) });
+    }
+    for (const sharer of now.values()) {
+      const was = before.get(sharer.id)?.tracks.screen ?? false;
+      if (sharer.id === me || sharer.tracks.screen === was) continue;
+      announcer.polite("share", sharer.tracks.screen ? t("aloud.sharing", { name: sharer.name }) : t("aloud.sharingEnded"));
+    }
+  });
+  follow(meeting, meeting.hands, (before, now) => {
+    const me = meeting.me.get();
+    if (me?.role !== "host" && me?.role !== "cohost") return;
+    for (const id of now) {
+      const name = meeting.roster.get().get(id)?.name;
+      if (!name || id === me.id || before.includes(id)) continue;
+      announcer.polite("hand", t("aloud.hand", { name }), { window: 5000, many: () => t("aloud.handMany", { count: meeting.hands.get().length }) });
+    }
+  });
+}
+
+/** Who is in `these` and not in `those`, but me. */
+function without(these: ReadonlyMap<string, Participant>, those: ReadonlyMap<string, Participant>, me: string | undefined): Participant[] {
+  return [...these.values()].filter(({ id }) => id !== me && !those.has(id));
+}
+
+function followChat({ meeting, announcer, panel, unread }: Session): void {
+  follow(meeting, meeting.chat, (before, now) => {
+    const me = meeting.me.get()?.id;
+    const last = before.at(-1)?.at ?? "";
+    const fresh = now.filter(({ id, from, at }) => from !== me && at >= last && !before.some((old) => old.id === id));
+    if (fresh.length === 0) return;
+    if (panel.get() !== "chat") unread.update((count) => count + fresh.length);
+    for (const { name, body, to } of fresh) {
+      const text = body.slice(0, LONGEST_QUOTE);
+      if (to) announcer.polite("private", t("aloud.private", { name, text }));
+      else if (panel.get() !== "chat") {
+        announcer.polite("chat", t("aloud.chat", { name, text }), { window: 5000, many: (count) => t("aloud.chatMany", { count }) });
+      }
+    }
+  });
+  panel.subscribe(() => {
+    if (panel.get() === "chat") unread.set(0);
+  });
+}
+
+function followConnection({ meeting, announcer }: Session): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let said = false;
+  const look = () => {
+    const lost = meeting.state.get() === "live" && (meeting.signalingLost.get() || meeting.mediaLost.get());
+    if (lost && timer === undefined) {
+      timer = setTimeout(() => {
+        said = true;
+        announcer.polite("connection", t("connection.lost"));
+      }, SAID_AFTER);
+    } else if (!lost) {
+      clearTimeout(timer);
+      timer = undefined;
+      if (said && meeting.state.get() === "live") announcer.polite("connection", t("connection.back"));
+      said = false;
+    }
+  };
+  meeting.signalingLost.subscribe(look);
+  meeting.mediaLost.subscribe(look);
+  meeting.state.subscribe(look);
+}

@@ -1,0 +1,110 @@
+// What every part of the meeting page shares, made once in main.tsx.
+
+import { createContext, useContext } from "react";
+import { cell, type Cell, DeviceError, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { t } from "../i18n/t";
+import type { Announcer } from "./announcer";
+import type { SettingsCell } from "./settings";
+import { Toasts } from "./toasts";
+
+export type Panel = "people" | "chat" | null;
+
+export class Session {
+  readonly toasts = new Toasts();
+  readonly panel: Cell<Panel> = cell<Panel>(null);
+  readonly layout = cell<"grid" | "speaker">("grid");
+  readonly pins = cell<readonly string[]>([]);
+  readonly keysShown = cell(false);
+  /** Messages that came while the chat was shut. */
+  readonly unread = cell(0);
+
+  constructor(readonly meeting: Meeting, readonly settings: SettingsCell, readonly announcer: Announcer) {}
+
+  /** Turns an own source on or off; what hinders it becomes a note. */
+  readonly setSource = async (source: Source, on: boolean): Promise<void> => {
+    if (source === "mic") this.settings.update((settings) => ({ ...settings, micOn: on }));
+    if (source === "camera") this.settings.update((settings) => ({ ...settings, cameraOn: on }));
+    try {
+      await this.meeting.setSource(source, on);
+    } catch (error) {
+      if (error instanceof DeviceError) this.toasts.show({ kind: `device-${source}`, text: t(`problem.${source}.${error.problem}`) });
+      else if (error instanceof RequestError && error.code === "forbidden") this.toasts.show({ kind: "right", text: t(`refused.${source}`) });
+      else this.failed(error);
+    }
+  };
+
+  /** Sends a wish; a refusal becomes a note. Settles true when it was granted. */
+  readonly wish = async (work: Promise<unknown>): Promise<boolean> => {
+    try {
+      await work;
+      return true;
+    } catch (error) {
+      this.failed(error);
+      return false;
+    }
+  };
+
+  handIsUp(): boolean {
+    const me = this.meeting.me.get();
+    return me !== null && this.meeting.hands.get().includes(me.id);
+  }
+
+  setHand(up: boolean): Promise<boolean> {
+    return this.wish(this.meeting.request("hand.set", { up }));
+  }
+
+  /** Joins again under the kept name, with the devices that were on. */
+  rejoin(): void {
+    this.startRemembered();
+    void this.meeting.join(this.settings.get().name || (this.meeting.me.get()?.name ?? ""));
+  }
+
+  /** Turns on what was on here the last time, on the devices that were chosen. */
+  startRemembered(): void {
+    const settings = this.settings.get();
+    const start = (source: "mic" | "camera", device: string, on: boolean) => {
+      const state = this.meeting.local.sources[source];
+      if (device && state.get().deviceId === undefined) state.update((now) => ({ ...now, deviceId: device }));
+      if (on && !state.get().on) void this.setSource(source, true);
+    };
+    start("mic", settings.mic, settings.micOn);
+    start("camera", settings.camera, settings.cameraOn);
+  }
+
+  failed(error: unknown): void {
+    if (error instanceof RequestError && error.code === "closed") return; // the page says so itself
+    const forbidden = error instanceof RequestError && error.code === "forbidden";
+    this.toasts.show({ kind: "failed", text: t(forbidden ? "toast.forbidden" : "toast.action") });
+  }
+
+  /** Uses another device from now on, and remembers it. */
+  async choose(source: "mic" | "camera", deviceId: string): Promise<void> {
+    this.settings.update((settings) => ({ ...settings, [source]: deviceId }));
+    try {
+      await this.meeting.local.choose(source, deviceId);
+    } catch (error) {
+      if (error instanceof DeviceError) this.toasts.show({ kind: `device-${source}`, text: t(`problem.${source}.${error.problem}`) });
+      else throw error;
+    }
+  }
+
+  togglePanel(panel: Exclude<Panel, null>): void {
+    this.panel.update((open) => (open === panel ? null : panel));
+  }
+
+  toggleLayout(): void {
+    this.layout.update((layout) => (layout === "grid" ? "speaker" : "grid"));
+  }
+
+  togglePin(participant: string): void {
+    this.pins.update((pins) => (pins.includes(participant) ? pins.filter((id) => id !== participant) : [...pins, participant]));
+  }
+}
+
+export const SessionContext = createContext<Session | null>(null);
+
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (!session) throw new Error("useSession outside of SessionContext");
+  return session;
+}

@@ -1,0 +1,30 @@
+// How people are described, alike on tiles and in lists.
+
+import type { Participant } from "../../../sdk/src/index";
+import { t } from "../i18n/t";
+import type { StageTexts } from "../media/stage";
+
+/** Signed-in staff carry a mark that guests' names cannot imitate. */
+export function isStaff({ identity_kind: kind, verified }: Pick<Participant, "identity_kind" | "verified">): boolean {
+  return kind === "staff" && verified;
+}
+
+/** "host, muted, hand 2"; a plain participant's role is not worth a word. */
+export function describe(participant: Participant, hand: number): string {
+  const words = [
+    participant.role === "participant" ? "" : t(`tile.${participant.role}`),
+    isStaff(participant) ? t("tile.verified") : "",
+    participant.tracks.mic ? "" : t("tile.muted"),
+    participant.tracks.camera ? "" : t("tile.cameraOff"),
+    hand > 0 ? t("tile.hand", { number: hand }) : "",
+  ];
+  return words.filter(Boolean).join(", ");
+}
+
+export const stageTexts: StageTexts = {
+  frozen: t("connection.media"),
+  screenOf: (name) => t("room.screenOf", { name }),
+  options: (name) => t("tile.options", { name }),
+  words: describe,
+  marked: isStaff,
+};

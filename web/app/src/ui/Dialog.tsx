@@ -1,0 +1,62 @@
+// Dialogs: they take the focus, keep it, and give it back.
+
+import type { ReactElement, ReactNode } from "react";
+import { Dialog as AriaDialog, DialogTrigger } from "react-aria-components/Dialog";
+import { Heading } from "react-aria-components/Heading";
+import { Modal, ModalOverlay } from "react-aria-components/Modal";
+import { Popover } from "react-aria-components/Popover";
+import { Button } from "./Button";
+import styles from "./overlays.module.css";
+
+interface DialogProps {
+  title: string;
+  children: ReactNode;
+  onClose(): void;
+}
+
+export function Dialog({ title, children, onClose }: DialogProps) {
+  return (
+    <ModalOverlay isOpen isDismissable className={styles["overlay"] ?? ""} onOpenChange={(open) => { if (!open) onClose(); }}>
+      <Modal className={styles["modal"] ?? ""}>
+        <AriaDialog className={styles["dialog"] ?? ""}>
+          <Heading slot="title" level={2} className={styles["title"] ?? ""}>{title}</Heading>
+          {children}
+        </AriaDialog>
+      </Modal>
+    </ModalOverlay>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  text: string;
+  confirm: string;
+  cancel: string;
+  onConfirm(): void;
+  onClose(): void;
+}
+
+/** Asks before something that can't be taken back; Escape and the backdrop mean no. */
+export function Confirm({ title, text, confirm, cancel, onConfirm, onClose }: ConfirmProps) {
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <p className={styles["text"]}>{text}</p>
+      <div className={styles["buttons"]}>
+        <Button onPress={onClose} autoFocus>{cancel}</Button>
+        <Button tone="danger" onPress={() => { onClose(); onConfirm(); }}>{confirm}</Button>
+      </div>
+    </Dialog>
+  );
+}
+
+/** A small dialog at its button. */
+export function PopoverButton({ label, trigger, children }: { label: string; trigger: ReactElement; children: ReactNode }) {
+  return (
+    <DialogTrigger>
+      {trigger}
+      <Popover className={styles["popover"] ?? ""}>
+        <AriaDialog aria-label={label} className={styles["small"] ?? ""}>{children}</AriaDialog>
+      </Popover>
+    </DialogTrigger>
+  );
+}

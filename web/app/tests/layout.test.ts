@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { bestGrid, GAP, gridBoxes, speakerBoxes } from "../src/media/layout";
+
+/** stage, then tiles → columns x rows and tile width, as the design computed them. */
+const TABLE: [string, [number, string, number][]][] = [
+  ["1424x764", [[1, "1x1", 1358], [2, "2x1", 708], [3, "2x2", 672], [4, "2x2", 672], [5, "3x2", 469], [6, "3x2", 469], [9, "3x3", 443], [16, "4x4", 328], [25, "5x5", 260]]],
+  ["1064x764", [[1, "1x1", 1064], [2, "1x2", 672], [3, "2x2", 528], [4, "2x2", 528], [5, "2x3", 443], [6, "2x3", 443], [9, "3x3", 349], [16, "4x4", 260], [25, "5x5", 206]]],
+  ["1264x584", [[1, "1x1", 1038], [2, "2x1", 628], [3, "2x2", 512], [4, "2x2", 512], [5, "3x2", 416], [6, "3x2", 416], [9, "3x3", 336], [16, "4x4", 248], [25, "7x4", 173]]],
+  ["374x640", [[1, "1x1", 374], [2, "1x2", 374], [4, "1x4", 273], [6, "2x3", 183]]],
+  ["828x262", [[1, "1x1", 465], [2, "2x1", 410], [4, "4x1", 201], [6, "3x2", 225]]],
+];
+
+describe("the grid", () => {
+  for (const [stage, rows] of TABLE) {
+    const [width, height] = stage.split("x").map(Number) as [number, number];
+    it.each(rows)(`on ${stage} gives %i tiles the design's columns, rows and width`, (n, grid, tileWidth) => {
+      const got = bestGrid(n, width, height);
+      expect([`${got.columns}x${got.rows}`, Math.floor(got.w)]).toEqual([grid, tileWidth]);
+    });
+  }
+
+  it("keeps its columns at the border until another gives 8 % more area", () => {
+    let columns: number | undefined;
+    const changes: number[] = [];
+    for (let width = 900; width <= 1300; width += 5) {
+      const grid = bestGrid(2, width, 764, columns);
+      if (grid.columns !== columns) changes.push(width);
+      ({ columns } = grid);
+    }
+    expect(changes.length).toBe(2);
+    const border = changes[1] ?? 0;
+    expect(bestGrid(2, border - 10, 764, 2).columns).toBe(2);
+    expect(bestGrid(2, border - 10, 764, 1).columns).toBe(1);
+  });
+
+  it("crops to between 4:3 and 16:9 and never stretches", () => {
+    for (let n = 1; n <= 25; n += 1) {
+      for (const [width, height] of [[1424, 764], [374, 640], [828, 262], [500, 500]] as const) {
+        const { w, h } = bestGrid(n, width, height);
+        expect(w / h).toBeGreaterThan(4 / 3 - 1e-9);
+        expect(w / h).toBeLessThan(16 / 9 + 1e-9);
+      }
+    }
+  });
+
+  it("places tiles inside the stage, apart from each other, the last row in the middle", () => {
+    const grid = bestGrid(5, 1424, 764);
+    const boxes = gridBoxes(5, 1424, 764, grid);
+    for (const [index, a] of boxes.entries()) {
+      expect(a.x).toBeGreaterThanOrEqual(-1e-9);
+      expect(a.y + a.h).toBeLessThanOrEqual(764 + 1e-9);
+      for (const b of boxes.slice(index + 1)) {
+        expect(a.x + a.w + GAP <= b.x + 1e-9 || b.x + b.w + GAP <= a.x + 1e-9 || a.y + a.h + GAP <= b.y + 1e-9).toBe(true);
+      }
+    }
+    const last = boxes.slice(3);
+    expect((last[0]?.x ?? 0) + (last[1]?.x ?? 0) + grid.w).toBeCloseTo(1424);
+  });
+});
+
+describe("the speaker view", () => {
+  it("gives one person the whole stage", () => {
+    expect(speakerBoxes(0, 800, 600)).toEqual({ large: { x: 0, y: 0, w: 800, h: 600 }, strip: [] });
+  });
+
+  it.each([[1264, 584], [374, 640], [828, 262]])("on %ix%i keeps the strip beside the large picture", (width, height) => {
+    const { large, strip } = speakerBoxes(20, width, height);
+    expect(strip.length).toBeGreaterThanOrEqual(2);
+    for (const box of strip) {
+      expect(box.x >= large.w + GAP || box.y >= large.h + GAP).toBe(true);
+      expect(box.x + box.w).toBeLessThanOrEqual(width + 1e-9);
+      expect(box.y + box.h).toBeLessThanOrEqual(height + 1e-9);
+    }
+  });
+});

@@ -1,0 +1,303 @@
+// The WebSocket to the server: requests with ids, events in order, resume after a loss.
+//
+// A connection outlives its sockets. Requests that had no reply when a socket died are sent again
+// under the same id, which the server answers once; events continue where they stopped, or a
+// snapshot says that they could not. What the events mean is `meeting.ts`.
+
+import type { EventFrame, HelloReply, ReplyFrame } from "./messages";
+import { RequestError } from "./messages";
+
+export const SUBPROTOCOL = "sunup.v1.json";
+
+/** Close codes after which nobody tries again, and what they mean to the page. */
+const TERMINAL: Record<number, Ending> = {
+  1000: "left",
+  4400: "lost",
+  4401: "unauthorized",
+  4403: "denied",
+  4404: "removed",
+  4409: "superseded",
+  4410: "ended",
+};
+
+/** Refusals of a hello that say why there is nothing to come back to. */
+const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", superseded: "superseded", forbidden: "denied" };
+
+export type Ending = "unauthorized" | "denied" | "removed" | "superseded" | "ended" | "left" | "lost";
+
+export interface ConnectionEvents {
+  /** After each hello; the first, a resumed one, or one that starts anew with a snapshot. */
+  onWelcome(reply: HelloReply): void;
+  onEvent(event: EventFrame): void;
+  /** The socket is gone (true) or back (false). */
+  onLost(lost: boolean): void;
+  /** No further attempt will be made. Not told when `open` was refused: its error says it. */
+  onEnd(ending: Ending): void;
+}
+
+export interface ConnectionOptions {
+  url: string;
+  /** A one-time join token; asked for again when a resume is refused. */
+  token: () => Promise<string>;
+  name: string;
+  client: string;
+  events: ConnectionEvents;
+  /** Milliseconds of the waits between attempts; jitter comes on top. */
+  delays?: readonly number[];
+  random?: () => number;
+  now?: () => number;
+}
+
+/** Full jitter from the first attempt on, so that a restarted server is not stormed. */
+export const DELAYS: readonly number[] = [300, 600, 1200, 2500, 5000, 8000];
+
+/** Our own close codes: to connect again, and because the server was silent. */
+const TRY_AGAIN = 4001;
+const SILENCE = 4002;
+const FLOODED = 4429;
+const AFTER_FLOOD = 5000;
+const PING_EVERY = 10_000;
+const DEAD_AFTER = 20_000;
+/** A closed laptop or a long outage: after this the page offers to join anew. */
+const GIVE_UP_AFTER = 60_000;
+
+interface Pending {
+  method: string;
+  frame: string;
+  resolve(payload: unknown): void;
+  reject(error: RequestError): void;
+}
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #positions = new Map<string, [number, number]>();
+  #socket: WebSocket | null = null;
+  #resume: string | null = null;
+  #welcomed = false;
+  #ended = false;
+  #attempt = 0;
+  #lostAt: number | null = null;
+  #retryIn: number | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #pulse: ReturnType<typeof setInterval> | undefined;
+  #heardAt = 0;
+  #first: { resolve(reply: HelloReply): void; reject(error: unknown): void } | null = null;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Opens the first socket; settles with the first hello's reply. */
+  open(): Promise<HelloReply> {
+    return new Promise((resolve, reject) => {
+      this.#first = { resolve, reject };
+      void this.#dial();
+    });
+  }
+
+  /**
+   * Sends a request and waits for its reply, over as many sockets as it takes.
+   *
+   * @throws RequestError what the server refused with; `closed` when the connection has ended.
+   */
+  request<T>(method: string, params: object = {}, expectedRev?: number): Promise<T> {
+    if (this.#ended) return Promise.reject(new RequestError({ code: "closed" }));
+    const id = crypto.randomUUID();
+    const body: Record<string, unknown> = { id, m: method, p: params };
+    if (expectedRev !== undefined) body["if"] = expectedRev;
+    const frame = JSON.stringify(body);
+    return new Promise<T>((resolve, reject) => {
+      this.#pending.set(id, { method, frame, resolve: resolve as (payload: unknown) => void, reject });
+      if (this.#welcomed) this.#socket?.send(frame);
+    });
+  }
+
+  /** Ends for good, without a word to the server. */
+  close(): void {
+    this.#end("left");
+  }
+
+  /** Tries at once instead of waiting out the delay: the network came back, say. */
+  hurry(): void {
+    if (this.#ended || this.#socket) return;
+    clearTimeout(this.#timer);
+    void this.#dial();
+  }
+
+  async #dial(): Promise<void> {
+    if (this.#ended || this.#socket) return;
+    let token: string | null = null;
+    if (this.#resume === null) {
+      try {
+        token = await this.#options.token();
+      } catch (error) {
+        this.#tokenRefused(error);
+        return;
+      }
+      if (this.#ended || this.#socket) return;
+    }
+    const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    this.#socket = socket;
+    this.#heardAt = this.#clock();
+    socket.addEventListener("open", () => this.#hello(token));
+    socket.addEventListener("message", (message) => this.#receive(socket, String(message.data)));
+    socket.addEventListener("close", (event) => this.#closed(socket, event.code));
+  }
+
+  #tokenRefused(error: unknown): void {
+    const passing = error instanceof RequestError && ["offline", "rate"].includes(error.code);
+    if (passing && !this.#first) this.#retry();
+    else this.#refuse(error, "unauthorized");
+  }
+
+  #hello(token: string | null): void {
+    const { name, client } = this.#options;
+    const p: Record<string, unknown> = { proto: 1, name, client };
+    if (this.#resume === null) p["token"] = token;
+    else p["resume"] = { secret: this.#resume, streams: Object.fromEntries(this.#positions) };
+    this.#socket?.send(JSON.stringify({ id: "hello", m: "hello", p }));
+  }
+
+  #receive(socket: WebSocket, text: string): void {
+    if (socket !== this.#socket) return;
+    this.#heardAt = this.#clock();
+    const frame = JSON.parse(text) as Record<string, unknown>;
+    if ("ping" in frame) socket.send(JSON.stringify({ pong: frame["ping"] }));
+    else if ("re" in frame) this.#reply(frame as unknown as ReplyFrame);
+    else if ("batch" in frame) for (const event of frame["batch"] as EventFrame[]) this.#event(event);
+    else if ("t" in frame) this.#event(frame as unknown as EventFrame);
+  }
+
+  #reply(reply: ReplyFrame): void {
+    if (reply.re === "hello") {
+      this.#welcome(reply);
+      return;
+    }
+    const pending = this.#pending.get(reply.re);
+    if (!pending) return;
+    this.#pending.delete(reply.re);
+    if (reply.ok) pending.resolve(reply.p ?? {});
+    else pending.reject(new RequestError(reply.err ?? { code: "internal" }));
+  }
+
+  #welcome(reply: ReplyFrame): void {
+    if (!reply.ok) {
+      const error = new RequestError(reply.err ?? { code: "internal" });
+      const retried = error.code === "draining" || error.code === "unavailable" || error.code === "rate";
+      if (this.#resume !== null && !retried) this.#resume = null; // stale: join anew with a fresh token
+      else if (!retried) this.#refuse(error, TERMINAL_REFUSALS[error.code] ?? "unauthorized");
+      this.#retryIn = error.retryMs ?? null;
+      this.#socket?.close(TRY_AGAIN);
+      return;
+    }
+    const welcome = reply.p as HelloReply;
+    this.#resume = welcome.resume.secret;
+    if (!welcome.resumed) this.#forget();
+    this.#welcomed = true;
+    this.#attempt = 0;
+    this.#options.events.onWelcome(welcome);
+    this.#first?.resolve(welcome);
+    this.#first = null;
+    if (this.#lostAt !== null) {
+      this.#lostAt = null;
+      this.#options.events.onLost(false);
+    }
+    for (const { frame } of this.#pending.values()) this.#socket?.send(frame);
+    clearInterval(this.#pulse);
+    this.#pulse = setInterval(() => this.#beat(), PING_EVERY);
+  }
+
+  /** A new connection of the participant: what concerned the old media transport is void. */
+  #forget(): void {
+    this.#positions.clear();
+    for (const [id, { method, reject }] of this.#pending) {
+      if (!method.startsWith("media.") && method !== "view.set") continue;
+      this.#pending.delete(id);
+      reject(new RequestError({ code: "stale_epoch" }));
+    }
+  }
+
+  #event(event: EventFrame): void {
+    if (event.s !== undefined) {
+      const last = this.#positions.get(event.st);
+      if (last && last[0] === event.ep && event.s <= last[1]) return; // seen before the loss
+      this.#positions.set(event.st, [event.ep, event.s]);
+    }
+    if (event.t === "snapshot") this.#adopt(event.p);
+    if (event.t === "draining") {
+      this.#retryIn = (event.p as { reconnect_in_ms: number }).reconnect_in_ms;
+    }
+    this.#options.events.onEvent(event);
+  }
+
+  #adopt(snapshot: unknown): void {
+    const { positions } = snapshot as { positions?: Record<string, [number, number]> };
+    if (!positions) return;
+    this.#positions.clear();
+    for (const [stream, position] of Object.entries(positions)) this.#positions.set(stream, position);
+  }
+
+  #beat(): void {
+    if (this.#clock() - this.#heardAt > DEAD_AFTER) this.#socket?.close(SILENCE);
+    else this.#socket?.send(JSON.stringify({ ping: Math.round(this.#clock()) }));
+  }
+
+  #closed(socket: WebSocket, code: number): void {
+    if (socket !== this.#socket) return;
+    this.#socket = null;
+    this.#welcomed = false;
+    clearInterval(this.#pulse);
+    if (this.#ended) return;
+    const ending = TERMINAL[code];
+    if (code === 4401) this.#resume = null; // the hello's reply has said whether to go on
+    else if (ending) {
+      this.#refuse(new RequestError({ code: ending }), ending);
+      return;
+    }
+    if (code === FLOODED) this.#retryIn = AFTER_FLOOD;
+    if (this.#lostAt === null) {
+      this.#lostAt = this.#clock();
+      this.#options.events.onLost(true);
+    }
+    this.#retry();
+  }
+
+  #retry(): void {
+    if (this.#lostAt !== null && this.#clock() - this.#lostAt > GIVE_UP_AFTER) {
+      this.#refuse(new RequestError({ code: "offline" }), "lost");
+      return;
+    }
+    const delays = this.#options.delays ?? DELAYS;
+    const ceiling = delays[Math.min(this.#attempt, delays.length - 1)] ?? 0;
+    const wait = this.#retryIn ?? ceiling * (0.5 + (this.#options.random ?? Math.random)() / 2);
+    this.#retryIn = null;
+    this.#attempt += 1;
+    this.#timer = setTimeout(() => void this.#dial(), wait);
+  }
+
+  /** The first hello failed: `open` says so. Later: the connection is over. */
+  #refuse(error: unknown, ending: Ending): void {
+    const first = this.#first;
+    this.#first = null;
+    this.#end(ending, first !== null);
+    first?.reject(error);
+  }
+
+  #end(ending: Ending, quietly = false): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#pulse);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(1000);
+    for (const { reject } of this.#pending.values()) reject(new RequestError({ code: "closed" }));
+    this.#pending.clear();
+    if (!quietly) this.#options.events.onEnd(ending);
+  }
+
+  #clock(): number {
+    return (this.#options.now ?? (() => performance.now()))();
+  }
+}

@@ -1,0 +1,14 @@
+// The public names of the SDK.
+
+export { type Cell, cell, type Readable } from "./cell";
+export { canShareScreen, DeviceError, type DeviceProblem, listDevices } from "./devices";
+export { type Invitation, parseInvitation } from "./invitation";
+export { LocalMedia, type LocalSource } from "./local";
+export { MOST_VIDEO_SLOTS, type SlotLabel, VIDEO_SLOTS } from "./media";
+export { Meeting, type MeetingOptions, type Notice, type PageState, type SlotSize, type View, type Waiting } from "./meeting";
+export {
+  type ChatMessage, type JoinAnswer, type Participant, RequestError, type Role, type Room, type RoomState,
+  type SlotKind, type Source, type Waiter,
+} from "./messages";
+export type { Lobby, Roster } from "./roster";
+export type { Shown } from "./slots";

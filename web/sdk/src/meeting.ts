@@ -1,0 +1,488 @@
+// A meeting as a page or a script uses it: one object from the link to the end.
+//
+//   const meeting = new Meeting(invitation);
+//   await meeting.lookUp();          // who invites, is it open
+//   await meeting.local.set("mic", true);
+//   await meeting.join("Jane Doe");  // waits for admission if the link says so
+//
+// Everything that changes is a cell. Rules live on the server; this folds what it says.
+
+import { type Cell, cell } from "./cell";
+import { Connection, type Ending } from "./connection";
+import { deviceKey, type Invitation, requestToken } from "./invitation";
+import { LocalMedia } from "./local";
+import { Media, type SlotLabel } from "./media";
+import {
+  type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
+  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
+} from "./messages";
+import { applyChat, applyLobby, applyRoster, type Lobby, type LobbyDelta, type Roster, type RosterDelta, rosterOf } from "./roster";
+import type { Binding, Shown } from "./slots";
+
+/** What the page can be; the words are those of `data-room-state`. */
+export type PageState =
+  | "boot" | "unsupported" | "unknown" | "early" | "cancelled" | "prejoin" | "waiting" | "connecting"
+  | "live" | "reconnecting" | "superseded" | "denied" | "removed" | "full" | "ended" | "left" | "offline";
+
+export interface Waiting {
+  place: number | null;
+  message: string | null;
+  hostPresent: boolean;
+  startsAt: string | null;
+}
+
+/** Things that happen once, for a toast or an announcement. */
+export type Notice =
+  | { kind: "muted"; source: Source; by: string | null }
+  | { kind: "unmute_request"; by: string }
+  | { kind: "device_gone"; source: Source }
+  | { kind: "refused"; source: Source; code: string }
+  | { kind: "lobby_message"; name: string; text: string };
+
+/** A slot as the page draws it: frames by size, in device pixels. */
+export interface SlotSize {
+  slot: string;
+  w: number;
+  h: number;
+}
+
+export interface View {
+  layout: "grid" | "speaker";
+  page: number;
+  pins: string[];
+  slots: SlotSize[];
+}
+
+export interface MeetingOptions {
+  client?: string;
+  storage?: Pick<Storage, "getItem" | "setItem"> | null;
+  codecs?: readonly string[];
+}
+
+const TERMINAL_STATES: Record<Ending, PageState> = {
+  unauthorized: "unknown",
+  denied: "denied",
+  removed: "removed",
+  superseded: "superseded",
+  ended: "ended",
+  left: "left",
+  lost: "offline",
+};
+
+const REFUSALS: Record<string, PageState> = {
+  early: "early", cancelled: "cancelled", ended: "ended", full: "full", offline: "offline",
+  denied: "denied", forbidden: "denied", removed: "removed", superseded: "superseded",
+};
+const SOURCES = ["mic", "camera", "screen"] as const;
+
+export class Meeting {
+  readonly state: Cell<PageState> = cell<PageState>("boot");
+  readonly invitation: Invitation;
+  /** What the link says, before joining. */
+  readonly info = cell<JoinAnswer | null>(null);
+  /** Set beside the states `early` (`opens_at`) and `ended`, `removed` (`reason`). */
+  readonly detail = cell<Record<string, unknown>>({});
+  readonly room = cell<Room | null>(null);
+  readonly me = cell<Participant | null>(null);
+  readonly can = cell<ReadonlySet<string>>(new Set());
+  readonly roster = cell<Roster>(new Map());
+  /** People in the room; more than the roster where that is not shown in full. */
+  readonly count = cell(0);
+  readonly lobby = cell<Lobby>({ ver: 0, list: [] });
+  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null });
+  readonly chat = cell<readonly ChatMessage[]>([]);
+  readonly hands = cell<readonly string[]>([]);
+  readonly speakers = cell<readonly string[]>([]);
+  /** Changes when a slot's owner or size changes; frames count on without telling. */
+  readonly slots = cell<ReadonlyMap<string, Shown>>(new Map());
+  /** The receive slots by the mid of their section, once negotiated. */
+  readonly slotList = cell<readonly SlotLabel[]>([]);
+  readonly signalingLost = cell(false);
+  readonly mediaLost = cell(false);
+  /**
+   * While the end can be undone: when it takes effect, by `performance.now()`. The state is `ended`
+   * already, the devices are off and nothing is heard; an undo brings the meeting back.
+   */
+  readonly endsAt = cell<number | null>(null);
+  readonly local = new LocalMedia();
+
+  onNotice: (notice: Notice) => void = () => {};
+  /** Every frame of a slot; for counters that must not re-render anything. */
+  onFrame: (shown: Shown) => void = () => {};
+
+  readonly #options: MeetingOptions;
+  readonly #device: string;
+  #connection: Connection | null = null;
+  #media: Media | null = null;
+  #known = new Map<string, { who: string | null; source: Source | null; width: number; height: number }>();
+  /** Elements outlive a media transport: a new one plays in the same places. */
+  readonly #elements = new Map<string, HTMLMediaElement>();
+  #fresh: JoinAnswer | null = null;
+  #view: View | null = null;
+  /** What was on when the end began, for an undo. */
+  #wasOn: readonly Source[] = [];
+  #clockOffset = 0;
+
+  constructor(invitation: Invitation, options: MeetingOptions = {}) {
+    this.invitation = invitation;
+    this.#options = options;
+    this.#device = deviceKey(options.storage === undefined ? storageOf() : options.storage);
+    this.local.onTrack = (source, track) => void this.#media?.setTrack(source, track);
+    this.local.onEnded = (source) => {
+      if (source !== "screen") this.onNotice({ kind: "device_gone", source });
+      this.#tell(source, false).catch(() => {});
+    };
+  }
+
+  /** Asks the server about the link. The token is kept for a join that follows soon. */
+  async lookUp(): Promise<void> {
+    if (typeof RTCPeerConnection === "undefined") {
+      this.state.set("unsupported");
+      return;
+    }
+    try {
+      this.#fresh = await requestToken(this.invitation, this.#device);
+      this.info.set(this.#fresh);
+      this.state.set("prejoin");
+    } catch (error) {
+      this.#refused(error);
+    }
+  }
+
+  /** Joins under this name; settles when the server has let us in, or into the waiting room. */
+  async join(name: string): Promise<void> {
+    this.#connection?.close();
+    this.state.set("connecting");
+    const info = this.info.get() ?? (await requestToken(this.invitation, this.#device));
+    this.info.set(info);
+    const connection = new Connection({
+      url: info.ws,
+      token: () => this.#token(),
+      name,
+      client: this.#options.client ?? "sunup-sdk",
+      events: {
+        onWelcome: (reply) => this.#welcomed(reply),
+        onEvent: (event) => this.#event(event),
+        onLost: (lost) => this.signalingLost.set(lost),
+        onEnd: (ending) => this.#over(ending),
+      },
+    });
+    this.#connection = connection;
+    try {
+      await connection.open();
+    } catch (error) {
+      if (this.#connection === connection) this.#refused(error);
+    }
+  }
+
+  /** Leaves on purpose. */
+  async leave(): Promise<void> {
+    const connection = this.#connection;
+    if (connection) await Promise.race([connection.request("leave").catch(() => {}), pause(1000)]);
+    connection?.close();
+    this.#over("left");
+  }
+
+  /**
+   * Turns an own source on or off. Off acts on the device at once, whatever the network does; on
+   * asks the server first, because the right may be missing.
+   *
+   * @throws DeviceError the device did not start
+   * @throws RequestError `forbidden` the right is missing
+   */
+  async setSource(source: Source, on: boolean): Promise<void> {
+    if (!on) {
+      await this.local.set(source, false);
+      await this.#tell(source, false);
+      return;
+    }
+    await this.local.set(source, true);
+    try {
+      await this.#tell(source, true);
+    } catch (error) {
+      await this.local.set(source, false);
+      throw error;
+    }
+  }
+
+  /** A request of the protocol, such as `chat.send`. */
+  request<T = Record<string, unknown>>(method: string, params: object = {}): Promise<T> {
+    const connection = this.#connection;
+    if (!connection) return Promise.reject(new RequestError({ code: "closed" }));
+    return connection.request<T>(method, params);
+  }
+
+  admit(participant: string): Promise<unknown> {
+    return this.request("lobby.admit", { ids: [participant] });
+  }
+
+  /** Admits those of the list as it is shown now, nobody who came later. */
+  admitAll(): Promise<unknown> {
+    return this.request("lobby.admit", { all: true, ver: this.lobby.get().ver });
+  }
+
+  deny(participant: string): Promise<unknown> {
+    return this.request("lobby.deny", { ids: [participant] });
+  }
+
+  sendChat(body: string, to?: string): Promise<unknown> {
+    return this.request("chat.send", to ? { body, to } : { body });
+  }
+
+  endForAll(graceSeconds: number): Promise<unknown> {
+    return this.request("room.end", { grace_s: graceSeconds });
+  }
+
+  undoEnd(): Promise<unknown> {
+    return this.request("room.end.undo");
+  }
+
+  setRole(who: string, role: Role): Promise<unknown> {
+    return this.request("role.set", { who, role });
+  }
+
+  /** What the page shows, so that the server can fill the slots. */
+  async setView(view: View): Promise<void> {
+    this.#view = view;
+    if (this.state.get() === "live") await this.request("view.set", view);
+  }
+
+  /** Offers more video slots when a layout needs them. */
+  async grow(videoSlots: number): Promise<void> {
+    await this.#media?.grow(videoSlots);
+  }
+
+  /** The server's time now, in milliseconds since 1970: people's clocks are wrong. */
+  serverNow(): number {
+    return Date.now() + this.#clockOffset;
+  }
+
+  /** Plays a slot in this element. */
+  attach(slot: string, element: HTMLMediaElement): void {
+    this.#elements.set(slot, element);
+    this.#media?.attach(slot, element);
+  }
+
+  /** The network came back: try now. */
+  hurry(): void {
+    this.#connection?.hurry();
+  }
+
+  async #token(): Promise<string> {
+    const fresh = this.#fresh;
+    this.#fresh = null;
+    if (fresh) return fresh.token;
+    const answer = await requestToken(this.invitation, this.#device);
+    this.info.set(answer);
+    return answer.token;
+  }
+
+  #refused(error: unknown): void {
+    const code = error instanceof RequestError ? error.code : "offline";
+    this.detail.set(error instanceof RequestError ? error.extras : {});
+    this.state.set(REFUSALS[code] ?? "unknown");
+  }
+
+  #welcomed(reply: HelloReply): void {
+    this.#clockOffset = Date.parse(reply.now) - Date.now() || 0;
+    // Not resumed: the server knows nothing of us any more (a restart, say). What we have is made
+    // anew from the snapshot that follows, and so is the media transport.
+    if (!reply.resumed) this.#dropMedia();
+  }
+
+  #dropMedia(): void {
+    this.#media?.close();
+    this.#media = null;
+    this.#known.clear();
+    this.slots.set(new Map());
+    this.mediaLost.set(false);
+  }
+
+  #event(event: EventFrame): void {
+    const handler = this.#handlers[event.t];
+    handler?.(event.p as never, event);
+  }
+
+  readonly #handlers: Record<string, (body: never, event: EventFrame) => void> = {
+    snapshot: (body: Snapshot | WaitingSnapshot) => ("roster" in body ? this.#inside(body) : this.#outside(body)),
+    "roster.delta": (body: RosterDelta) => {
+      this.roster.update((roster) => applyRoster(roster, body));
+      this.count.set(this.roster.get().size);
+      const me = this.me.get();
+      const mine = me && this.roster.get().get(me.id);
+      if (mine) this.me.set(mine);
+    },
+    "roster.count": (body: { count: number }) => this.count.set(body.count),
+    "room.changed": (body: { patch: Partial<Room> }) => this.room.update((room) => room && { ...room, ...body.patch }),
+    "room.state": (body: { state: Room["state"]; ends_in_ms?: number | null }) => {
+      this.room.update((room) => room && { ...room, state: body.state });
+      if (body.state === "ending") this.#endBegins(body.ends_in_ms ?? 0);
+      else if (this.endsAt.get() !== null) this.#endUndone(body.state);
+    },
+    "room.ended": (body: { reason: string; by: string | null }) => this.detail.set({ ...body, name: this.#nameOf(body.by) }),
+    ended: (body: { reason: string }) => this.detail.update((detail) => ({ ...body, ...detail })),
+    removed: (body: { reason: string }) => this.detail.set(body),
+    "host.presence": (body: { state: string }) => this.room.update((room) => room && { ...room, host_presence: body.state }),
+    "lobby.list": (body: LobbyDelta) => this.lobby.update((lobby) => applyLobby(lobby, body)),
+    "lobby.state": (body: LobbyState) => this.#atTheDoor(body),
+    "lobby.message": (body: LobbyMessage) => {
+      if (this.state.get() === "waiting") this.waiting.update((now) => ({ ...now, message: `${body.name}: ${body.text}` }));
+      this.onNotice({ kind: "lobby_message", name: body.name, text: body.text });
+    },
+    "chat.msg": (body: ChatMessage) => this.chat.update((chat) => applyChat(chat, { ...body, to: body.to ?? null })),
+    hands: (body: { order: string[] }) => this.hands.set(body.order),
+    speakers: (body: { list: string[] }) => this.speakers.set(body.list),
+    "perm.changed": (body: { role: Role; can: string[] }) => {
+      this.can.set(new Set(body.can));
+      this.me.update((me) => me && { ...me, role: body.role });
+    },
+    muted: (body: { source: Source; by: string | null }) => {
+      void this.local.set(body.source, false);
+      this.onNotice({ kind: "muted", source: body.source, by: this.#nameOf(body.by) });
+    },
+    "unmute.request": (body: { by: string }) => this.onNotice({ kind: "unmute_request", by: this.#nameOf(body.by) ?? "" }),
+    "slot.bind": (body: Binding) => this.#media?.bind(body),
+  };
+
+  #outside(snapshot: WaitingSnapshot): void {
+    this.#dropMedia(); // somebody who was in may have been sent back to the door
+    this.me.set(snapshot.me);
+    this.roster.set(new Map());
+    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at });
+    this.#atTheDoor(snapshot);
+    const last = snapshot.messages.at(-1);
+    if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
+    this.state.set("waiting");
+  }
+
+  #atTheDoor(sign: LobbyState): void {
+    if (sign.verdict === "admitted") this.state.set("connecting");
+    this.waiting.update((now) => ({
+      place: sign.place ?? null,
+      message: sign.message ?? now.message,
+      hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
+      startsAt: sign.starts_at ?? now.startsAt,
+    }));
+  }
+
+  #inside(snapshot: Snapshot): void {
+    this.room.set(snapshot.room);
+    this.me.set(snapshot.me);
+    this.roster.set(rosterOf(snapshot));
+    this.count.set(snapshot.count);
+    this.can.set(new Set(snapshot.can));
+    this.lobby.set(snapshot.lobby ? { ver: snapshot.lobby.ver, list: snapshot.lobby.list } : { ver: 0, list: [] });
+    this.chat.set(snapshot.chat.reduce<readonly ChatMessage[]>(applyChat, []));
+    this.hands.set(snapshot.hands);
+    this.speakers.set(snapshot.speakers);
+    const until = snapshot.room.state === "ending" ? snapshot.room.ending_until : null;
+    if (until) this.#endBegins(Date.parse(until) - this.serverNow());
+    else void this.#enter();
+  }
+
+  #endBegins(milliseconds: number): void {
+    this.#wasOn = SOURCES.filter((source) => this.local.sources[source].get().on);
+    this.#dropMedia();
+    this.local.stop();
+    this.endsAt.set(performance.now() + Math.max(0, milliseconds));
+    this.state.set("ended");
+  }
+
+  /** The end was taken back, or has come. */
+  #endUndone(state: Room["state"]): void {
+    this.endsAt.set(null);
+    if (state !== "live") return;
+    // A shared screen needs a new choice by the person; the browser would refuse it here.
+    const starts = this.#wasOn.filter((source) => source !== "screen").map((source) => this.local.set(source, true));
+    void Promise.allSettled(starts).then(() => this.#enter());
+  }
+
+  /** Admitted: only now is a peer connection made. */
+  async #enter(): Promise<void> {
+    this.state.set("live");
+    if (this.#media) return;
+    const media = new Media({
+      negotiate: (offer) => this.request("media.offer", offer),
+      onSlot: (shown) => this.#slot(shown),
+      onSlots: (slots, anew) => this.#slotsOpened(slots, anew),
+      onLost: (lost) => this.mediaLost.set(lost),
+      ...(this.#options.codecs ? { codecs: this.#options.codecs } : {}),
+    });
+    this.#media = media;
+    for (const [slot, element] of this.#elements) media.attach(slot, element);
+    for (const source of SOURCES) {
+      const { on, track } = this.local.sources[source].get();
+      if (track) await media.setTrack(source, track);
+      if (on) this.#tell(source, true).catch((error: unknown) => this.#notAllowed(source, error));
+    }
+    try {
+      await media.start();
+    } catch {
+      // The socket was lost under it: the next welcome starts again, or the health check does.
+      this.mediaLost.set(true);
+      if (this.#media === media) {
+        await pause(1000);
+        if (this.#media === media) await media.start().catch(() => {});
+      }
+    }
+  }
+
+  #notAllowed(source: Source, error: unknown): void {
+    void this.local.set(source, false);
+    const code = error instanceof RequestError ? error.code : "internal";
+    this.onNotice({ kind: "refused", source, code });
+  }
+
+  async #tell(source: Source, on: boolean): Promise<void> {
+    if (this.state.get() !== "live") return; // pre-join and waiting: said on entering
+    await this.request("track.set", { source, on });
+  }
+
+  #slot(shown: Shown): void {
+    this.onFrame(shown);
+    const known = this.#known.get(shown.slot);
+    const same = known && known.who === shown.who && known.source === shown.source
+      && known.width === shown.width && known.height === shown.height;
+    if (same) return;
+    this.#known.set(shown.slot, { who: shown.who, source: shown.source, width: shown.width, height: shown.height });
+    this.slots.update((slots) => new Map(slots).set(shown.slot, { ...shown }));
+  }
+
+  #slotsOpened(slots: readonly SlotLabel[], anew: boolean): void {
+    if (anew) {
+      this.#known.clear();
+      this.slots.set(new Map());
+    }
+    this.slotList.set(slots);
+    // A new transport on the server has not seen what we show.
+    if (this.#view) this.setView(this.#view).catch(() => {});
+  }
+
+  #over(ending: Ending): void {
+    this.#dropMedia();
+    this.#connection = null;
+    this.#elements.clear();
+    this.slotList.set([]);
+    this.local.stop();
+    this.signalingLost.set(false);
+    this.endsAt.set(null);
+    if (ending === "lost") this.detail.set({ lost: true });
+    this.state.set(TERMINAL_STATES[ending]);
+  }
+
+  #nameOf(participant: string | null): string | null {
+    return (participant && this.roster.get().get(participant)?.name) ?? null;
+  }
+}
+
+function storageOf(): Storage | null {
+  try {
+    return window.localStorage;
+  } catch {
+    return null; // blocked by the browser: every load is a new device
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

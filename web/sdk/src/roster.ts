@@ -1,0 +1,61 @@
+// Who is here, who waits, what was written: folding the server's events into lists. Pure.
+
+import type { ChatMessage, Participant, Snapshot, Waiter } from "./messages";
+
+export type Roster = ReadonlyMap<string, Participant>;
+
+export interface Lobby {
+  /** The list version that "Admit all" refers to. */
+  ver: number;
+  list: readonly Waiter[];
+}
+
+export interface RosterDelta {
+  rev: number;
+  add?: Participant[];
+  upd?: (Partial<Participant> & { id: string })[];
+  del?: string[];
+}
+
+export interface LobbyDelta {
+  ver: number;
+  add?: Waiter[];
+  del?: string[];
+}
+
+/** Most chat messages kept in the page. */
+const CHAT_KEPT = 300;
+
+export function rosterOf(snapshot: Snapshot): Roster {
+  return new Map(snapshot.roster.map((participant) => [participant.id, participant]));
+}
+
+export function applyRoster(roster: Roster, delta: RosterDelta): Roster {
+  const next = new Map(roster);
+  for (const participant of delta.add ?? []) next.set(participant.id, participant);
+  for (const change of delta.upd ?? []) {
+    const known = next.get(change.id);
+    if (known && (change.rev ?? Infinity) >= known.rev) next.set(change.id, { ...known, ...change });
+  }
+  for (const id of delta.del ?? []) next.delete(id);
+  return next;
+}
+
+export function applyLobby(lobby: Lobby, delta: LobbyDelta): Lobby {
+  const added = new Map((delta.add ?? []).map((waiter) => [waiter.participant, waiter]));
+  const gone = new Set(delta.del ?? []);
+  const kept = lobby.list
+    .filter(({ participant }) => !gone.has(participant))
+    .map((waiter) => {
+      const newer = added.get(waiter.participant);
+      added.delete(waiter.participant);
+      return newer ?? waiter;
+    });
+  return { ver: delta.ver, list: [...kept, ...added.values()] };
+}
+
+/** Adds a message once, in the order of its scope. */
+export function applyChat(chat: readonly ChatMessage[], message: ChatMessage): readonly ChatMessage[] {
+  if (chat.some(({ id }) => id === message.id)) return chat;
+  return [...chat, message].toSorted((a, b) => a.no - b.no || a.at.localeCompare(b.at)).slice(-CHAT_KEPT);
+}

@@ -1,0 +1,257 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Connection, type Ending, SUBPROTOCOL } from "../src/connection";
+import { type EventFrame, type HelloReply, RequestError } from "../src/messages";
+
+/** A WebSocket whose other end is the test. */
+class FakeSocket extends EventTarget {
+  static all: FakeSocket[] = [];
+  readonly sent: Record<string, unknown>[] = [];
+  closedWith: number | null = null;
+
+  constructor(readonly url: string, readonly protocol: string) {
+    super();
+    FakeSocket.all.push(this);
+  }
+
+  static get last(): FakeSocket {
+    const socket = FakeSocket.all.at(-1);
+    if (!socket) throw new Error("no socket was opened");
+    return socket;
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>);
+  }
+
+  close(code: number): void {
+    this.drop(code);
+  }
+
+  accept(): void {
+    this.dispatchEvent(new Event("open"));
+  }
+
+  say(frame: object): void {
+    this.dispatchEvent(Object.assign(new Event("message"), { data: JSON.stringify(frame) }));
+  }
+
+  drop(code: number): void {
+    if (this.closedWith !== null) return;
+    this.closedWith = code;
+    this.dispatchEvent(Object.assign(new Event("close"), { code }));
+  }
+
+  welcome(resumed = false, secret = "r1"): void {
+    this.accept();
+    const p = { participant: "p1", role: "participant", state: "active", epoch: 3, resume: { secret }, resumed, limits: {}, now: "" };
+    this.say({ re: "hello", ok: true, p });
+  }
+
+  get hello(): Record<string, unknown> {
+    return this.sent.find(({ m }) => m === "hello")?.["p"] as Record<string, unknown>;
+  }
+}
+
+function connect(token: () => Promise<string> = async () => "t1") {
+  const seen = { welcomes: [] as HelloReply[], events: [] as EventFrame[], lost: [] as boolean[], endings: [] as Ending[] };
+  const connection = new Connection({
+    url: "ws://meet.test/ws",
+    token,
+    name: "Jane",
+    client: "test",
+    random: () => 1,
+    events: {
+      onWelcome: (reply) => seen.welcomes.push(reply),
+      onEvent: (event) => seen.events.push(event),
+      onLost: (lost) => seen.lost.push(lost),
+      onEnd: (ending) => seen.endings.push(ending),
+    },
+  });
+  return { connection, seen };
+}
+
+const event = (st: string, s: number, t = "x", ep = 3): EventFrame => ({ st, ep, s, t, at: "", by: null, p: {} });
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+async function connected() {
+  const made = connect();
+  const opened = made.connection.open();
+  await settle();
+  FakeSocket.last.welcome();
+  await opened;
+  return made;
+}
+
+beforeEach(() => {
+  FakeSocket.all = [];
+  vi.useFakeTimers();
+  vi.stubGlobal("WebSocket", FakeSocket);
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("the first hello", () => {
+  it("carries the token and the name over the JSON subprotocol", async () => {
+    const { seen } = await connected();
+    expect(FakeSocket.last.protocol).toBe(SUBPROTOCOL);
+    expect(FakeSocket.last.hello).toMatchObject({ proto: 1, token: "t1", name: "Jane" });
+    expect(seen.welcomes).toHaveLength(1);
+  });
+
+  it("that is refused fails the opening with the server's reason, and nobody tries again", async () => {
+    const { connection, seen } = connect();
+    const opened = connection.open().catch((error: unknown) => error);
+    await settle();
+    FakeSocket.last.accept();
+    FakeSocket.last.say({ re: "hello", ok: false, err: { code: "full", place: 2 } });
+    const error = await opened;
+    expect(error).toBeInstanceOf(RequestError);
+    expect((error as RequestError).extras).toMatchObject({ code: "full", place: 2 });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(FakeSocket.all).toHaveLength(1);
+    expect(seen.endings).toEqual([]);
+  });
+
+  it("is tried again while the server can't be reached, for a minute", async () => {
+    const { connection } = connect();
+    const opened = connection.open().catch((error: unknown) => error);
+    for (let attempt = 0; attempt < 60; attempt += 1) {
+      FakeSocket.all.at(-1)?.drop(1006);
+      await vi.advanceTimersByTimeAsync(2000);
+    }
+    expect(await opened).toMatchObject({ code: "offline" });
+    expect(FakeSocket.all.length).toBeGreaterThan(5);
+  });
+});
+
+describe("a lost socket", () => {
+  it("is resumed from the last event of each stream, after a jittered wait", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.say({ batch: [event("room", 1), event("room", 2), event("self:p1", 9)] });
+    FakeSocket.last.drop(1006);
+    expect(seen.lost).toEqual([true]);
+    await vi.advanceTimersByTimeAsync(299);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    FakeSocket.last.welcome(true, "r2");
+    expect(FakeSocket.last.hello["resume"]).toEqual({ secret: "r1", streams: { room: [3, 2], "self:p1": [3, 9] } });
+    expect(FakeSocket.last.hello["token"]).toBeUndefined();
+    expect(seen.lost).toEqual([true, false]);
+  });
+
+  it("shows no event twice", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.say(event("room", 1));
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true, "r2");
+    FakeSocket.last.say({ batch: [event("room", 1), event("room", 2)] });
+    expect(seen.events.map(({ s }) => s)).toEqual([1, 2]);
+  });
+
+  it("loses no request: it is sent again under its id", async () => {
+    const { connection } = await connected();
+    const reply = connection.request("chat.send", { body: "hi" });
+    const { id } = FakeSocket.last.sent.at(-1) as { id: string };
+    FakeSocket.last.drop(1006);
+    const later = connection.request("hand.set", { up: true });
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true, "r2");
+    const again = FakeSocket.last.sent.filter(({ m }) => m !== "hello");
+    expect(again.map(({ m }) => m)).toEqual(["chat.send", "hand.set"]);
+    expect(again[0]?.["id"]).toBe(id);
+    for (const frame of again) FakeSocket.last.say({ re: frame["id"], ok: true, p: { done: frame["m"] } });
+    expect(await reply).toEqual({ done: "chat.send" });
+    expect(await later).toEqual({ done: "hand.set" });
+  });
+
+  it("drops what concerned the old media transport when the server starts anew", async () => {
+    const { connection } = await connected();
+    const offer = connection.request("media.offer", {}).catch((error: unknown) => error);
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(false, "r2");
+    expect(await offer).toMatchObject({ code: "stale_epoch" });
+    expect(FakeSocket.last.sent.map(({ m }) => m)).toEqual(["hello"]);
+  });
+
+  it("joins anew with a fresh token when its resume is stale", async () => {
+    const tokens = ["t1", "t2"];
+    const made = connect(async () => tokens.shift() ?? "none");
+    const opened = made.connection.open();
+    await settle();
+    FakeSocket.last.welcome();
+    await opened;
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.accept();
+    FakeSocket.last.say({ re: "hello", ok: false, err: { code: "stale_epoch" } });
+    await vi.advanceTimersByTimeAsync(600);
+    FakeSocket.last.welcome(false, "r3");
+    expect(FakeSocket.last.hello["token"]).toBe("t2");
+    expect(made.seen.endings).toEqual([]);
+  });
+
+  it("waits as long as a draining server asks", async () => {
+    await connected();
+    FakeSocket.last.say({ st: "room", ep: 3, s: 1, t: "draining", at: "", by: null, p: { reconnect_in_ms: 7000 } });
+    FakeSocket.last.drop(4503);
+    await vi.advanceTimersByTimeAsync(6999);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it("is noticed when the server is silent", async () => {
+    const { seen } = await connected();
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(seen.lost[0]).toBe(true);
+  });
+
+  it("is given up after a minute", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.drop(1006);
+    for (let attempt = 0; attempt < 60; attempt += 1) {
+      await vi.advanceTimersByTimeAsync(2000);
+      FakeSocket.last.drop(1006);
+    }
+    expect(seen.endings).toEqual(["lost"]);
+  });
+});
+
+describe("a close that is final", () => {
+  it.each([
+    [1000, "left"], [4400, "lost"], [4403, "denied"], [4404, "removed"], [4409, "superseded"], [4410, "ended"],
+  ] as const)("%i means %s, and nobody comes back", async (code, ending) => {
+    const { connection, seen } = await connected();
+    const open = connection.request("chat.send", {}).catch((error: unknown) => error);
+    FakeSocket.last.drop(code);
+    expect(seen.endings).toEqual([ending]);
+    expect(await open).toMatchObject({ code: "closed" });
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(FakeSocket.all).toHaveLength(1);
+  });
+});
+
+describe("a snapshot", () => {
+  it("moves the positions from which a resume continues", async () => {
+    await connected();
+    const snapshot = { ...event("self:p1", 1, "snapshot"), p: { positions: { room: [3, 41], "self:p1": [3, 1] } } };
+    FakeSocket.last.say(snapshot);
+    FakeSocket.last.say(event("room", 42));
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true);
+    expect(FakeSocket.last.hello["resume"]).toMatchObject({ streams: { room: [3, 42], "self:p1": [3, 1] } });
+  });
+});
+
+describe("pings", () => {
+  it("are answered with what they carried", async () => {
+    await connected();
+    FakeSocket.last.say({ ping: 77 });
+    expect(FakeSocket.last.sent.at(-1)).toEqual({ pong: 77 });
+  });
+});
