@@ -205,6 +205,7 @@ impl Worker {
             ("dropped_out_send_error", sent.dropped_send_error),
             ("event_wakes", self.mailbox.wakes()),
             ("turns", self.turns),
+            ("worker_cpu_us", cpu_time_us()),
         ]);
         for (name, value) in self.core.forwarder().figures() {
             // Both halves of the core count commands for what is gone.
@@ -226,6 +227,15 @@ fn guard(core: &mut Core, now: u64, call: impl FnOnce(&mut Core)) {
     // The panic hook has printed message and place. A second panic here finds the transport gone
     // from the core's tables already, and there is nothing more to close.
     let _ = catch_unwind(AssertUnwindSafe(|| core.recover(now)));
+}
+
+/// CPU time of the calling thread so far; 0 where the kernel keeps no such account.
+fn cpu_time_us() -> u64 {
+    std::fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()
+        .and_then(|figures| figures.split(' ').next()?.parse::<u64>().ok())
+        .unwrap_or(0)
+        / 1_000
 }
 
 fn is_transient(error: &io::Error) -> bool {
