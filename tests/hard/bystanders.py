@@ -9,10 +9,10 @@ its block ends, and then a new meeting is held from booking to end.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.support import client
 from tests.support.api import Api
@@ -22,10 +22,12 @@ from tests.support.wait import until
 
 MEMORY_GROWTH = 64 * 2**20
 """T15 of the test catalogue: what a storm may leave behind."""
+PATIENCE = 60.0
 SPEAKING_EVERY = 1.0
 SLOTS = {"audio": 1}
 GUEST_DEVICE = "bystander-guest-device"
 HOST_DEVICE = "bystander-host-device"
+T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
@@ -64,23 +66,34 @@ def resident_bytes(server: Server) -> int:
     return pages * 4096
 
 
+async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Do as the server says when it asks to come again: a disk may be busy with something else."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                return await attempt()
+            except client.RefusedError as refused:
+                if refused.err.get("code") not in {"unavailable", "rate"}:
+                    raise
+                await asyncio.sleep(refused.err.get("retry_ms", 200) / 1000)
+
+
 async def ask(who: client.Peer, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    """A request as a good client makes it: what the server asks to send again is sent again."""
+    """A request as a good client makes it: repeated with its id."""
     request_id = f"good{next(_numbers)}"
-    while True:
-        try:
-            return await who.ask(method, params, request_id=request_id, timeout=30)
-        except client.RefusedError as refused:
-            if refused.code not in {"unavailable", "rate"}:
-                raise
-            await asyncio.sleep(refused.err.get("retry_ms", 200) / 1000)
+    return await patiently(lambda: who.ask(method, params, request_id=request_id, timeout=30))
+
+
+async def enter(link: str, **how: Any) -> client.Peer:
+    """`client.enter`, as often as it takes."""
+    return await patiently(lambda: client.enter(link, **how))
 
 
 async def hold(server: Server, **how: Any) -> tuple[dict[str, Any], client.Peer, client.Peer]:
     """Book a consultation, enter it, admit the customer; (booking, host, guest)."""
     booking = await Api(server.url, server.dev["api_key"]).book(**how)
-    host = await client.enter(booking["host_url"], device=HOST_DEVICE)
-    guest = await client.enter(
+    host = await enter(booking["host_url"], device=HOST_DEVICE)
+    guest = await enter(
         booking["guest_url"], name="Jane Doe", device=GUEST_DEVICE, wait_for_snapshot=False
     )
     if guest.hello_reply["state"] == "waiting":

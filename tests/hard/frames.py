@@ -59,7 +59,7 @@ def good_requests(me: str, other: str) -> dict[str, dict[str, Any]]:
 
 def frame(noise: Noise, requests: dict[str, dict[str, Any]], number: int) -> Any:
     """One frame as a value: mostly a request with something wrong."""
-    kind = noise.rng.randrange(10)
+    kind = noise.rng.randrange(20)
     if kind == 0:
         return noise.value()
     if kind == 1:
@@ -72,20 +72,22 @@ def frame(noise: Noise, requests: dict[str, dict[str, Any]], number: int) -> Any
         return {**request, noise.rng.choice(("if", "re", "ok", "batch", "st", "s")): noise.value()}
     if kind == 4:
         return {**request, "p": noise.value()}
+    if kind in {5, 6}:
+        return request
     return {**request, "p": noise.spoil(request["p"])}
 
 
 def encoded(noise: Noise, value: Any, subprotocol: str) -> str | bytes:
-    """The frame on the wire; one in six is broken below the level of values."""
+    """The frame on the wire; one in twelve is broken below the level of values."""
     if subprotocol == JSON:
         text = as_json(value)
-        if noise.chance(1 / 6):
+        if noise.chance(1 / 12):
             text = noise.spoil_text(text) if noise.chance(0.8) else noise.text()
         # A lone surrogate cannot be sent as text at all: it goes out as an escape.
         text = text.encode("utf-8", "surrogatepass").decode("utf-8", "backslashreplace")
         return text if noise.chance(0.98) else text.encode()
     data = as_msgpack(value)
-    if noise.chance(1 / 6):
+    if noise.chance(1 / 12):
         data = noise.spoil_bytes(data) if noise.chance(0.8) else noise.blob()
     return data if noise.chance(0.98) else "text"
 
