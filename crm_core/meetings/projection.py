@@ -187,12 +187,7 @@ def _moved(projection: Projection, record: JournalRecord, fields: dict[str, Any]
     row.rev += 1
     if state == "waiting":
         row.waiting_at = row.waiting_at or record.at
-    elif state == "active":
-        row.joined_at = row.joined_at or record.at
-        row.left_at = row.leave_reason = None
-    # Admission is a mark beside the state: somebody who is connected already goes from waiting to
-    # joining in one fact, and is never seen as "admitted".
-    if fields.get("admitted") and row.admitted_at is None and state not in PARTICIPANT_GONE:
+    elif state == "admitted" and row.admitted_at is None:
         row.admitted_at = record.at
         by = record.body.get("by")
         row.admitted_by_id = UUID(by) if by else None
@@ -203,6 +198,9 @@ def _moved(projection: Projection, record: JournalRecord, fields: dict[str, Any]
             projection.room.id,
             payload={"participant_id": str(row.id), "session_no": record.session_no},
         )
+    elif state == "active":
+        row.joined_at = row.joined_at or record.at
+        row.left_at = row.leave_reason = None
     if state in PARTICIPANT_GONE:
         row.left_at = record.at
         row.leave_reason = fields["reason"]

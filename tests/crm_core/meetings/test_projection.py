@@ -1,7 +1,5 @@
 """Room events become typed rows: participants, attendance, chat, room state."""
 
-from datetime import timedelta
-
 import pytest
 import sqlalchemy as sa
 
@@ -157,15 +155,3 @@ async def test_a_banned_persons_link_opens_nothing(database, tenant):
     await meeting.commit(epoch)
     with pytest.raises(LinkRefused):
         await meeting.service.resolve_link(code, secret)
-
-
-async def test_who_waits_connected_is_admitted_without_passing_the_state(database, tenant):
-    """From waiting straight to joining, with the mark of admission: the time of it is kept."""
-    meeting = await book_meeting(database, tenant)
-    epoch = await meeting.claim()
-    who = str(database.ids())
-    meeting.knock(f"person:{meeting.person_id}", who)
-    meeting.move(who, "joining", 20)
-    await meeting.commit(epoch)
-    (row,) = await _rows(meeting, VideoRoomParticipant)
-    assert (row.status, row.admitted_at) == ("joining", START + timedelta(seconds=20))
