@@ -187,7 +187,9 @@ def _moved(projection: Projection, record: JournalRecord, fields: dict[str, Any]
     row.rev += 1
     if state == "waiting":
         row.waiting_at = row.waiting_at or record.at
-    elif state == "admitted" and row.admitted_at is None:
+    # One fact may lead through several states (waiting, admitted, joining): the flag tells.
+    admitted = fields.get("admitted", False) or state == "admitted"
+    if admitted and row.admitted_at is None:
         row.admitted_at = record.at
         by = record.body.get("by")
         row.admitted_by_id = UUID(by) if by else None
@@ -198,7 +200,7 @@ def _moved(projection: Projection, record: JournalRecord, fields: dict[str, Any]
             projection.room.id,
             payload={"participant_id": str(row.id), "session_no": record.session_no},
         )
-    elif state == "active":
+    if state == "active":
         row.joined_at = row.joined_at or record.at
         row.left_at = row.leave_reason = None
     if state in PARTICIPANT_GONE:

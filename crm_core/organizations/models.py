@@ -21,10 +21,12 @@ from storage.base import (
     unique,
 )
 
+from ..address import Addressed
+
 SENTIMENTS = ("happy", "neutral", "unhappy")
 
 
-class Organization(TenantRow, Stamped, SoftDeleted, Extensible, Base):
+class Organization(TenantRow, Stamped, SoftDeleted, Extensible, Addressed, Base):
     """A customer that is not one single human (seed: organizations)."""
 
     __tablename__ = "organizations"
@@ -38,14 +40,6 @@ class Organization(TenantRow, Stamped, SoftDeleted, Extensible, Base):
     phone: Mapped[str | None]
     domain: Mapped[str | None]
     website: Mapped[str | None]
-    address_street: Mapped[str | None]
-    address_street2: Mapped[str | None]
-    address_city: Mapped[str | None]
-    address_region: Mapped[str | None]
-    address_postal_code: Mapped[str | None]
-    address_country: Mapped[str | None]
-    address_latitude: Mapped[float | None]
-    address_longitude: Mapped[float | None]
     billing_address: Mapped[JsonObject | None]
     license_number: Mapped[str | None]
     license_state: Mapped[str | None]

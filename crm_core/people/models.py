@@ -23,11 +23,13 @@ from storage.base import (
     unique,
 )
 
+from ..address import Addressed
+
 # Both databases have these functions and call them immutable.
 FULL_NAME = "trim(coalesce(first_name, '') || ' ' || coalesce(last_name, ''))"
 
 
-class Person(TenantRow, Stamped, SoftDeleted, Extensible, Base):
+class Person(TenantRow, Stamped, SoftDeleted, Extensible, Addressed, Base):
     """A human the tenant deals with (seed: people)."""
 
     __tablename__ = "people"
@@ -43,14 +45,6 @@ class Person(TenantRow, Stamped, SoftDeleted, Extensible, Base):
     date_of_birth: Mapped[date | None]
     gender: Mapped[str | None]
     user_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("users.id", ondelete="SET NULL"))
-    address_street: Mapped[str | None]
-    address_street2: Mapped[str | None]
-    address_city: Mapped[str | None]
-    address_region: Mapped[str | None]
-    address_postal_code: Mapped[str | None]
-    address_country: Mapped[str | None]
-    address_latitude: Mapped[float | None]
-    address_longitude: Mapped[float | None]
     preferred_contact_method: Mapped[str | None]
     preferred_contact_times: Mapped[JsonObject] = mapped_column(default=dict)
     contact_frequency_preference: Mapped[str | None]

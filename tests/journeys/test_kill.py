@@ -13,6 +13,7 @@ import pytest
 
 from tests.support import client
 from tests.support.server import Server
+from tests.support.zygote import zygote
 
 KILLS = 20
 
@@ -81,9 +82,15 @@ async def read_back(host: client.Peer) -> dict[str, str]:
 
 async def run(make_server, launcher: str, seed: int, kills: int) -> tuple[Ledger, dict[str, str]]:
     """Kill `kills` times; what was promised, and what is there in the end."""
+    async with zygote() as nest:
+        server = make_server()
+        server.spawn = nest.spawn
+        return await _run(server, launcher, seed, kills)
+
+
+async def _run(server: Server, launcher: str, seed: int, kills: int):
     rng = random.Random(seed)
     print(f"seed {seed}")
-    server = make_server()
     server.module = launcher
     ledger = Ledger()
     for _ in range(kills):

@@ -10,10 +10,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -41,6 +42,8 @@ class Server:
     process: asyncio.subprocess.Process | None = None
     module: str = "signaling"
     """What is run with ``python -m``; a test may name a server with a defence taken out."""
+    spawn: Callable[..., Awaitable[Any]] | None = None
+    """Starts the process in place of a fresh interpreter (`tests.support.zygote`)."""
 
     @property
     def url(self) -> str:
@@ -68,6 +71,10 @@ class Server:
             "SUNUP_DATA_DIR": str(self.data),
             **self.environment,
         }
+        if self.spawn is not None:
+            self.process = await self.spawn(self, environment)
+            await until(self.ready, timeout=timeout, every=0.02)
+            return
         with (self.data / "server.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", self.module, "dev",

@@ -6,8 +6,9 @@ import sqlalchemy as sa
 from crm_core.appointments.models import Appointment
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
-from crm_core.communications.service import timeline
+from crm_core.communications.service import log_communication, timeline
 from crm_core.meetings import lifecycle
+from crm_core.meetings.lifecycle import message_id
 from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
 from tests.crm_core.meetings.support import START, book_meeting
 
@@ -167,3 +168,15 @@ async def test_the_world_is_told_in_the_same_commit(database, tenant):
     ):
         assert topics.count(topic) == 1
     assert topics.count("meeting.participant_admitted") == 2
+
+
+async def test_a_row_that_is_there_already_does_not_stop_the_end(database, tenant):
+    """Somebody may have logged the sitting by its key before: it is found, not written twice."""
+    meeting = await book_meeting(database, tenant)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        await log_communication(
+            unit, {"channel": "meeting", "message_id": message_id(meeting.room_id, 1)}
+        )
+    await meeting.commit(await _hold(meeting))
+    assert len(await _all(meeting, Communication)) == 1
+    assert [row.status for row in await _all(meeting, Appointment)] == ["completed"]

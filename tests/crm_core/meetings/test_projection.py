@@ -68,6 +68,21 @@ async def test_a_participant_walks_through_the_door(database, tenant):
     ]
 
 
+async def test_an_admission_that_leads_straight_in_is_an_admission(database, tenant):
+    """A room may tell waiting to joining in one fact: its flag says that the row was admitted."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    who = str(database.ids())
+    meeting.knock(f"person:{meeting.person_id}", who, second=5)
+    meeting.event(
+        "participant.state", 8, participant=who, state="joining", was="waiting", reason="host",
+        admitted=True,
+    )  # fmt: skip
+    await meeting.commit(epoch)
+    (row,) = await _rows(meeting, VideoRoomParticipant)
+    assert (row.status, (row.admitted_at - START).seconds) == ("joining", 8)
+
+
 async def test_chat_is_kept_with_its_order_and_audience(database, tenant):
     """Public, private, edited, deleted and lobby lines stand as they were said."""
     meeting = await book_meeting(database, tenant)

@@ -1,0 +1,129 @@
+"""Servers that start in milliseconds: one process imports everything once and forks them.
+
+A kill test starts the server dozens of times, and nearly all of a start is imports. The zygote
+reads one JSON line per start from standard input, forks a child that becomes the server, and
+writes one line when it was born and one when it ended. Nothing of a server lives in the zygote.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import pathlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from .server import ROOT, Server
+
+MODULES = ("signaling.app", "signaling.cli", "sfu.native", "tests.support.reply_first")
+
+
+def serve() -> None:
+    """Fork on request until standard input ends."""
+    for module in MODULES:
+        importlib.import_module(module)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _become(order)
+        print(json.dumps({"pid": child}), flush=True)
+        _, status = os.waitpid(child, 0)
+        print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+def _become(order: dict[str, Any]) -> None:
+    """Be the server that was ordered; never returns."""
+    code = 1
+    try:
+        with (
+            pathlib.Path(order["log"]).open("ab") as log,
+            pathlib.Path(os.devnull).open("rb") as nothing,
+        ):
+            os.dup2(nothing.fileno(), 0)
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        os.environ.clear()
+        os.environ.update(order["environment"])
+        if order["module"] != "signaling":
+            importlib.import_module(order["module"]).break_the_promise()
+        code = importlib.import_module("signaling.cli").main(["dev"])
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class ForkedProcess:
+    """The part of `asyncio.subprocess.Process` that `Server` uses."""
+
+    def __init__(self, pid: int, ended: "asyncio.Task[int]") -> None:
+        self.pid = pid
+        self._ended = ended
+
+    @property
+    def returncode(self) -> int | None:
+        return self._ended.result() if self._ended.done() else None
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if not self._ended.done():
+            with contextlib.suppress(ProcessLookupError):  # ended, and we are about to hear of it
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._ended)
+
+
+class Zygote:
+    """The running zygote; one server at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def spawn(self, server: Server, environment: dict[str, str]) -> ForkedProcess:
+        """Start a server in place of `asyncio.create_subprocess_exec`."""
+        assert self._process.stdin is not None
+        order = {
+            "module": server.module,
+            "environment": environment,
+            "log": str(server.data / "server.log"),
+        }
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        born = await self._line()
+        return ForkedProcess(born["pid"], asyncio.create_task(self._end()))
+
+    async def _end(self) -> int:
+        return int((await self._line())["ended"])
+
+    async def _line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        return json.loads(await self._process.stdout.readline())
+
+
+@contextlib.asynccontextmanager
+async def zygote() -> AsyncIterator[Zygote]:
+    """A zygote for the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.support.zygote",
+        cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(pathlib.Path(ROOT))},
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdin is not None
+    assert await process.stdout.readline() == b"ready\n"
+    try:
+        yield Zygote(process)
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    serve()
