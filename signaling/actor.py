@@ -598,10 +598,12 @@ class RoomActor:
         return Delivery(happen)
 
     def send_alone(self, client: Client, body: Body) -> None:
-        """An event for one connection: unsequenced, as it is about the connection itself."""
-        frame = EventFrame(
-            EPHEMERAL, self._open.epoch, body.event, stamp(self._clock.now()), None, body
-        )
+        """An event for one connection: unsequenced, as it is about the connection itself.
+
+        It works while the room is closed, too: whoever is connected then must hear of a drain.
+        """
+        epoch = 0 if self._live is None else self._live.epoch
+        frame = EventFrame(EPHEMERAL, epoch, body.event, stamp(self._clock.now()), None, body)
         client.send_frame(frame)
 
     # ------------------------------------------------------------------------------ timer
