@@ -45,8 +45,10 @@ class Routes:
         method = noise.rng.choice(METHODS)
         path, operation = noise.rng.choice(self._operations(method))
         headers = {"Content-Type": noise.rng.choice(CONTENT_TYPES)}
+        if method in {"patch", "delete"} and noise.chance(0.8):
+            headers["If-Match"] = noise.rng.choice(("*", '"v1"'))
         for name in ("Idempotency-Key", "If-Match", "If-None-Match", "Accept"):
-            if noise.chance(0.15):
+            if noise.chance(0.1):
                 headers[name] = _header(noise.text())
         return Request(
             method.upper(),
