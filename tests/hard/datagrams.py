@@ -16,7 +16,7 @@ RTCP_TYPES = (200, 201, 202, 203, 204, 205, 206, 207, 192, 223)
 
 
 def of_strangers(ufrag: str, ssrcs: list[int]) -> dict[str, "Generator"]:
-    """kind → generator; `ufrag` is the server's, as a stranger may have overheard it."""
+    """Generators by kind; `ufrag` is the server's, as a stranger may have overheard it."""
     hello = client_hello()
     return {
         "stun": lambda noise: stun_request(noise, ufrag),

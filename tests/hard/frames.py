@@ -18,7 +18,7 @@ PARTICIPANT = "01a2110f-54e7-770e-892a-82a4a721302d"
 
 
 def good_requests(me: str, other: str) -> dict[str, dict[str, Any]]:
-    """method → parameters; `me` and `other` are participants of the room."""
+    """Parameters by method; `me` and `other` are participants of the room."""
     return {
         "hello": {"proto": 1, "token": "a.b.c", "name": "Eve", "client": "storm"},
         "leave": {},

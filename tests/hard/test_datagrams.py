@@ -12,7 +12,7 @@ from tests.support.wait import until
 
 from .bystanders import ask, enter, weathering
 from .datagrams import client_hello, dtls_record, of_strangers, sealable_rtcp, sealable_rtp
-from .insider import Insider, infiltrate
+from .insider import infiltrate
 from .noise import ROUNDS, seeded
 
 SOCKETS = 4
