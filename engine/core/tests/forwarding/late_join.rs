@@ -77,6 +77,34 @@ fn a_joiner_right_after_a_key_frame_gets_it_replayed_and_time_does_not_run_ahead
 }
 
 #[test]
+fn a_slot_that_shows_someone_asks_instead_of_going_back_in_time() {
+    let mut world = World::new(6);
+    world.join(1, GOOD);
+    let old = world.add_camera(1, Camera::single(1, 320, 180));
+    world.join(2, GOOD);
+    let slot = world.add_video_slot(2);
+    world.bind(slot, old);
+    world.run(2_000);
+    world.join(3, GOOD);
+    let new = world.add_camera(3, Camera::single(3, 320, 180));
+    world.run(250); // its first key frame is young enough for a replay
+    world.bind(slot, new);
+    world.run(1_000);
+    assert_eq!(world.camera(3).encodings[0].keyframes, 2);
+    let shown = &world.receiver(slot).shown;
+    let (first, last) = (shown[0], shown[shown.len() - 1]);
+    let media_us = u64::from(last.timestamp.wrapping_sub(first.timestamp)) * 100 / 9;
+    assert!(
+        media_us.abs_diff(last.at_us - first.at_us) < 60_000,
+        "{media_us}"
+    );
+    let holes = shown
+        .windows(2)
+        .map(|pair| pair[1].timestamp.wrapping_sub(pair[0].timestamp));
+    assert!(holes.max().unwrap() < 3 * 3_600);
+}
+
+#[test]
 fn a_slot_that_is_bound_before_its_transport_is_ready_starts_when_it_is() {
     let mut world = World::new(4);
     world.join(1, GOOD);

@@ -76,6 +76,30 @@ fn nothing_said_while_muted_is_replayed() {
 }
 
 #[test]
+fn nothing_shown_while_muted_is_asked_for_or_repaired_afterwards() {
+    let (mut world, track, slot) = scene(10);
+    let packets = world.track_figure(track, "packets");
+    world.forwarder.pause_track(world.now_us, track, true);
+    world.run(200);
+    assert!(
+        world.track_figure(track, "packets") == packets,
+        "dropped at the door"
+    );
+    let muted = world.camera(1).encodings[0].frames;
+    world.run(300);
+    let unmuted = world.camera(1).encodings[0].frames;
+    world.forwarder.pause_track(world.now_us, track, false);
+    world.run(2_000);
+    let shown = &world.receiver(slot).shown;
+    assert!(shown
+        .iter()
+        .all(|shown| !(muted..unmuted).contains(&shown.stamp.frame)));
+    assert!(shown.last().unwrap().stamp.frame > unmuted);
+    assert_eq!(world.track_figure(track, "nacks_sent"), 0);
+    assert_eq!(world.track_figure(track, "repaired"), 0);
+}
+
+#[test]
 fn a_track_of_another_room_cannot_be_bound() {
     let (mut world, track, _) = scene(3);
     world.forwarder.add_room(RoomId(2));
