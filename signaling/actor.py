@@ -19,8 +19,8 @@ from rooms.commands import Enter as EnterRoom
 from rooms.commands import Resume as ResumeRoom
 from rooms.errors import RoomError
 from rooms.events import Body, Event
-from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId, self_stream
-from rooms.outcome import Close, CloseReason, Outcome
+from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
+from rooms.outcome import Outcome
 from rooms.room import Room
 
 from . import messages
@@ -28,15 +28,14 @@ from .client import Client
 from .clock import Clock, stamp
 from .committer import Committer, Unit, unavailable
 from .connection import Perform
-from .envelope import Encoded, Ping, Reply
-from .envelope import Event as EventFrame
+from .envelope import Reply
 from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
 from .journal import LEASE, FencedError, Journal, JournalError, Opened
 from .logs import internal_error
+from .outbound import Outbound
 from .roomconfig import config_of
-from .streams import Streams
 from .tokens import ResumeGrant
 
 log: Final = logging.getLogger("sunup.room")
@@ -93,9 +92,8 @@ class _Live(NamedTuple):
     room: Room
     epoch: int
     session_no: int
-    streams: Streams
     committer: Committer
-    feed: Feed
+    outbound: Outbound
 
 
 class RoomActor:
@@ -166,7 +164,7 @@ class RoomActor:
         live = self._live
         if live is not None:
             await live.committer.close()
-            await live.feed.close()
+            await live.outbound.close()
             try:
                 await self._journal.release(live.epoch)
             except JournalError as error:
@@ -191,14 +189,13 @@ class RoomActor:
             room,
             opened.epoch,
             opened.session_no,
-            Streams(opened.epoch),
             Committer(
                 lambda first, facts: self._append(opened, first, facts),
                 feed.deliver,
                 next_seq=len(opened.facts) + 1,
                 failed=self._commit_failed,
             ),
-            feed,
+            Outbound(self.members, room, opened.epoch, feed, self._clock),
         )
         self._adapter.reopened(room)
         self._reconcile(opened)
@@ -240,7 +237,7 @@ class RoomActor:
 
     async def _reopen(self, old: _Live) -> None:
         await old.committer.abandon()
-        await old.feed.close()
+        await old.outbound.close()
         # Reopenings that follow each other closely come slower and slower.
         recent = self._clock.now() - self._reopened_at < REOPEN_CALM
         self._attempts = self._attempts if recent else 0
@@ -344,14 +341,15 @@ class RoomActor:
         answered = asyncio.get_running_loop().create_future()
 
         def reply(seq: int) -> None:
+            if answered.done():  # told that it takes too long; the same id gets this answer
+                return
             if outcome.committed:
                 client.send_frame(Reply(request_id, outcome.reply, committed=True, seq=seq))
             elif outcome.repeated and self._is_journaled(client, request_id):
                 client.send_frame(Reply(request_id, outcome.reply, committed=True))
             else:
                 client.send_frame(Reply(request_id, outcome.reply))
-            if not answered.done():
-                answered.set_result(None)
+            answered.set_result(None)
 
         self._submit(outcome, reply=reply, fail=_fail(answered))
         await answered
@@ -380,7 +378,14 @@ class RoomActor:
         """Tell one participant something passing, if they are connected."""
         client = self.members.get(participant)
         if client is not None and self._live is not None:
-            self.send_alone(client, body)
+            self._live.outbound.tell(client, body)
+
+    def dismiss(self, reconnect_in_ms: Callable[[], int]) -> None:
+        """Send everybody away to connect again, each after their own time."""
+        for client in self.members:
+            if self._live is not None:
+                self._live.outbound.tell(client, messages.Draining(reconnect_in_ms()))
+            client.close(CloseCode.DRAINING)
 
     # --------------------------------------------------------------------------- outcomes
 
@@ -447,49 +452,39 @@ class RoomActor:
         entered = outcome.entered
         if entered is None:
             raise RuntimeError("an entry without an answer")
-        client.participant = entered.participant
+        client.participant = participant = entered.participant
         client.conn_epoch = entered.conn_epoch
         attached = asyncio.get_running_loop().create_future()
         live = self._open
-        streams = live.room.streams(entered.participant)
-        resumable = positions is not None and self._missed(positions, streams) is not None
+        streams = live.room.streams(participant)
+        resumable = positions is not None and live.outbound.missed(positions, streams) is not None
 
         def attach(_seq: int) -> None:
-            if client.closing:
+            if client.closing or attached.done():
                 attached.cancel()
                 return
-            missed = self._missed(positions, streams) if positions and resumable else None
+            missed = live.outbound.missed(positions or {}, streams) if resumable else None
             client.connection.accepted(self._clock.now())
             self.members.attach(client, streams)
             if positions is None:
-                self._adapter.entered(entered.participant)
-            client.send_frame(
-                Reply(request_id, self._hello_reply(client, missed is not None), committed=True)
-            )
+                self._adapter.entered(participant)
+            reply = self._hello_reply(client, participant, resumed=missed is not None)
+            client.send_frame(Reply(request_id, reply, committed=True))
             if missed is not None:
-                for encoded in missed:
-                    client.send(encoded)
-                self.send_alone(client, messages.Resumed())
-                self._sent_state(client)
-            if not attached.done():
-                attached.set_result(None)
+                live.outbound.replay(client, missed)
+            elif resumable:  # forgotten while the commit ran
+                self._submit(Outcome({}, resync=(participant,)))
+            attached.set_result(None)
 
-        resync = () if resumable else (entered.participant,)
+        resync = () if resumable else (participant,)
         self._submit(outcome, attach=attach, fail=_fail(attached), resync=resync)
         await attached
 
-    def _missed(
-        self, positions: Mapping[str, tuple[int, int]], streams: Sequence[str]
-    ) -> list[Encoded] | None:
-        return self._open.streams.replay(positions, streams, self._clock.now())
-
-    def _hello_reply(self, client: Client, resumed: bool) -> messages.HelloReply:
+    def _hello_reply(
+        self, client: Client, participant: ParticipantId, *, resumed: bool
+    ) -> messages.HelloReply:
         live = self._open
-        if client.participant is None:
-            raise RuntimeError("a hello reply without participant")
-        row = live.room.participant(client.participant)
-        if row is None:
-            raise RuntimeError("a hello reply without row")
+        row = live.room.state.participants[participant]
         secret = self._secrets.resume_secret(
             self.key, live.session_no, row.id, row.identity, client.conn_epoch
         )
@@ -515,6 +510,7 @@ class RoomActor:
     ) -> None:
         """Turn an outcome into deliveries and queue them behind the commit of its facts."""
         live = self._open
+        outbound = live.outbound
         facts = [event for event in outcome.events if event.durability == "committed"]
         seq = live.committer.last_seq + len(facts)
         deliveries: list[Delivery] = []
@@ -524,87 +520,16 @@ class RoomActor:
             deliveries.append(Delivery(lambda: reply(seq)))
         for event in outcome.events:
             if event.stream == EPHEMERAL:
-                self._send_ephemeral(event)
+                outbound.pass_on(event)
             elif event.stream != JOURNAL:
-                deliveries.append(self._delivery(live, event))
-        deliveries += [self._closing(close) for close in outcome.closes]
+                deliveries.append(outbound.event(event))
+        deliveries += [outbound.closing(close) for close in outcome.closes]
         if attach is not None:
             deliveries.append(Delivery(lambda: attach(seq)))
-        for participant in (*outcome.resync, *resync):
-            deliveries.append(self._snapshot(live, participant))
+        for participant in dict.fromkeys((*outcome.resync, *resync)):
+            deliveries.append(outbound.snapshot(participant))
         live.committer.submit(Unit(facts, deliveries, fail))
         self._arm()
-
-    def _delivery(self, live: _Live, event: Event) -> Delivery:
-        """Number an event now, in the order of deciding; keep and send it when delivered."""
-        stream_log = live.streams.log(event.stream)
-        number = stream_log.number()
-        frame = EventFrame(
-            event.stream, live.epoch, event.kind, event.at, event.by, event.body, number
-        )
-        encoded = Encoded(frame)
-
-        def happen() -> None:
-            stream_log.keep(number, encoded, self._clock.now())
-            self.members.send(event.stream, encoded)
-
-        return Delivery(happen, frame)
-
-    def _send_ephemeral(self, event: Event) -> None:
-        frame = EventFrame(EPHEMERAL, self._open.epoch, event.kind, event.at, event.by, event.body)
-        encoded = Encoded(frame)
-        self._open.feed.deliver([Delivery(lambda: self._happen_ephemeral(encoded), frame)])
-
-    def _happen_ephemeral(self, encoded: Encoded) -> None:
-        self.members.send(EPHEMERAL, encoded)
-
-    def _snapshot(self, live: _Live, participant: ParticipantId) -> Delivery:
-        """A snapshot of the room as it is now, sent when all before it was delivered."""
-        streams = live.room.streams(participant)
-        body = messages.snapshot_body(
-            live.room.snapshot(participant), live.streams.positions(streams)
-        )
-        at = stamp(self._clock.now())
-
-        def happen() -> None:
-            client = self.members.get(participant)
-            if client is None:
-                return
-            self.members.attach(client, streams)
-            stream = self_stream(participant)
-            client.send_frame(EventFrame(stream, live.epoch, "snapshot", at, None, body))
-            self._sent_state(client)
-
-        return Delivery(happen)
-
-    def _sent_state(self, client: Client) -> None:
-        """The client is up to date: its next frame, at the latest its pong, is a sign of life."""
-        client.attached = True
-        client.heard = False
-        client.send_frame(Ping(int(self._clock.wall() * 1000)))
-
-    def _closing(self, close: Close) -> Delivery:
-        code, body = _closing_of(close)
-
-        def happen() -> None:
-            client = self.members.get(close.participant)
-            if client is None or client.conn_epoch != close.conn_epoch:
-                return
-            self.members.detach(client)
-            if body is not None:
-                self.send_alone(client, body)
-            client.close(code, close.detail or close.reason.value)
-
-        return Delivery(happen)
-
-    def send_alone(self, client: Client, body: Body) -> None:
-        """An event for one connection: unsequenced, as it is about the connection itself.
-
-        It works while the room is closed, too: whoever is connected then must hear of a drain.
-        """
-        epoch = 0 if self._live is None else self._live.epoch
-        frame = EventFrame(EPHEMERAL, epoch, body.event, stamp(self._clock.now()), None, body)
-        client.send_frame(frame)
 
     # ------------------------------------------------------------------------------ timer
 
@@ -628,25 +553,6 @@ class RoomActor:
             self._throw_away("a defect of the room")
         else:
             self._submit(outcome)
-
-
-_CLOSINGS: Final[Mapping[CloseReason, CloseCode]] = {
-    CloseReason.SUPERSEDED: CloseCode.SUPERSEDED,
-    CloseReason.DENIED: CloseCode.DENIED,
-    CloseReason.REMOVED: CloseCode.REMOVED,
-    CloseReason.ENDED: CloseCode.ENDED,
-    CloseReason.LEFT: CloseCode.NORMAL,
-}
-
-
-def _closing_of(close: Close) -> tuple[CloseCode, Body | None]:
-    """The close code, and the event that comes just before it."""
-    body: Body | None = None
-    if close.reason is CloseReason.SUPERSEDED:
-        body = messages.Superseded()
-    elif close.reason is CloseReason.ENDED:
-        body = messages.Ended(close.detail or "ended")
-    return _CLOSINGS[close.reason], body
 
 
 def _fail(future: "asyncio.Future[None]") -> Callable[[RequestError], None]:

@@ -81,3 +81,8 @@ class Client:
         self.closing = True
         self.connection.end(code, reason)
         self._wire.hang_up(code, reason)
+
+    def lost(self) -> None:
+        """The socket is gone: nothing more is sent, and nothing attaches this client any more."""
+        self.closing = True
+        self.connection.lost()

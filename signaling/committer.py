@@ -2,7 +2,7 @@
 
 A *unit* is what one input led to: facts, and the deliveries that depend on them. Units are
 committed in order, as many at once as have gathered while the last commit ran (group commit), and
-only then delivered, in order. A unit without facts still waits for those before it, so that nobody
+only then delivered, in order. Who waits too long is told so, and may ask again under the same id. A unit without facts still waits for those before it, so that nobody
 sees the effect of a fact that could be lost. When a commit fails, everything that waits fails with
 it: the room in memory is ahead of the truth, and its actor must open it anew.
 """
@@ -20,6 +20,8 @@ from .feed import Delivery
 from .journal import JournalError
 
 log: Final = logging.getLogger("sunup.room")
+ANSWER_WITHIN: Final = 1.8
+"""Seconds after which an asker is told `unavailable`; the commit itself goes on."""
 MAX_FACTS: Final = 200
 """Facts of one commit; more only when one unit has more."""
 
@@ -32,7 +34,7 @@ class Unit(NamedTuple):
     facts: Sequence[Event]
     deliveries: Sequence[Delivery]
     fail: Fail | None = None
-    """Tells who asked that nothing was stored."""
+    """Tells who asked that it is not stored, or not yet; does nothing once they were answered."""
 
 
 class Committer:
@@ -61,7 +63,8 @@ class Committer:
         self.last_seq = next_seq - 1
         """The number of the last fact submitted."""
         self._units: deque[Unit] = deque()
-        self._committing = False
+        self._committing: list[Unit] = []
+        """The units whose commit is under way."""
         self._broken = False
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -78,6 +81,9 @@ class Committer:
         if not unit.facts and not self._units and not self._committing:
             self._deliver(unit.deliveries)
             return
+        if unit.fail is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(ANSWER_WITHIN, unit.fail, unavailable())
         self._units.append(unit)
         self.last_seq += len(unit.facts)
         self._idle.clear()
@@ -111,14 +117,13 @@ class Committer:
         units = self._take()
         facts = [fact for unit in units for fact in unit.facts]
         if facts:
-            self._committing = True
+            self._committing = units
             try:
                 await self._append(self.next_seq, facts)
             except JournalError as error:
-                self._break(units, error)
+                self._break(error)
                 return
-            finally:
-                self._committing = False
+            self._committing = []
             self.next_seq += len(facts)
         for unit in units:
             self._deliver(unit.deliveries)
@@ -137,19 +142,19 @@ class Committer:
             return
         log.error("a commit or a delivery failed", exc_info=task.exception())
         self._idle.set()
-        self._break([], JournalError("a delivery failed"))
+        self._break(JournalError("a delivery failed"))
 
-    def _break(self, units: list[Unit], error: JournalError) -> None:
-        self._units.extendleft(reversed(units))
+    def _break(self, error: JournalError) -> None:
         self._fail_all()
         self._failed(error)
 
     def _fail_all(self) -> None:
         self._broken = True
-        for unit in self._units:
+        for unit in (*self._committing, *self._units):
             if unit.fail is not None:
                 unit.fail(unavailable())
         self._units.clear()
+        self._committing = []
         self._idle.set()
 
 

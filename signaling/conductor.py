@@ -18,10 +18,10 @@ from .actor import RoomActor, RoomKey
 from .client import Client
 from .clock import Clock
 from .connection import Enter, Perform
-from .errors import CloseCode, RequestError
+from .errors import RequestError
 from .identities import DEVICE, enter_command
 from .journal import FencedError, JournalDownError, RoomUnknownError
-from .messages import Draining, Hello
+from .messages import Hello
 from .tokens import ResumeGrant, Tokens
 
 log: Final = logging.getLogger("sunup.conductor")
@@ -134,9 +134,7 @@ class Conductor:
         if self._sweeper is not None:
             self._sweeper.cancel()
         for actor in self.actors:
-            for client in actor.members:
-                actor.send_alone(client, Draining(self._spread()))
-                client.close(CloseCode.DRAINING)
+            actor.dismiss(self._spread)
         await asyncio.gather(*(actor.close() for actor in self.actors))
         self._rooms.clear()
 

@@ -167,7 +167,7 @@ class Gateway:
             log.exception("connection failed")
             client.close(CloseCode.INTERNAL)
         finally:
-            machine.lost()
+            client.lost()
             keeper.cancel()
             self.clients.discard(client)
             socket.slot.release()

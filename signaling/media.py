@@ -11,7 +11,6 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rooms.commands import Action, Input, Speakers
@@ -20,7 +19,7 @@ from rooms.ids import ParticipantId
 from rooms.policy import Source
 from rooms.room import Room
 from rooms.states import SEATED
-from sfu import engine, pages, speakers, subscriptions
+from sfu import engine, pages, speakers
 from sfu.dtls import DTLSCertificate
 from sfu.errors import MediaError, TransportClosedError
 from sfu.media import MediaServer
@@ -31,13 +30,11 @@ from .errors import RequestError
 from .limits import NEGOTIATION_BURST, NEGOTIATION_RATE, TokenBucket
 from .messages import MediaClose, MediaOffer, SlotBind, SlotSize, SlotWhy, ViewSet
 from .sdptext import answer_like, offered_sdp, session_id
+from .seats import DEFAULT_SIZES, Seat, fill, labels_of
 
 log: Final = logging.getLogger("sunup.media")
 SETTLE_DELAY: Final = 0.05
 """Seconds in which changes gather before slots are filled anew."""
-DEFAULT_SIZES: Final = {"video": (640, 360), "screen": (1920, 1080)}
-"""How large a slot counts as drawn until the client says."""
-
 Notify = Callable[[ParticipantId, Body], None]
 Tell = Callable[[Input], None]
 
@@ -110,26 +107,6 @@ class MediaHub:
             media = self._slots.get(event.slot)
             if media is not None:
                 media.slot_why(event.slot, event.reason)
-
-
-@dataclass(slots=True)
-class Seat:
-    """What one participant has of media: a transport, tracks on it, slots, a view."""
-
-    negotiations: TokenBucket
-    transport: MediaTransport | None = None
-    session: str = ""
-    """The o-line number of the client's peer connection."""
-    tracks: dict[Source, int] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-    """mid → the word of ``sfu.labels``; a slot keeps its word."""
-    slots: dict[str, int] = field(default_factory=dict)
-    """mid → engine slot."""
-    view: ViewSet = field(default_factory=lambda: ViewSet(layout="grid"))
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    page: pages.Page | None = None
-    assignment: subscriptions.Assignment | None = None
-    why: dict[str, str] = field(default_factory=dict)
 
 
 class RoomMedia:
@@ -247,10 +224,10 @@ class RoomMedia:
         if seat.transport is not None and session != seat.session:
             self._drop(participant)  # a new peer connection of the same client
             self._seats[participant] = seat = Seat(seat.negotiations, view=seat.view)
+        labels = labels_of(seat, offer)
         fresh = seat.transport is None
         transport = seat.transport or self._open(participant, seat)
         seat.session = session
-        labels = _labels(seat, offer)
         try:
             answer = await transport.handle_offer(sdp, labels)
         except MediaError as error:
@@ -453,48 +430,11 @@ class RoomMedia:
 
     def _fill(self, participant: ParticipantId, seat: Seat, stage: pages.Stage, now: float) -> None:
         by_label = {seat.labels[mid]: slot for mid, slot in seat.slots.items()}
-        count = sum(1 for label in by_label if label.startswith("video-"))
-        view = pages.View(
-            me=participant,
-            layout=seat.view.layout,
-            page=seat.view.page,
-            page_size=max(1, count),
-            pins=tuple(seat.view.pins),
-        )
-        sizes = {seat.labels[mid]: size for mid, size in seat.sizes.items() if mid in seat.labels}
-        seat.page = pages.arrange(seat.page, stage, view, now)
-        before = seat.assignment
-        seat.assignment = subscriptions.assign(
-            before, seat.page, stage.members, subscriptions.Limits(count), sizes
-        )
-        for change in subscriptions.changes(before, seat.assignment):
+        changes, reasons = fill(seat, participant, stage, now)
+        for change in changes:
             slot = by_label.get(change.slot)
             if slot is not None:
                 self._engine.bind_slot(slot, change.shown.track if change.shown else 0)
-        for label, reason in seat.assignment.why.items():
+        for label, reason in reasons.items():
             if label in by_label:
                 self.slot_why(by_label[label], reason)
-
-
-def _labels(seat: Seat, offer: MediaOffer) -> dict[str, str]:
-    """Mid → word of ``sfu.labels``; a slot that had one keeps it, new ones count on.
-
-    Raises:
-        RequestError: ``bad_request``: one mid is two things.
-    """
-    labels = dict(seat.labels)
-    named = {track.mid: track.source.value for track in offer.tracks}
-    if len(named) != len(offer.tracks):
-        raise RequestError("bad_request", "a mid is named twice in tracks")
-    labels.update(named)
-    seen = set(named)
-    for slot in offer.slots:
-        if slot.mid in seen:
-            raise RequestError("bad_request", f"mid {slot.mid!r} is named twice")
-        seen.add(slot.mid)
-        word = labels.get(slot.mid, "")
-        if word.partition("-")[0] != slot.kind:
-            taken = {label for label in labels.values() if label.startswith(f"{slot.kind}-")}
-            number = next(n for n in range(100) if f"{slot.kind}-{n}" not in taken)
-            labels[slot.mid] = f"{slot.kind}-{number}"
-    return labels

@@ -22,6 +22,8 @@ from .limits import PreAuthSlot, PreAuthSockets
 MAX_HEAD: Final = 16 * 1024
 HEAD_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 5.0
+SEND_BUFFER: Final = 128 * 1024
+"""Bytes of kernel buffer for frames to one client."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
@@ -79,6 +81,7 @@ class Sniffer(asyncio.Protocol):
             return
         head = bytes(self._buffer[: end + 2])
         if _UPGRADE.search(head):
+            self._bound_send_buffer()
             connection = self._websocket()
             connection.slot = self._slot
             self._hand_over(connection)
@@ -91,6 +94,15 @@ class Sniffer(asyncio.Protocol):
         self._stop()
         if self._slot is not None:
             self._slot.release()
+
+    def _bound_send_buffer(self) -> None:
+        """Let frames of a slow client wait here, where they are counted.
+
+        The kernel alone would take megabytes for each client.
+        """
+        if self._transport is not None:
+            connected = self._transport.get_extra_info("socket")
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
     def _hand_over(self, protocol: asyncio.BaseProtocol) -> None:
         self._stop()

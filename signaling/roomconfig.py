@@ -16,7 +16,7 @@ from rooms.policy import Features, Policy, RoomConfig, preset
 def config_of(record: RoomRecord, session_no: int) -> RoomConfig:
     """The configuration that a sitting of this room starts from."""
     config = preset(
-        "training" if record.type == "training" else "consultation",
+        "training" if record.type in {"training", "webinar"} else "consultation",
         id=str(record.id),
         code=record.code,
         title=record.title,

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,8 +54,8 @@ async def join_link(url: str, *, device: str | None = None) -> tuple[int, dict[s
 class Peer:
     """One WebSocket connection."""
 
-    def __init__(self, socket: ClientConnection, subprotocol: str) -> None:
-        self._socket = socket
+    def __init__(self, connection: ClientConnection, subprotocol: str) -> None:
+        self._socket = connection
         self._subprotocol = subprotocol
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._changed = asyncio.Event()
@@ -67,6 +68,7 @@ class Peer:
         self.close_reason = ""
         self.on_frame: Any = None
         """Called with every frame as it arrives, before anything else happens."""
+        self._pong = 0
         self.device = ""
         self.ws = ""
         self.paused = asyncio.Event()
@@ -173,6 +175,10 @@ class Peer:
         await self._socket.close()
         await asyncio.wait([self._reader])
 
+    def gone(self) -> bool:
+        """Whether the connection has ended."""
+        return self._reader.done()
+
     def cut(self) -> None:
         """Break the TCP connection without a word."""
         self._socket.transport.abort()
@@ -204,7 +210,8 @@ class Peer:
                 await self.send({"pong": frame["ping"]})
             return
         if "pong" in frame:
-            self._waiting_pong(frame)
+            self._pong = max(self._pong, frame["pong"])
+            self._changed.set()
             return
         if "batch" in frame:
             for event in frame["batch"]:
@@ -227,23 +234,36 @@ class Peer:
                     raise AssertionError(f"{frame['st']}: {frame['s']} after {known[1]}")
             self.positions[frame["st"]] = (frame["ep"], max(frame["s"], known[1]))
 
-    def _waiting_pong(self, frame: dict[str, Any]) -> None:
-        self.last_pong = frame
+    async def ping(self) -> None:
+        """Return when everything sent so far was read, or the connection has ended."""
+        number = next(_numbers)
+        await self.send({"ping": number})
+        with contextlib.suppress(ClosedError):
+            await self.until(lambda: self._pong >= number)
 
 
 @contextlib.asynccontextmanager
 async def connected(ws: str, *, subprotocol: str = JSON, **options: Any) -> AsyncIterator[Peer]:
     """An open connection that has said nothing yet."""
-    socket = await open_socket(ws, subprotocol=subprotocol, **options)
-    peer = Peer(socket, subprotocol)
+    peer = Peer(await open_socket(ws, subprotocol=subprotocol, **options), subprotocol)
     try:
         yield peer
     finally:
         await peer.close()
 
 
-async def open_socket(ws: str, *, subprotocol: str = JSON, **options: Any) -> ClientConnection:
-    """A bare WebSocket connection to the server."""
+async def open_socket(
+    ws: str, *, subprotocol: str = JSON, receive_buffer: int | None = None, **options: Any
+) -> ClientConnection:
+    """A bare WebSocket connection to the server, with a small kernel buffer if asked."""
+    if receive_buffer is not None:
+        parts = urlsplit(ws)
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        raw.setblocking(False)
+        address = (parts.hostname, parts.port)
+        await asyncio.get_running_loop().sock_connect(raw, address)
+        options["sock"] = raw
     return await connect(
         ws,
         subprotocols=[subprotocol],
@@ -262,12 +282,14 @@ async def enter(
     device: str | None = None,
     subprotocol: str = JSON,
     wait_for_snapshot: bool = True,
+    receive_buffer: int | None = None,
 ) -> Peer:
     """Join a link and say hello; the caller closes the peer."""
     status, answer = await join_link(link, device=device)
     if status != 200:
         raise RefusedError(answer)
-    peer = Peer(await open_socket(answer["ws"], subprotocol=subprotocol), subprotocol)
+    opened = await open_socket(answer["ws"], subprotocol=subprotocol, receive_buffer=receive_buffer)
+    peer = Peer(opened, subprotocol)
     peer.device = answer["device"]
     peer.ws = answer["ws"]
     try:

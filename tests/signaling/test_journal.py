@@ -1,0 +1,130 @@
+"""The journal over the real database: ownership, durable facts, and the errors of both."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from crm_core.appointments.service import book
+from crm_core.meetings.service import MeetingService
+from crm_core.people.models import Person
+from rooms.commands import Enter
+from rooms.ids import Identity
+from rooms.policy import IdentityKind, Role
+from rooms.room import Room
+from signaling import journal as journal_module
+from signaling.clock import TextIds, stamp
+from signaling.journal import CrmJournal, FencedError, JournalDownError, RoomUnknownError
+from signaling.roomconfig import config_of
+from tests.support.databases import LINKS
+
+
+@pytest_asyncio.fixture
+async def meeting(database, tenant):
+    """A booked room: its tenant, its id and the service."""
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        person = Person(id=unit.ids(), first_name="Jane", last_name="Doe")
+        await unit.add(person)
+        booked = await book(
+            unit,
+            {
+                "title": "Roof review", "staff_id": tenant.staff.id, "person_id": person.id,
+                "starts_at": datetime.now(UTC), "location_kind": "video",
+                "ends_at": datetime.now(UTC) + timedelta(hours=1),
+            },
+            LINKS,
+        )  # fmt: skip
+    return tenant.tenant.id, booked.appointment.video_room_id, MeetingService(database)
+
+
+def journal_of(meeting, node="node-a"):
+    tenant_id, room_id, service = meeting
+    return CrmJournal(service, tenant_id, room_id, node)
+
+
+def facts_of(room, command, now):
+    outcome = room.handle(command, now)
+    return [event for event in outcome.events if event.durability == "committed"]
+
+
+def host():
+    return Enter(Identity(f"guest:{uuid.uuid4()}"), IdentityKind.GUEST, "Ana", role=Role.HOST)
+
+
+async def test_what_was_appended_is_there_for_the_next_owner(meeting):
+    """Facts come back equal and in order; a room restored from them equals the one that wrote."""
+    first = journal_of(meeting)
+    opened = await first.open()
+    assert opened.facts == []
+    room = Room(config_of(opened.record, opened.session_no), TextIds(), stamp)
+    now = opened.record.starts_at.timestamp()
+    facts = facts_of(room, host(), now)
+    await first.append(opened.epoch, opened.session_no, 1, facts)
+    again = await journal_of(meeting).open()
+    assert again.epoch == opened.epoch + 1
+    assert again.facts == facts
+    restored = Room.restore(config_of(again.record, 1), again.facts, TextIds(), stamp)
+    assert restored.state == room.state
+
+
+async def test_the_last_owner_is_fenced(meeting):
+    """After a takeover the old epoch writes nothing and keeps no lease."""
+    old = journal_of(meeting)
+    opened = await old.open()
+    await journal_of(meeting).open()
+    room = Room(config_of(opened.record, 1), TextIds(), stamp)
+    facts = facts_of(room, host(), opened.record.starts_at.timestamp())
+    for call in (old.append(opened.epoch, 1, 1, facts), old.renew(opened.epoch)):
+        with pytest.raises(FencedError):
+            await call
+
+
+async def test_another_nodes_lease_holds(meeting):
+    """A second node cannot open the room until the first lets it go."""
+    first = journal_of(meeting)
+    opened = await first.open()
+    with pytest.raises(FencedError):
+        await journal_of(meeting, "node-b").open()
+    await first.renew(opened.epoch)
+    await first.release(opened.epoch)
+    assert (await journal_of(meeting, "node-b").open()).epoch == opened.epoch + 1
+
+
+async def test_a_repeated_batch_is_written_once(meeting):
+    """When the answer to COMMIT was lost, appending again does no harm."""
+    one = journal_of(meeting)
+    opened = await one.open()
+    room = Room(config_of(opened.record, 1), TextIds(), stamp)
+    facts = facts_of(room, host(), opened.record.starts_at.timestamp())
+    await one.append(opened.epoch, 1, 1, facts)
+    await one.append(opened.epoch, 1, 1, facts)
+    assert (await one.open()).facts == facts
+
+
+async def test_a_gap_in_the_numbers_means_opening_anew(meeting):
+    """Numbers that do not follow are refused, and nothing is written."""
+    one = journal_of(meeting)
+    opened = await one.open()
+    room = Room(config_of(opened.record, 1), TextIds(), stamp)
+    facts = facts_of(room, host(), opened.record.starts_at.timestamp())
+    with pytest.raises(JournalDownError):
+        await one.append(opened.epoch, 1, 5, facts)
+    assert (await one.open()).facts == []
+
+
+async def test_an_unknown_room_is_told(meeting):
+    """No such room, or another tenant's: the same error."""
+    tenant_id, room_id, service = meeting
+    for wrong in ((tenant_id, uuid.uuid4()), (uuid.uuid4(), room_id)):
+        with pytest.raises(RoomUnknownError):
+            await CrmJournal(service, *wrong, "node").open()
+
+
+async def test_a_database_that_does_not_answer_is_told_in_time(meeting, monkeypatch):
+    """A hanging commit is a typed error after the limit."""
+    monkeypatch.setattr(journal_module, "COMMIT_TIMEOUT", 0.0)
+    one = journal_of(meeting)
+    opened = await one.open()
+    with pytest.raises(JournalDownError, match="in time"):
+        await one.renew(opened.epoch)

@@ -1,0 +1,324 @@
+"""Transports for who was admitted, slots for what they look at, over an engine without packets."""
+
+import asyncio
+
+import pytest
+import pytest_asyncio
+
+from rooms.commands import Enter, Leave, Remove, Request, TrackSet
+from rooms.ids import Identity, RequestId
+from rooms.policy import IdentityKind, Role, Source
+from rooms.room import Room
+from sfu.engine import SlotBound, SlotLayer, Speakers
+from signaling.clock import stamp
+from signaling.errors import RequestError
+from signaling.media import MediaHub
+from signaling.messages import MediaClose, SlotBind, SlotWhy, ViewSet, parse
+from signaling.roomconfig import config_of
+from tests.sfu.offers import TRIMMED
+from tests.signaling.fakes import START, ManualClock, SerialIds, room_record
+from tests.support.fake_engine import FakeEngine
+from tests.support.wait import until
+
+TRACKS = [
+    {"mid": "0", "source": "mic"},
+    {"mid": "1", "source": "camera"},
+    {"mid": "2", "source": "screen"},
+]
+SLOTS = (
+    [{"mid": str(mid), "kind": "audio"} for mid in range(3, 6)]
+    + [{"mid": str(mid), "kind": "video"} for mid in range(6, 14)]
+    + [{"mid": "14", "kind": "screen"}]
+)
+
+
+def offer(session="1", tracks=TRACKS, slots=SLOTS):
+    """The stored browser offer, as one of a peer connection of its own."""
+    first, _, rest = TRIMMED.partition("\r\no=")
+    sdp = f"{first}\r\no=- {session} {rest.split(' ', 2)[2]}"
+    return parse("media.offer", {"sdp": sdp, "tracks": tracks, "slots": slots})
+
+
+class Bench:
+    """A room with media over a fake engine; facts are committed when `commit` says so."""
+
+    def __init__(self):
+        self.clock = ManualClock()
+        self.engine = FakeEngine()
+        self.hub = MediaHub(self.engine, ["127.0.0.1"], self.clock)
+        self.hub.start()
+        self.told = []
+        self.inputs = []
+        self.media = self.hub.room(
+            lambda participant, body: self.told.append((participant, body)), self.inputs.append
+        )
+        record = room_record(policy={"lobby": "off"})
+        self.room = Room(config_of(record, 1), SerialIds(), stamp)
+        self.pending = []
+        self.serial = 0
+
+    def do(self, command, *, commit=True):
+        outcome = self.room.handle(command, START)
+        self.pending += [event for event in outcome.events if event.durability == "committed"]
+        if commit:
+            self.commit()
+        return outcome
+
+    def commit(self):
+        facts, self.pending = self.pending, []
+        self.media.committed(self.room, facts)
+
+    def enter(self, who, *, role=Role.PARTICIPANT, commit=True):
+        command = Enter(Identity(f"guest:{who}"), IdentityKind.GUEST, who, role=role, lobby=False)
+        return self.do(command, commit=commit).entered.participant
+
+    def act(self, who, action):
+        self.serial += 1
+        row = self.room.participant(who)
+        return self.do(Request(who, row.conn_epoch, RequestId(str(self.serial)), action))
+
+    def of(self, who, kind):
+        return [
+            body for participant, body in self.told if participant == who and isinstance(body, kind)
+        ]
+
+    def is_paused(self, track):
+        """What the engine was last told about a track."""
+        told = [call for call in self.engine.calls if call[:2] == ("pause_track", track)]
+        return told[-1][2]
+
+    def slot(self, who, mid):
+        """The engine's slot behind a mid."""
+        return self.media._seats[who].slots[mid]
+
+    def track(self, who, source):
+        return self.media._seats[who].tracks[source]
+
+
+@pytest_asyncio.fixture
+async def bench():
+    made = Bench()
+    yield made
+    await made.media.close()
+    await made.hub.close()
+
+
+async def refused(bench, who, action):
+    with pytest.raises(RequestError) as error:
+        await bench.media.perform(who, action)
+    return error.value.code
+
+
+class TestGate:
+    async def test_nobody_gets_a_transport_before_the_admission_is_committed(self, bench):
+        """Decided is not enough: until the fact is durable there is no ICE credential."""
+        ana = bench.enter("Ana", role=Role.HOST, commit=False)
+        for action in (offer(), ViewSet(layout="grid"), MediaClose()):
+            assert await refused(bench, ana, action) == "forbidden"
+        assert bench.engine.transports == {}
+        bench.commit()
+        answer = await bench.media.perform(ana, offer())
+        assert "a=ice-ufrag" in answer.sdp
+
+    async def test_with_the_gate_off_the_credential_leaves(self, bench, monkeypatch):
+        """The test above sees the defence: without it, the uncommitted guest gets a transport."""
+        monkeypatch.setattr(type(bench.media), "require_admission", lambda *_: None)
+        ana = bench.enter("Ana", role=Role.HOST, commit=False)
+        assert "a=ice-ufrag" in (await bench.media.perform(ana, offer())).sdp
+
+    async def test_who_is_put_out_loses_the_transport(self, bench):
+        """Leaving, removal and the end close what was open, before anybody is told."""
+        host = bench.enter("Ana", role=Role.HOST)
+        jane = bench.enter("Jane")
+        await bench.media.perform(jane, offer())
+        bench.act(host, Remove(jane))
+        assert await refused(bench, jane, offer()) == "forbidden"
+        await until(lambda: not bench.engine.transports)
+
+    async def test_a_reopened_room_closes_what_did_not_happen(self, bench):
+        """After a failed commit whoever is not in the journal has no media."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer())
+        empty = Room(bench.room.state.config, SerialIds(), stamp)
+        bench.media.reopened(empty)
+        assert await refused(bench, ana, offer()) == "forbidden"
+        await until(lambda: not bench.engine.transports)
+
+
+class TestOffers:
+    async def test_an_answer_names_every_section_and_makes_tracks_and_slots(self, bench):
+        """Three tracks, three lanes, eight video slots and a screen, all known to the engine."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        answer = await bench.media.perform(ana, offer())
+        assert answer.sdp.count("\r\nm=") == 15
+        assert len(bench.engine.tracks) == 3
+        assert len(bench.engine.slots) == 12
+
+    async def test_a_second_offer_of_the_same_connection_changes_nothing_that_is(self, bench):
+        """Re-offering keeps the transport, its tracks and slots."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer())
+        before = (set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots))
+        await bench.media.perform(ana, offer())
+        assert before == (
+            set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
+        )  # fmt: skip
+
+    async def test_a_new_peer_connection_replaces_the_old(self, bench):
+        """Another number in the o-line is another connection: the old transport is closed."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer("1"))
+        (old,) = bench.engine.transports
+        await bench.media.perform(ana, offer("2"))
+        await until(lambda: old not in bench.engine.transports)
+        assert len(bench.engine.transports) == 1
+
+    async def test_a_new_page_closes_the_old_pages_media(self, bench):
+        """When a newer hello took over, what the superseded tab had is gone."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer())
+        bench.media.entered(ana)
+        await until(lambda: not bench.engine.transports)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"sdp": "nonsense"},
+            {"sdp": ""},
+            {"sdp": "v=0\r\n" * 3000},
+            {"sdp_z": "AAAA"},
+            {"sdp_z": "!"},
+            {},
+            {"sdp": TRIMMED, "tracks": [TRACKS[0], TRACKS[0]]},
+            {"sdp": TRIMMED, "tracks": [TRACKS[0]], "slots": [{"mid": "0", "kind": "audio"}]},
+            {"sdp": TRIMMED, "tracks": [{"mid": "0", "source": "camera"}]},
+        ],
+    )
+    async def test_a_bad_offer_is_refused_and_leaves_nothing(self, bench, change):
+        """The refusal is typed; no transport stays behind."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        code = None
+        try:
+            await bench.media.perform(ana, parse("media.offer", change))
+        except RequestError as error:
+            code = error.code
+        assert code in {"bad_request", "too_large"}
+        await until(lambda: not bench.engine.transports)
+
+    async def test_too_many_offers_are_limited(self, bench):
+        """Ten at once, then the time to wait is told."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        for _ in range(10):
+            await bench.media.perform(ana, offer())
+        assert await refused(bench, ana, offer()) == "rate"
+
+    async def test_closing_media_keeps_the_meeting(self, bench):
+        """media.close frees the transport; a later offer makes another."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer())
+        assert await bench.media.perform(ana, MediaClose()) == {}
+        await until(lambda: not bench.engine.transports)
+        assert (await bench.media.perform(ana, offer())).sdp
+
+
+class TestSlots:
+    async def pair(self, bench):
+        ana, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
+        await bench.media.perform(ana, offer("1"))
+        await bench.media.perform(jane, offer("2"))
+        return ana, jane
+
+    async def test_a_source_is_forwarded_only_while_it_is_on(self, bench):
+        """Tracks start paused; track.set opens and closes them, in the fact's own step."""
+        ana, _ = await self.pair(bench)
+        camera = bench.track(ana, Source.CAMERA)
+        assert bench.is_paused(camera)
+        bench.act(ana, TrackSet(Source.CAMERA, on=True))
+        assert not bench.is_paused(camera)
+        bench.act(ana, TrackSet(Source.CAMERA, on=False))
+        assert bench.is_paused(camera)
+
+    async def test_a_camera_gets_a_slot_of_the_others_and_loses_it(self, bench):
+        """On: bound in the other's first video slot, never in one's own. Off: emptied."""
+        ana, jane = await self.pair(bench)
+        bench.act(ana, TrackSet(Source.CAMERA, on=True))
+        slot = bench.slot(jane, "6")
+        await until(lambda: bench.engine.bindings.get(slot) == bench.track(ana, Source.CAMERA))
+        own = {bench.slot(ana, str(mid)) for mid in range(6, 15)}
+        assert not any(bench.engine.bindings.get(each) for each in own)
+        bench.act(ana, TrackSet(Source.CAMERA, on=False))
+        await until(lambda: not bench.engine.bindings.get(slot))
+
+    async def test_a_screen_gets_the_screen_slot(self, bench):
+        """A shared screen is shown to everybody else."""
+        ana, jane = await self.pair(bench)
+        bench.act(ana, TrackSet(Source.SCREEN, on=True))
+        slot = bench.slot(jane, "14")
+        await until(lambda: bench.engine.bindings.get(slot) == bench.track(ana, Source.SCREEN))
+
+    async def test_a_binding_is_told_with_the_first_packets_timestamp(self, bench):
+        """slot.bind goes to the viewer alone, with mid, owner, source, count and timestamp."""
+        ana, jane = await self.pair(bench)
+        slot, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
+        bench.engine.deliver(SlotBound(slot, track, 4_000_000_000, 1))
+        bench.engine.deliver(SlotBound(slot, 0, 0, 2))
+        assert bench.of(jane, SlotBind) == [
+            SlotBind("6", ana, Source.CAMERA, 1, 4_000_000_000),
+            SlotBind("6", None, None, 2, None),
+        ]
+        assert bench.of(ana, SlotBind) == []
+
+    async def test_reasons_are_told_on_change(self, bench):
+        """slot.why comes once for each change."""
+        ana, jane = await self.pair(bench)
+        slot = bench.slot(jane, "6")
+        bench.told.clear()
+        for _ in range(3):
+            bench.engine.deliver(SlotLayer(slot, "q", 160, 90, "your_link"))
+        bench.engine.deliver(SlotLayer(slot, "f", 640, 360, "fit"))
+        assert [body.reason for body in bench.of(jane, SlotWhy) if body.slot == "6"] == [
+            "your_link", "fit",
+        ]  # fmt: skip
+
+    async def test_sizes_reach_the_engine_once(self, bench):
+        """view.set changes the size of a slot; the same again is no call."""
+        _, jane = await self.pair(bench)
+        slot = bench.slot(jane, "6")
+        view = parse("view.set", {"layout": "grid", "slots": [{"slot": "6", "w": 320, "h": 180}]})
+        await bench.media.perform(jane, view)
+        calls = len(bench.engine.calls)
+        await bench.media.perform(jane, view)
+        assert bench.engine.sizes[slot] == (320, 180)
+        assert len(bench.engine.calls) == calls
+
+    async def test_speakers_are_told_to_the_room_as_participants(self, bench):
+        """The engine's tracks become people, loudest first, each once."""
+        ana, jane = await self.pair(bench)
+        (room,) = bench.engine.rooms
+        levels = (
+            (bench.track(jane, Source.MIC), -20),
+            (bench.track(ana, Source.MIC), -30),
+            (999, -3),
+        )
+        bench.engine.deliver(Speakers(room, levels))
+        assert bench.inputs[-1].participants == [jane, ana]
+
+    async def test_a_leaver_leaves_a_hole_that_closes(self, bench):
+        """Two seconds after somebody left the grid closes once."""
+        ana, jane = await self.pair(bench)
+        ben = bench.enter("Ben")
+        await bench.media.perform(ben, offer("3"))
+        for who in (ana, jane):
+            bench.act(who, TrackSet(Source.CAMERA, on=True))
+        first, second = bench.slot(ben, "6"), bench.slot(ben, "7")
+        await until(lambda: bench.engine.bindings.get(second))
+        bench.act(jane, Leave())
+        await until(lambda: not bench.engine.bindings.get(second))
+        assert bench.engine.bindings.get(first) == bench.track(ana, Source.CAMERA)
+
+    async def test_closing_the_room_closes_the_engines_room(self, bench):
+        """Nothing of a room that is let go stays in the engine."""
+        await self.pair(bench)
+        await bench.media.close()
+        assert bench.engine.rooms == set()
+        await asyncio.sleep(0)

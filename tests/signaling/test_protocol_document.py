@@ -1,0 +1,122 @@
+"""``docs/reference/protocol.md`` says what the code does, in both directions."""
+
+import base64
+import pathlib
+import re
+import zlib
+
+import pytest
+
+from rooms import events, policy, snapshot
+from sfu.engine import ICECredentials, SlotIds
+from sfu.negotiation import AddSlot, Negotiation
+from sfu.sdp import Candidate, Fingerprint
+from signaling import limits, messages
+from signaling.envelope import CODECS, MAX_FRAME
+from signaling.errors import CLOSES, FAULTS
+from signaling.http import join
+from signaling.messages import EVENTS, METHODS, MediaOffer
+from signaling.sdptext import answer_like, offered_sdp, session_id
+from tests.support.protocol_tables import read_tables, table
+
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "protocol.md"
+TEXT = DOCUMENT.read_text()
+TABLES = read_tables(TEXT)
+OBJECTS = (
+    join.JoinRequest, join.JoinAnswer, join.RoomSummary, join.LinkSummary,
+    messages.HelloReply, messages.ResumeSecret, messages.Resume, messages.Limits,
+    messages.TrackLabel, messages.SlotLabel, messages.SlotSize, messages.SdpAnswer,
+    events.ParticipantView, events.Waiter,
+    snapshot.Snapshot, snapshot.WaitingSnapshot, snapshot.RoomView, snapshot.DoorView,
+    snapshot.LobbyView,
+    policy.Policy, policy.PolicyPatch, policy.Features, policy.FeaturesPatch,
+)  # fmt: skip
+STRUCTS = {**METHODS, **EVENTS, **{one.__name__: one for one in OBJECTS}}
+
+
+@pytest.mark.parametrize("name", sorted(STRUCTS))
+def test_every_struct_stands_in_the_document_as_it_is(name):
+    """Each method, event and object has its section, with exactly its fields and types."""
+    assert name in TABLES
+    assert TABLES[name] == table(STRUCTS[name])
+
+
+def test_the_document_names_nothing_that_the_code_does_not_have():
+    """Each section of the document is a method, an event or an object of the code."""
+    known = {*STRUCTS, "snapshot"}
+    named = {name for name in TABLES if "." in name or TABLES[name] or name in known}
+    assert named <= known
+    sections = set(re.findall(r"^### `([a-z.]+)`", TEXT, re.MULTILINE))
+    assert sections == {*METHODS, *EVENTS, "snapshot"}
+
+
+def test_the_table_of_errors_is_the_codes_own():
+    """Code, HTTP status, retry and meaning, row by row."""
+    rows = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (\w+) \| (.+) \|$", TEXT, re.MULTILINE)
+    assert {code: (int(status), retry, meaning) for code, status, retry, meaning in rows} == {
+        code: (fault.status, fault.retry.value, fault.meaning) for code, fault in FAULTS.items()
+    }
+
+
+def test_the_table_of_close_codes_is_the_codes_own():
+    """Code, retry, event before it and meaning, row by row."""
+    rows = re.findall(r"^\| (\d{4}) \| (\w+) \| (`[a-z.]+`)? ?\| (.+) \|$", TEXT, re.MULTILINE)
+    assert {
+        int(code): (retry, event.strip("`"), meaning) for code, retry, event, meaning in rows
+    } == {
+        int(code): (close.retry.value, close.event or "", close.meaning)
+        for code, close in CLOSES.items()
+    }
+
+
+def test_the_numbers_of_the_document_are_the_codes_own():
+    """Subprotocols and limits that a client relies on."""
+    for subprotocol in CODECS:
+        assert f"| `{subprotocol}` |" in TEXT
+    assert MAX_FRAME == 64 * 1024
+    assert f"| {limits.FRAME_BURST:.0f} at once, then {limits.FRAME_RATE:.0f} per second" in TEXT
+    assert f"{limits.FRAME_FLOOD} refused: close 4429" in TEXT
+    assert f"| requests under way | {limits.MAX_IN_FLIGHT}; " in TEXT
+    assert f"| {limits.JOIN_BURST:.0f} at once, then {limits.JOIN_RATE:.0f} per second;" in TEXT
+    assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT
+
+
+def block(name):
+    found = re.search(rf"^```{name}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    return found[1].replace("\n", "\r\n")
+
+
+def test_the_sample_answer_is_what_the_server_answers_to_the_sample_offer():
+    """The offer of the document goes through the server's own negotiation."""
+    offer, answer = block("sdp-offer"), block("sdp-answer")
+    fingerprint = re.search(r"a=fingerprint:sha-256 (\S+)", answer)[1]
+    ufrag = re.search(r"a=ice-ufrag:(\S+)", answer)[1]
+    password = re.search(r"a=ice-pwd:(\S+)", answer)[1]
+    negotiation = Negotiation(
+        int(session_id(answer)),
+        [Fingerprint("sha-256", fingerprint)],
+        [Candidate("1", 1, "udp", 2130706431, "203.0.113.7", 7882, "host")],
+    )
+    labels = {"0": "mic", "1": "camera", "3": "audio-0", "6": "video-0"}
+    plan = negotiation.receive_offer(offer, labels)
+    slots = {
+        operation.mid: ids
+        for operation, ids in zip(
+            (one for one in plan.operations if isinstance(one, AddSlot)),
+            (SlotIds(1, 1001, 0), SlotIds(2, 1002, 2002)),
+            strict=True,
+        )
+    }
+    assert negotiation.answer(plan, ICECredentials(ufrag, password), slots) == answer
+
+
+def test_deflated_offers_are_read_as_the_document_says():
+    """Base64 of raw deflate in, the same form out."""
+    offer = block("sdp-offer")
+    deflater = zlib.compressobj(wbits=-15)
+    packed = base64.b64encode(deflater.compress(offer.encode()) + deflater.flush()).decode()
+    message = MediaOffer(sdp_z=packed)
+    assert offered_sdp(message) == offer
+    answer = answer_like(message, "v=0\r\n")
+    assert zlib.decompress(base64.b64decode(answer.sdp_z), -15) == b"v=0\r\n"
+    assert answer_like(MediaOffer(sdp=offer), "v=0\r\n").sdp == "v=0\r\n"
