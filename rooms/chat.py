@@ -2,11 +2,11 @@
 
 The number rises strictly over public and private messages of a scope and is given at the
 decision, so everybody sees one order. Bodies are text: markup is stored as it came and is the
-client's to escape; control characters are refused. A private message is seen by its two ends
+client's to escape (``rooms.text``). A private message is seen by its two ends
 only, whatever their roles become. Messages beyond the newest thousand are read from the tables.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -14,16 +14,14 @@ from .commands import ChatDelete, ChatEdit, ChatPage, ChatSend
 from .errors import Code, RoomError
 from .events import Body, ChatDeleted, ChatEdited, ChatMessage
 from .ids import MAIN, MessageId, scope_stream, self_stream
-from .limits import CHAT_BODY
 from .participant import SHOWN_ROLES, Participant
 from .permissions import require
 from .policy import Right
 from .state import Kept, State
 from .states import CHAT_MESSAGE_MACHINE
 from .step import Step
+from .text import clean
 from .timers import CHAT_EDIT_S
-
-_ALLOWED_CONTROLS: Final = {"\n", "\t"}
 
 
 def chat_send(step: Step, actor: Participant, action: ChatSend) -> dict[str, Any]:
@@ -115,28 +113,6 @@ def visible(state: State, reader: Participant, before: int | None = None) -> lis
         and (before is None or kept.message.no < before)
         and _between(kept.message, reader)
     ]
-
-
-def clean(text: str) -> str:
-    """The text as it is stored.
-
-    Raises:
-        RoomError: ``too_large`` over 5,000 characters, ``bad_request`` when it is blank or has
-            control characters or lone surrogates.
-    """
-    if len(text) > CHAT_BODY:
-        raise RoomError(Code.TOO_LARGE, f"at most {CHAT_BODY} characters", limit=CHAT_BODY)
-    if not text.strip():
-        raise RoomError(Code.BAD_REQUEST, "the text is blank")
-    if not text.isprintable() and any(map(_forbidden, text)):
-        raise RoomError(Code.BAD_REQUEST, "control characters are not text")
-    return text
-
-
-def _forbidden(char: str) -> bool:
-    point = ord(char)
-    control = point < 0x20 or 0x7F <= point < 0xA0 or 0xD800 <= point < 0xE000
-    return control and char not in _ALLOWED_CONTROLS
 
 
 def _check_recipient(step: Step, actor: Participant, recipient: Participant) -> None:

@@ -12,9 +12,10 @@ from typing import Annotated, ClassVar, Final
 from msgspec import Meta, Struct
 
 from .ids import ConnEpoch, Identity, LinkId, MessageId, ParticipantId, RequestId
+from .limits import NAME
 from .policy import IdentityKind, Kind, PolicyPatch, Right, Role, Source
 
-Name = Annotated[str, Meta(min_length=1, max_length=80)]
+Name = Annotated[str, Meta(min_length=1, max_length=NAME)]
 Text = Annotated[str, Meta(max_length=65536)]
 Who = Annotated[ParticipantId, Meta(min_length=1, max_length=64)]
 WhoList = Annotated[list[Who], Meta(max_length=500)]
@@ -328,7 +329,14 @@ class Finish(Struct, frozen=True):
 
 
 class Restarted(Struct, frozen=True):
-    """The room was restored on a fresh node: every connection it believed in is gone."""
+    """The room was restored on a fresh node: every connection it believed in is gone.
+
+    ``lost_at`` is the room time until which the old node is known to have lived (its lease, say);
+    attendance of those who do not come back ends then. None: at the newest fact, which may be
+    long before. Everybody has the whole window to come back, from now.
+    """
+
+    lost_at: float | None = None
 
 
 Input = (

@@ -28,6 +28,7 @@ from .policy import IdentityKind, Kind, Role
 from .state import State
 from .states import ParticipantState, RoomState
 from .step import Step
+from .text import check_name
 
 
 def verdict(state: State, row: Participant) -> Waits | None:
@@ -50,6 +51,7 @@ def enter(step: Step, command: Enter) -> None:
             (banned), ``full`` (not even the queue has room), ``bad_request``.
     """
     state = step.state
+    check_name(command.name)
     if command.hidden and command.kind is Kind.PERSON:
         raise RoomError(Code.BAD_REQUEST, "a person cannot be hidden")
     if (command.kind is Kind.PERSON) is (command.identity_kind is IdentityKind.SERVICE):

@@ -117,17 +117,17 @@ def _connected(state: State, _event: Event, body: ParticipantConnected) -> None:
         _relist(state, row)
 
 
-def _disconnected(state: State, _event: Event, body: ParticipantDisconnected) -> None:
+def _disconnected(state: State, event: Event, body: ParticipantDisconnected) -> None:
+    """The windows run from when the loss was noticed: after a failover everybody gets them whole."""
     row = _touch(state, body.participant)
     row.connected = False
     row.lost_at = body.lost_at
-    deadlines = state.deadlines
     if row.waiting:
-        deadlines.set(Timer.SHOW_LOST, body.lost_at + SHOW_LOST_S, row.id)
-        deadlines.set(Timer.PLACE, body.lost_at + PLACE_S, row.id)
+        state.deadlines.set(Timer.SHOW_LOST, event.now + SHOW_LOST_S, row.id)
+        state.deadlines.set(Timer.PLACE, event.now + PLACE_S, row.id)
     elif row.active:
-        deadlines.set(Timer.SHOW_LOST, body.lost_at + SHOW_LOST_S, row.id)
-        deadlines.set(Timer.RECONNECT, body.lost_at + RECONNECT_S, row.id)
+        state.deadlines.set(Timer.SHOW_LOST, event.now + SHOW_LOST_S, row.id)
+        state.deadlines.set(Timer.RECONNECT, event.now + RECONNECT_S, row.id)
 
 
 def _moved(state: State, event: Event, body: ParticipantMoved) -> None:

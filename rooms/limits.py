@@ -12,6 +12,8 @@ from .errors import Code, RoomError
 
 CHAT_BODY: Final = 5000
 """Characters of a chat message or of a line through the door."""
+NAME: Final = 80
+"""Characters of a display name."""
 CHAT_KEPT: Final = 1000
 """Messages in memory; older ones are read from the tables."""
 CHAT_SNAPSHOT: Final = 50

@@ -7,7 +7,6 @@ order of arrival. Who has to wait at all is decided in ``rooms.entry``.
 
 from typing import Any
 
-from .chat import clean
 from .commands import LobbyAdmit, LobbyBack, LobbyDeny, LobbySay
 from .entry import admit, ban_link, verdict
 from .errors import Code, RoomError
@@ -18,6 +17,7 @@ from .participant import Participant
 from .permissions import require
 from .policy import Right
 from .step import Step
+from .text import clean
 
 
 def lobby_admit(step: Step, actor: Participant, action: LobbyAdmit) -> dict[str, Any]:

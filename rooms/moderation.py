@@ -18,6 +18,7 @@ from .permissions import require
 from .policy import Right, Role
 from .states import PARTICIPANT_MACHINE
 from .step import Step
+from .text import check_name
 
 _GRANT: Final = {
     Role.HOST: Right.GRANT_HOST,
@@ -35,8 +36,7 @@ def name_set(step: Step, actor: Participant, action: NameSet) -> dict[str, Any]:
         RoomError: ``forbidden``, ``rate``, ``bad_request`` for a blank or unprintable name.
     """
     require(step.state, actor, Right.RENAME_SELF)
-    if not action.name.strip() or not action.name.isprintable():
-        raise RoomError(Code.BAD_REQUEST, "a name is printable text")
+    check_name(action.name)
     if action.name != actor.name:
         step.live.buckets.take("name", actor.id, step.now)
         step.fact(ParticipantNamed(participant=actor.id, name=action.name, was=actor.name))

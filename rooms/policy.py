@@ -236,6 +236,8 @@ TRAINING_POLICY: Final = Policy(
 )
 """One to two hundred: registered people get in at the start, walk-ins wait, mics by grant."""
 
+TRAINING_HOST_SEATS: Final = 5
+
 TRAINING_FEATURES: Final = Features(polls=True, qa=True, breakouts=True, recording=True)
 
 
@@ -263,21 +265,7 @@ def preset(
         seats: How many people fit. A consultation counts its host among them (4: the consultant,
             the customer, two guests); a training adds 5 host seats to them (200).
     """
-    if type_ == "training":
-        return RoomConfig(
-            id=id,
-            code=code,
-            title=title,
-            type=type_,
-            session_no=session_no,
-            starts_at=starts_at,
-            ends_at=ends_at,
-            capacity=(200 if seats is None else seats) + 5,
-            reserved_seats=5,
-            policy=TRAINING_POLICY,
-            features=TRAINING_FEATURES,
-        )
-    return RoomConfig(
+    consultation = RoomConfig(
         id=id,
         code=code,
         title=title,
@@ -286,6 +274,14 @@ def preset(
         starts_at=starts_at,
         ends_at=ends_at,
         capacity=4 if seats is None else seats,
-        reserved_seats=1,
         policy=CONSULTATION_POLICY,
+    )
+    if type_ == "consultation":
+        return consultation
+    return replace(
+        consultation,
+        capacity=(200 if seats is None else seats) + TRAINING_HOST_SEATS,
+        reserved_seats=TRAINING_HOST_SEATS,
+        policy=TRAINING_POLICY,
+        features=TRAINING_FEATURES,
     )

@@ -244,8 +244,9 @@ def _leave(step: Step, actor: Participant, _action: Leave) -> dict[str, Any]:
     return {}
 
 
-def _restarted(step: Step, _command: Restarted) -> None:
-    lost_at = step.state.now
+def _restarted(step: Step, command: Restarted) -> None:
+    known = step.state.now
+    lost_at = known if command.lost_at is None else min(max(known, command.lost_at), step.now)
     for row in step.state.participants.values():
         if row.connected:
             entry.lose(step, row, lost_at)

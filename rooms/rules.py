@@ -1,8 +1,9 @@
 """What follows by itself: the rules that hold after every step, whatever caused it.
 
 Each rule compares what is with what must be and states the facts that close the gap, so no path
-through the commands can forget one. They run once, in this order, when one of the kinds of facts
-that can open their gap was stated; running them again would state nothing (a test proves it).
+through the commands can forget one. They run in this order when one of the kinds of facts that can
+open their gap was stated, until nothing follows; running them again would state nothing (a test
+proves it).
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from .ids import ROOM, ParticipantId
 from .lifecycle import begin_end, change, enter_state
 from .lobby import reconsider
 from .moderation import give_role
-from .participant import Participant
+from .participant import Interval, Participant
 from .permissions import PUBLISH, may
 from .policy import Right, Role
 from .publishing import turn_off
@@ -58,7 +59,7 @@ def settle_attendance(step: Step) -> None:
         if row.person and row.active and row.interval is None:
             step.fact(IntervalOpened(row.id, row.scope, step.at))
         elif row.interval is not None and not row.active:
-            _close_interval(step, row)
+            _close_interval(step, row, row.interval)
 
 
 def settle_start(step: Step) -> None:
@@ -121,10 +122,17 @@ _RULES: Final[tuple[tuple[Callable[[Step], None], frozenset[type[Body]]], ...]] 
 
 
 def apply_rules(step: Step) -> None:
-    """Run every rule that the step's facts can concern."""
-    for rule, kinds in _RULES:
-        if any(type(fact.body) in kinds for fact in step.facts):
-            rule(step)
+    """Run every rule that new facts can concern, until nothing follows any more.
+
+    A seat that frees lets somebody in, which may end an absence, and so on; it settles within a
+    few rounds, because no rule reopens what another closed.
+    """
+    while step.settled < len(step.facts):
+        kinds = {type(fact.body) for fact in step.facts[step.settled :]}
+        step.settled = len(step.facts)
+        for rule, concerns in _RULES:
+            if not kinds.isdisjoint(concerns):
+                rule(step)
 
 
 def host_grace(step: Step, _key: str) -> None:
@@ -197,10 +205,7 @@ def _moved(step: Step) -> dict[ParticipantId, str]:
     }
 
 
-def _close_interval(step: Step, row: Participant) -> None:
-    interval = row.interval
-    if interval is None:
-        return
+def _close_interval(step: Step, row: Participant, interval: Interval) -> None:
     left_at = step.now if row.lost_at is None else row.lost_at
     step.fact(
         IntervalClosed(

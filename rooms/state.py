@@ -161,9 +161,10 @@ class State(Struct):
         return any(participant.seated for participant in self.participants.values())
 
     def seat_free(self, participant: Participant) -> bool:
-        """Whether there is a seat for this one; hosts and co-hosts may take reserved ones."""
-        if not participant.person or participant.seated:
-            return True
+        """Whether there is a seat for this person, who has none yet.
+
+        Hosts and co-hosts may take reserved ones.
+        """
         taken = ordinary = 0
         for other in self.participants.values():
             if other.seated:

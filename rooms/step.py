@@ -32,6 +32,8 @@ class Step:
         at: The same as a stamp.
         by: The participant who asked, or None.
         entered: The answer to an entry.
+        facts: What was stated so far.
+        settled: How many of them the rules have seen.
     """
 
     def __init__(self, state: State, live: Live, ids: Ids, stamp: Stamp, now: float) -> None:
@@ -43,6 +45,7 @@ class Step:
         self.by: ParticipantId | None = None
         self.entered: Entered | None = None
         self.facts: list[Event] = []
+        self.settled = 0
         self._stamp = stamp
         self._shown: list[Event] = []
         self._resync: dict[ParticipantId, None] = {}

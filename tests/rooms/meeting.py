@@ -5,7 +5,6 @@ snapshots and closes are carried out in order, facts are kept as a journal of pl
 ``Meeting.ask`` and ``Guest``; a scenario is mostly calls of these.
 """
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +13,12 @@ import pytest
 
 from rooms import commands as c
 from rooms.commands import Action, Entered
-from rooms.errors import Code, RoomError
+from rooms.errors import RoomError
 from rooms.events import Event, from_record, to_record
 from rooms.ids import ConnEpoch, Identity, LinkId, ParticipantId, RequestId
 from rooms.outcome import Close, Outcome
 from rooms.participant import Participant
-from rooms.policy import IdentityKind, Policy, Role, RoomConfig, preset
+from rooms.policy import IdentityKind, Role, RoomConfig, preset
 from rooms.room import Room
 
 START = 1_800_000_000.0
@@ -32,7 +31,7 @@ def stamp(when: float) -> str:
 
 
 class Counter:
-    """Ids that a failed test can be read by: id-0001, id-0002, …"""
+    """Ids that a failed test can be read by: id-0001, id-0002 and so on."""
 
     def __init__(self) -> None:
         self.last = 0
@@ -101,10 +100,10 @@ class Guest:
         """Give the sign of life that follows an admission."""
         self.meeting.tell(c.Arrived(self.id, self.conn))
 
-    def ask(self, action: Action, *, id: str | None = None, if_rev: int | None = None) -> dict:
+    def ask(self, action: Action, *, rid: str | None = None, if_rev: int | None = None) -> dict:
         """Send a request and return the reply."""
         self.requests += 1
-        request_id = RequestId(id or f"{self.name}-{self.requests}")
+        request_id = RequestId(rid or f"{self.name}-{self.requests}")
         request = c.Request(self.id, self.conn, request_id, action, if_rev)
         return self.meeting.carry(self.meeting.room.handle(request, self.meeting.now)).reply
 
@@ -245,11 +244,3 @@ class Meeting:
         assert self.room.seq == len(self.journal)
         saved = Room.restore(self.room.save(), [], self.ids, stamp)
         assert saved.state == self.room.state
-
-
-def names(guests: Iterable[Guest]) -> list[str]:
-    """For readable assertions."""
-    return [guest.name for guest in guests]
-
-
-__all__ = ["START", "Code", "Guest", "Meeting", "Policy", "config", "names", "stamp"]

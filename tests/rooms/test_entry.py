@@ -76,6 +76,8 @@ def test_recorder_and_captioner_are_never_counted():
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
+        ({"name": "a\u202eb"}, "a name is printable"),
+        ({"name": "x" * 81}, "a name is short"),
         ({"hidden": True}, "a person is never hidden"),
         ({"identity_kind": IdentityKind.SERVICE}, "a person has a person's identity"),
         ({"kind": Kind.BOT}, "a bot has a service identity"),
@@ -88,7 +90,8 @@ def test_recorder_and_captioner_are_never_counted():
 def test_an_impossible_arrival_is_refused(fields, why):
     """What cannot be (a hidden person, a leading bot) is refused before a row is made."""
     meeting = Meeting()
-    assert meeting.guest("X", **fields).turned_away().code is Code.BAD_REQUEST, why
+    guest = meeting.guest(fields.pop("name", "X"), **fields)
+    assert guest.turned_away().code is Code.BAD_REQUEST, why
     assert meeting.journal == []
 
 
@@ -98,6 +101,8 @@ def test_a_second_tab_supersedes_the_first_which_cannot_fight_back():
     host = meeting.host()
     row, old = host.id, host.conn
     host.ask(c.TrackSet(Source.MIC, on=True))
+    host.ask(c.TrackSet(Source.CAMERA, on=True))
+    host.ask(c.TrackSet(Source.CAMERA, on=False))
     entered = host.come()
     assert (entered.participant, entered.new, entered.conn_epoch) == (row, False, old + 1)
     assert [(close.conn_epoch, close.reason) for close in host.closed] == [
@@ -235,6 +240,34 @@ def test_a_client_that_never_answers_its_admission_is_closed():
     assert jane.state == "joining"
     meeting.wait(61)
     assert (jane.state, jane.closed[-1].detail) == ("timed_out", "expired")
+
+
+def test_a_client_lost_while_joining_has_the_same_minute():
+    """A connection that goes before the first sign of life leaves the admission's own timer."""
+    meeting = Meeting()
+    host, jane = meeting.host(), meeting.guest("Jane")
+    jane.come()
+    host.ask(c.LobbyAdmit(ids=[jane.id]))
+    meeting.wait(50)
+    jane.drop()
+    meeting.wait(9)
+    assert jane.state == "joining"
+    meeting.wait(2)
+    assert (jane.state, jane.closed) == ("timed_out", [])
+
+
+def test_two_lost_waiters_are_delisted_and_hosts_are_told_once():
+    """A queue entry that is out already is not told as gone again."""
+    meeting = Meeting()
+    host, jane = meeting.host(), meeting.guest("Jane")
+    jane.come()
+    jane.drop()
+    meeting.wait(6)
+    assert host.got("lobby.list")[-1].del_ == [jane.id]
+    told = len(host.got("lobby.list"))
+    meeting.wait(300)
+    assert jane.state == "timed_out"
+    assert len(host.got("lobby.list")) == told
 
 
 def test_any_request_is_a_sign_of_life():

@@ -43,9 +43,9 @@ def test_end_for_all_closes_everything_in_order(meeting, host):
 def test_commands_after_the_end_are_refused_and_ending_again_is_fine(meeting, host):
     """Case 22: everything gets ended, a repeated end is ok, also for the shell."""
     jane = meeting.member("Jane")
-    host.ask(c.RoomEnd(), id="end")
+    host.ask(c.RoomEnd(), rid="end")
     before = len(meeting.journal)
-    assert host.ask(c.RoomEnd(), id="end") == {"ends_in_ms": 0}
+    assert host.ask(c.RoomEnd(), rid="end") == {"ends_in_ms": 0}
     assert host.ask(c.RoomEnd(grace_s=5)) == {"ends_in_ms": 0}
     meeting.tell(c.Finish())
     for guest, action in ((jane, c.RoomEnd()), (jane, c.ChatSend("x")), (host, c.RoomLock(True))):

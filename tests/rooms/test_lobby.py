@@ -92,7 +92,7 @@ def test_denied_is_told_closed_and_may_knock_again():
 
 
 def test_denied_with_a_ban_cannot_knock_again():
-    """deny with ban: the identity and its own link are refused."""
+    """Denial with a ban: the identity and its own link are refused."""
     meeting = Meeting()
     host, jane = meeting.host(), meeting.person("Jane")
     jane.come()
@@ -134,6 +134,17 @@ def test_an_admission_without_a_seat_waits_for_one_in_order():
     jane.arrive()
     jane.ask(c.Leave())
     assert paul.state == "joining"
+
+
+def test_admitting_who_waits_for_a_seat_only_changes_nothing_on_screens():
+    """Whoever passes the lobby and finds no seat may be admitted, too: the list stays the same."""
+    meeting = Meeting(capacity=2)
+    host, _inside, late = meeting.host(), meeting.member("Jane"), meeting.member("Paul")
+    meeting.wait(2)
+    host.forget()
+    assert host.ask(c.LobbyAdmit(ids=[late.id]))["waiting_for_seat"] == [late.id]
+    assert late.row.admitted
+    assert host.got("lobby.list") == []
 
 
 def test_a_kicked_person_admitted_without_a_seat_gets_the_next_one():

@@ -81,7 +81,7 @@ def test_a_cohost_rules_over_participants_only(meeting, host, jane):
 
 
 def test_the_meeting_is_handed_over_and_taken_back(meeting, host, jane):
-    """host goes to one person: the giver is a co-host, and as a host by link may reclaim."""
+    """The role goes to one person: the giver is a co-host, and as a host by link may reclaim."""
     host.ask(c.RoleSet(jane.id, Role.HOST))
     assert (jane.row.role, host.row.role) == (Role.HOST, Role.COHOST)
     host.ask(c.RoleSet(host.id, Role.HOST))

@@ -105,8 +105,10 @@ def test_changing_the_roster_mode_gives_everybody_a_snapshot():
     """A switch between list and count starts every screen anew, both ways."""
     meeting = Meeting(kind="training")
     host, jane, paul = meeting.host(), meeting.member("Jane"), meeting.member("Paul")
+    meeting.guest("Zoe").come()
     host.ask(c.RoomPolicy(PolicyPatch(roster="full")))
     assert {p.id for p in jane.snapshots[-1].roster} == {host.id, jane.id, paul.id}
+    assert set(meeting.outcomes[-1].resync) == {host.id, jane.id, paul.id}
     host.ask(c.RoomPolicy(PolicyPatch(roster="count")))
     assert {p.id for p in jane.snapshots[-1].roster} == {host.id}
     host.ask(c.RoomPolicy(PolicyPatch(mic=True)))

@@ -4,6 +4,7 @@ import pytest
 
 from rooms import commands as c
 from rooms.policy import Role
+from rooms.timers import Timer
 from tests.rooms.meeting import Guest, Meeting, stamp
 
 
@@ -46,7 +47,7 @@ def test_host_drops_for_three_minutes_and_may_reclaim_from_the_cohost():
 
 def test_host_who_was_demoted_by_transfer_reclaims():
     """Case 18: a host by link takes the meeting back from whoever stands in; both are told."""
-    meeting, host, (jane,) = meeting_with("lock", "Jane")
+    _meeting, host, (jane,) = meeting_with("lock", "Jane")
     host.ask(c.RoleSet(jane.id, Role.HOST))
     host.forget()
     jane.forget()
@@ -183,6 +184,18 @@ def test_without_a_host_ever_there_is_nobody_to_miss():
     assert (meeting.room.state.host_presence, meeting.room.state.locked) == ("absent", False)
 
 
+def test_a_queue_that_thins_out_in_an_empty_room_keeps_its_end():
+    """Who waits and goes moves nothing about when an empty room is over."""
+    meeting = Meeting()
+    host, jane = meeting.host(), meeting.guest("Jane")
+    jane.come()
+    host.ask(c.Leave())
+    due = meeting.room.state.deadlines.get(Timer.EMPTY)
+    meeting.wait(10)
+    jane.ask(c.Leave())
+    assert meeting.room.state.deadlines.get(Timer.EMPTY) == due
+
+
 def test_one_of_two_hosts_leaving_changes_nothing():
     """A host is still there."""
     meeting, host, _people = meeting_with("end", "Jane")
@@ -193,7 +206,7 @@ def test_one_of_two_hosts_leaving_changes_nothing():
 
 @pytest.mark.parametrize("kind", ["consultation", "training"])
 def test_room_goes_live_with_the_first_host_and_once(kind):
-    """scheduled → lobby_open with the first arrival → live with the first host; started once."""
+    """Scheduled → lobby_open with the first arrival → live with the first host; started once."""
     meeting = Meeting(kind=kind)
     meeting.guest("Jane").come()
     meeting.wait(5)
@@ -209,3 +222,21 @@ def test_room_goes_live_with_the_first_host_and_once(kind):
         "ending",
         "live",
     ]
+
+
+def test_a_seat_freed_by_the_host_lets_in_somebody_who_then_waits_for_one():
+    """One step: an absent host's reserved seat frees, a waiter comes in, the grace starts anew."""
+    meeting = Meeting(capacity=2, policy={"host_gone": "lock"})
+    host, inside = meeting.host(), meeting.member("Jane")
+    late = meeting.member("Paul")
+    host.ask(c.Leave())
+    inside.drop()
+    late.drop()
+    meeting.wait(70)
+    assert meeting.room.state.host_presence == "absent"
+    assert not meeting.room.state.occupied()
+    before = len(meeting.outcomes)
+    late.resume()
+    assert late.state == "active"
+    assert len(meeting.outcomes) == before + 1
+    assert meeting.room.state.host_presence == "grace"

@@ -130,8 +130,8 @@ def test_reactions_are_a_right(people):
 def test_a_repeated_reaction_is_counted_once(people):
     """The same request id is answered again and counted once."""
     meeting, host, jane, _paul = people
-    jane.ask(c.React("👍"), id="same")
-    jane.ask(c.React("👍"), id="same")
+    jane.ask(c.React("👍"), rid="same")
+    jane.ask(c.React("👍"), rid="same")
     meeting.wait(1)
     assert host.got("react.sum")[-1].counts == {"👍": 1}
 
@@ -153,8 +153,10 @@ def test_speakers_are_told_when_they_change(people):
 
 
 def test_a_hand_comes_down_after_three_seconds_of_speech(people):
-    """Whoever has had the floor needs no hand; a cough does not count, raising while speaking
-    starts no clock."""
+    """Whoever has had the floor needs no hand; a cough does not count.
+
+    Raising while speaking starts no clock.
+    """
     meeting, host, jane, paul = people
     jane.ask(c.HandSet(up=True))
     meeting.tell(c.Speakers([jane.id]))
@@ -162,6 +164,7 @@ def test_a_hand_comes_down_after_three_seconds_of_speech(people):
     meeting.tell(c.Speakers([]))
     meeting.wait(5)
     assert jane.row.hand is not None
+    meeting.tell(c.Speakers([jane.id]))
     meeting.tell(c.Speakers([jane.id, paul.id]))
     paul.ask(c.HandSet(up=True))
     meeting.wait(3.1)

@@ -1,0 +1,45 @@
+"""What people may write: messages and names.
+
+Text is kept as it came; markup is the reader's to escape. What cannot be text (control characters,
+lone surrogates) is refused, because it breaks terminals, exports and databases downstream.
+"""
+
+from typing import Final
+
+from .errors import Code, RoomError
+from .limits import CHAT_BODY, NAME
+
+_ALLOWED_CONTROLS: Final = {"\n", "\t"}
+
+
+def clean(text: str) -> str:
+    """The body of a message as it is stored.
+
+    Raises:
+        RoomError: ``too_large`` over 5,000 characters, ``bad_request`` when it is blank or has
+            control characters or lone surrogates.
+    """
+    if len(text) > CHAT_BODY:
+        raise RoomError(Code.TOO_LARGE, f"at most {CHAT_BODY} characters", limit=CHAT_BODY)
+    if not text.strip():
+        raise RoomError(Code.BAD_REQUEST, "the text is blank")
+    if not text.isprintable() and any(map(_forbidden, text)):
+        raise RoomError(Code.BAD_REQUEST, "control characters are not text")
+    return text
+
+
+def check_name(name: str) -> None:
+    """Refuse a display name that cannot be shown on one line.
+
+    Raises:
+        RoomError: ``bad_request`` when it is blank, over 80 characters, or not printable (which
+            includes direction overrides: they make one name look like another).
+    """
+    if not name.strip() or len(name) > NAME or not name.isprintable():
+        raise RoomError(Code.BAD_REQUEST, f"a name is 1 to {NAME} printable characters")
+
+
+def _forbidden(char: str) -> bool:
+    point = ord(char)
+    control = point < 0x20 or 0x7F <= point < 0xA0 or 0xD800 <= point < 0xE000
+    return control and char not in _ALLOWED_CONTROLS
