@@ -34,6 +34,8 @@ MAX_MEDIA = 64
 MAX_CANDIDATES = 64
 MAX_SSRCS = 64
 """SSRCs, RIDs, extensions and fingerprints of one section are each held to this."""
+RESERVED_EXTENSION_ID = 15
+"""RFC 8285 section 4.2: a one-byte element with it ends the block."""
 
 Item = TypeVar("Item")
 
@@ -329,6 +331,8 @@ def _parse_rtcp_fb(media: _Media, value: str) -> None:
 def _parse_extmap(media: _Media, value: str) -> None:
     number, uri, *_ = [*value.split(" "), ""]
     identifier = _integer(number.partition("/")[0], 1, 255)  # RFC 8285; 256 and up are offers' own
+    if identifier == RESERVED_EXTENSION_ID:
+        raise SDPError(f"extension id {identifier} is reserved")
     if not uri or len(uri) > 256:
         raise SDPError("extmap without a usable URI")
     if any(extension.id == identifier for extension in media.extensions):

@@ -12,6 +12,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from aiohttp.http import HttpProcessingError
+
 from .errors import RequestError
 
 FIELDS: Final = (
@@ -62,6 +64,16 @@ class Formatter(logging.Formatter):
         return f"{text}\n{trace}" if trace else text
 
 
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record of the HTTP server is about this server, not about bytes that are no HTTP.
+
+    aiohttp logs a malformed request with a traceback at level error; whoever reaches the port
+    could fill the log with those. The sender gets a 400 all the same.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
 def set_up(level: str, log_format: str) -> None:
     """Send this process's logs to standard error."""
     handler = logging.StreamHandler(sys.stderr)
@@ -70,6 +82,7 @@ def set_up(level: str, log_format: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("sunup").setLevel(level.upper())
+    logging.getLogger("aiohttp.server").addFilter(is_ours)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
 

@@ -81,8 +81,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def _catch(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except (web.HTTPException, ConnectionError):
+    except web.HTTPException:
         raise
+    except ConnectionError as error:
+        if request.transport is None:
+            # The client hung up in the middle of its request: nobody is there to be answered,
+            # and nothing is wrong here.
+            return web.Response(status=400)
+        refusal = internal_error("http", error)
+        return problem(refusal.code, **refusal.extras)
     except RequestError as error:
         return problem(error.code, error.detail, **error.extras)
     except Exception as error:  # noqa: BLE001 our bug: logged with the reference the client gets

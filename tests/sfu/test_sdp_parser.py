@@ -125,7 +125,7 @@ def test_each_mistake_is_named_with_its_line(text: str, line: int, words: str) -
         (MINIMAL + "m=audio 9 UDP/TLS/RTP/SAVPF 1\r\n" * 64, "m-sections"),
         (MINIMAL + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n" * 65, "candidates"),
         (MINIMAL + "".join(f"a=ssrc:{n} cname:x\r\n" for n in range(65)), "SSRCs"),
-        (MINIMAL + "".join(f"a=extmap:{n} urn:{n}\r\n" for n in range(1, 70)), "extensions"),
+        (MINIMAL + "".join(f"a=extmap:{n} urn:{n}\r\n" for n in range(16, 90)), "extensions"),
     ],
     ids=["bytes", "lines", "sections", "candidates", "ssrcs", "extensions"],
 )
@@ -175,3 +175,11 @@ def test_any_text_raises_nothing_but_sdp_errors(text: str) -> None:
         parse_sdp(text)
     except SDPError as error:
         assert str(error)
+
+
+def test_the_reserved_extension_id_is_refused() -> None:
+    """RFC 8285 section 4.2 keeps 15 for itself; the engine would not take it either."""
+    with pytest.raises(SDPError, match="reserved"):
+        parse_sdp(MINIMAL + "a=extmap:15 urn:ietf:params:rtp-hdrext:sdes:mid\r\n")
+    (audio,) = parse_sdp(MINIMAL + "a=extmap:14 urn:ietf:params:rtp-hdrext:sdes:mid\r\n").media
+    assert audio.extensions[0].id == 14

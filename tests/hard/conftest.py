@@ -1,0 +1,21 @@
+"""A whole server on SQLite for each storm."""
+
+import pathlib
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.support.server import Server
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: pathlib.Path) -> AsyncIterator[Server]:
+    """Started as `make run` starts it; must end in good order and without a traceback."""
+    made = Server(tmp_path / "data", {"SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"})
+    await made.start()
+    try:
+        yield made
+    finally:
+        code = await made.stop()
+    assert code == 0, made.log[-4000:]
+    assert "Traceback" not in made.log, made.log[-8000:]
