@@ -29,7 +29,7 @@ def nest() -> Iterator[Zygote]:
 
 
 @pytest.fixture
-def make_server(tmp_path: pathlib.Path, database_url: str, nest: Zygote):  # noqa: F811 the fixture
+def make_server(tmp_path: pathlib.Path, database_url: str, nest: Zygote):
     """Builds servers on the test's database and data folder; the caller starts and stops them."""
     made: list[Server] = []
     yield _maker(tmp_path, database_url, made, nest)
@@ -37,7 +37,7 @@ def make_server(tmp_path: pathlib.Path, database_url: str, nest: Zygote):  # noq
         print(server.log[-6000:])  # shown when the test failed
 
 
-def _maker(tmp_path, database_url, made, nest):  # noqa: F811
+def _maker(tmp_path, database_url, made, nest):
     def make(**environment: str) -> Server:
         settings = {
             "SUNUP_DATABASE_URL": database_url,
@@ -64,7 +64,7 @@ async def server(make_server) -> AsyncIterator[Server]:
 async def sqlite_server(
     tmp_path: pathlib.Path,
     sqlite_url: str,
-    nest: Zygote,  # noqa: F811
+    nest: Zygote,
 ) -> AsyncIterator[Server]:
     """A started server on SQLite, for what does not depend on the database."""
     environment = {"SUNUP_DATABASE_URL": sqlite_url, "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"}

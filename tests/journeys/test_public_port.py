@@ -128,9 +128,11 @@ async def test_heads_that_are_too_large_or_no_http_are_refused(sqlite_server):
     assert b"431" in await raw(port, b"GET / HTTP/1.1\r\nX: " + b"a" * 20_000)
     assert b"400" in await raw(port, b"nonsense\r\n\r\n")
     assert b"400" in await raw(port, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n")
-    async with aiohttp.ClientSession() as session:
-        async with session.get(f"{sqlite_server.url}/healthz") as answer:
-            assert answer.status == 200
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{sqlite_server.url}/healthz") as answer,
+    ):
+        assert answer.status == 200
 
 
 async def test_a_head_that_comes_one_byte_at_a_time_is_whole(sqlite_server):

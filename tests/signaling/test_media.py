@@ -270,7 +270,7 @@ class TestSlots:
 
     async def test_reasons_are_told_on_change(self, bench):
         """slot.why comes once for each change."""
-        ana, jane = await self.pair(bench)
+        _ana, jane = await self.pair(bench)
         slot = bench.slot(jane, "6")
         bench.told.clear()
         for _ in range(3):
