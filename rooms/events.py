@@ -210,7 +210,7 @@ class IntervalOpened(Body, frozen=True):
 
 
 class IntervalClosed(Body, frozen=True):
-    """Attendance ends; after a lost connection ``left_at`` is when it was lost."""
+    """Attendance ends; ``left_at`` is when the connection was lost, or a host ended the meeting."""
 
     event: ClassVar[str] = "interval.closed"
 
@@ -272,12 +272,16 @@ class RoomStateChanged(Body, frozen=True):
 
 
 class RoomEnded(Body, frozen=True):
-    """The sitting is over; the last fact of its journal but interval ends come before it."""
+    """The sitting is over; the last fact of its journal but interval ends come before it.
+
+    ``ended_at`` is earlier than the event by the grace of a host's end that nobody undid.
+    """
 
     event: ClassVar[str] = "room.ended"
 
     reason: str
     by: ParticipantId | None
+    ended_at: str
 
 
 class HostPresenceChanged(Body, frozen=True):

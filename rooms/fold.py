@@ -249,6 +249,10 @@ def _room_changed(state: State, _event: Event, body: RoomChanged) -> None:
 def _room_state(state: State, event: Event, body: RoomStateChanged) -> None:
     state.state = body.state
     state.end_reason = body.reason
+    if body.state is RoomState.LIVE:
+        state.parted_at = state.parted_by = None
+    elif body.state is RoomState.ENDING and body.reason == "host":
+        state.parted_at, state.parted_by = event.now, event.by
     deadlines = state.deadlines
     state.schedule()
     if body.state is RoomState.LIVE and state.started_at is None:

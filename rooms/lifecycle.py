@@ -18,6 +18,7 @@ from .permissions import require
 from .policy import Right, merge_features, merge_policy
 from .states import ROOM_MACHINE, RoomState, advance
 from .step import Step
+from .timers import Timer
 
 
 def room_lock(step: Step, actor: Participant, action: RoomLock) -> dict[str, Any]:
@@ -59,11 +60,13 @@ def room_end(step: Step, actor: Participant, action: RoomEnd) -> dict[str, Any]:
     Returns:
         ``ends_in_ms``: 0 when it is over.
     """
-    require(step.state, actor, Right.END)
-    if action.grace_s and step.state.state is RoomState.LIVE:
+    state = step.state
+    require(state, actor, Right.END)
+    if action.grace_s and state.state is RoomState.LIVE:
         begin_end(step, action.grace_s, "host")
-        return {"ends_in_ms": round(action.grace_s * 1000)}
-    if not action.grace_s:
+    if action.grace_s and (deadline := state.deadlines.get(Timer.END_GRACE)) is not None:
+        return {"ends_in_ms": round((deadline - step.now) * 1000)}
+    if not state.over:
         end(step, "host")
     return {"ends_in_ms": 0}
 

@@ -23,7 +23,7 @@ from .events import (
     RoomStateChanged,
 )
 from .ids import ROOM, ParticipantId
-from .lifecycle import begin_end, change, enter_state
+from .lifecycle import begin_end, change, end, enter_state
 from .lobby import reconsider
 from .moderation import give_role
 from .participant import Interval, Participant
@@ -98,11 +98,25 @@ def settle_queue(step: Step) -> None:
         reconsider(step)
 
 
+def settle_undo(step: Step) -> None:
+    """A host's end that nobody is left to undo waits no longer."""
+    state = step.state
+    if state.state is not RoomState.ENDING or state.parted_at is None:
+        return
+    if not any(p.present and may(state, p, Right.END) for p in state.participants.values()):
+        end(step, state.end_reason or "host")
+
+
 def settle_end(step: Step) -> None:
     """The last fact of a sitting that has ended."""
     state = step.state
     if state.state is RoomState.ENDED and not state.finished:
-        step.fact(RoomEnded(reason=state.end_reason or "host", by=step.by), ROOM)
+        body = RoomEnded(
+            reason=state.end_reason or "host",
+            by=state.parted_by or step.by,
+            ended_at=step.stamp(step.now if state.parted_at is None else state.parted_at),
+        )
+        step.fact(body, ROOM)
 
 
 _RULES: Final[tuple[tuple[Callable[[Step], None], frozenset[type[Body]]], ...]] = (
@@ -117,6 +131,7 @@ _RULES: Final[tuple[tuple[Callable[[Step], None], frozenset[type[Body]]], ...]] 
             {ParticipantConnected, ParticipantMoved, ParticipantRole, RoomChanged, RoomStateChanged}
         ),
     ),
+    (settle_undo, frozenset({ParticipantMoved, ParticipantRole})),
     (settle_end, frozenset({RoomStateChanged})),
 )
 
@@ -206,7 +221,8 @@ def _moved(step: Step) -> dict[ParticipantId, str]:
 
 
 def _close_interval(step: Step, row: Participant, interval: Interval) -> None:
-    left_at = step.now if row.lost_at is None else row.lost_at
+    gone = (step.now, row.lost_at, step.state.parted_at)
+    left_at = max(interval.since, min(when for when in gone if when is not None))
     step.fact(
         IntervalClosed(
             participant=row.id,

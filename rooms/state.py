@@ -36,6 +36,9 @@ class State(Struct):
         ends_at: Its end now.
         state: Where the room stands.
         end_reason: Why it is ending or has ended.
+        parted_at: Room time when a host ended it for all; the grace in which that can be undone
+            is no time in company, so attendance and the sitting end then.
+        parted_by: That host.
         finished: Whether the last fact, ``room.ended``, was written.
         started_at: Stamp of the moment it went live.
         locked: Whether nobody new gets in.
@@ -67,6 +70,8 @@ class State(Struct):
     ends_at: float | None
     state: RoomState
     end_reason: str | None = None
+    parted_at: float | None = None
+    parted_by: ParticipantId | None = None
     finished: bool = False
     started_at: str | None = None
     locked: bool = False

@@ -153,8 +153,8 @@ async def append(unit: Unit, room_id: UUID, epoch: int, batch: Sequence[JournalR
     projection = await project(unit, room_id, session_no, batch)
     if projection.started is not None:
         await sitting_started(projection)
-    if projection.ended is not None:
-        await sitting_ended(projection, projection.ended.at)
+    if projection.ended_at is not None:
+        await sitting_ended(projection, projection.ended_at)
 
 
 async def _explain_refusal(

@@ -61,8 +61,8 @@ class Projection:
     banned_links: list[UUID] = field(default_factory=list)
     started: JournalRecord | None = None
     """The event that made the sitting live, if the batch has it."""
-    ended: JournalRecord | None = None
-    """The event that ended the sitting, if the batch has it."""
+    ended_at: datetime | None = None
+    """When the sitting ended, if the batch ended it."""
 
     async def write(self) -> None:
         """Send all changes to the database: participants first, as the others point at them."""
@@ -259,6 +259,9 @@ def _interval_closed(
     # Two clocks' roundings may differ by a millisecond; an interval never ends before it begins.
     row.left_at = max(datetime.fromisoformat(fields["left_at"]), row.joined_at)
     row.leave_reason = fields["reason"]
+    participant = projection.participants[row.participant_id]
+    if participant.left_at is not None:
+        participant.left_at = row.left_at  # not when it was noticed
 
 
 # --------------------------------------------------------------------------------- the room
@@ -279,16 +282,16 @@ def _room_state(projection: Projection, record: JournalRecord, fields: dict[str,
             payload={"session_no": sitting.session_no},
         )
     elif state == "expired":
-        projection.ended = record
+        projection.ended_at = record.at
 
 
-def _room_ended(projection: Projection, record: JournalRecord, fields: dict[str, Any]) -> None:
+def _room_ended(projection: Projection, _record: JournalRecord, fields: dict[str, Any]) -> None:
     room, sitting = projection.room, projection.sitting
     room.status = sitting.status = "ended"
     room.end_reason = sitting.end_reason = fields["reason"]
     by = fields.get("by")
     sitting.ended_by_id = UUID(by) if by else None
-    projection.ended = record
+    projection.ended_at = datetime.fromisoformat(fields["ended_at"])
 
 
 def _room_changed(projection: Projection, _record: JournalRecord, fields: dict[str, Any]) -> None:

@@ -62,14 +62,56 @@ def test_the_end_is_undone_within_its_grace(meeting, host):
     assert host.ask(c.RoomEnd(grace_s=10)) == {"ends_in_ms": 10000}
     assert jane.got("room.state")[-1].ends_in_ms == 10000
     assert meeting.room.snapshot(jane.id).room.ending_until == stamp(meeting.now + 10)
-    assert host.ask(c.RoomEnd(grace_s=5)) == {"ends_in_ms": 0}, "the earlier end stands"
-    meeting.wait(9)
+    meeting.wait(1)
+    assert host.ask(c.RoomEnd(grace_s=5)) == {"ends_in_ms": 9000}, "the earlier end stands"
+    meeting.wait(8)
     host.ask(c.RoomEndUndo())
     meeting.wait(60)
     assert meeting.room.state.state == "live"
     assert host.refused(c.RoomEndUndo()).code is Code.CONFLICT
     host.ask(c.RoomEnd(grace_s=10))
     meeting.wait(10)
+    assert meeting.room.state.state == "ended"
+
+
+def test_the_books_close_when_the_host_ended_it_not_when_the_grace_ran_out(meeting, host):
+    """Attendance and the sitting end at the host's command; who was lost before, left before."""
+    jane, paul, lost = meeting.member("Jane"), meeting.member("Paul"), meeting.member("Lee")
+    meeting.wait(100)
+    lost.drop()
+    meeting.wait(20)
+    host.ask(c.RoomEnd(grace_s=10))
+    ended_at = stamp(meeting.now)
+    meeting.wait(3)
+    jane.ask(c.Leave())
+    meeting.wait(7)
+    seconds = {b.participant: b.seconds for b in meeting.bodies("interval.closed")}
+    assert seconds == {host.id: 120.0, jane.id: 120.0, paul.id: 120.0, lost.id: 100.0}
+    ended = meeting.bodies("room.ended")[0]
+    assert (ended.ended_at, ended.by, ended.reason) == (ended_at, host.id, "host")
+    meeting.check()
+
+
+def test_after_undo_the_books_go_on(meeting, host):
+    """An end that was undone leaves no trace in attendance."""
+    meeting.wait(100)
+    host.ask(c.RoomEnd(grace_s=10))
+    meeting.wait(5)
+    host.ask(c.RoomEndUndo())
+    meeting.wait(95)
+    host.ask(c.RoomEnd())
+    assert [b.seconds for b in meeting.bodies("interval.closed")] == [200.0]
+    assert meeting.bodies("room.ended")[0].ended_at == stamp(meeting.now)
+
+
+def test_an_end_that_nobody_is_left_to_undo_waits_no_longer(meeting, host):
+    """When the last who may undo leaves, the meeting ends; a dropped host may come back."""
+    meeting.member("Jane")
+    host.ask(c.RoomEnd(grace_s=10))
+    host.drop()
+    assert meeting.room.state.state == "ending"
+    host.come()
+    host.ask(c.Leave())
     assert meeting.room.state.state == "ended"
 
 

@@ -91,10 +91,13 @@ class Meeting:
             admitted=state != "waiting",
         )
 
-    def leave(self, who, second, joined=0, reason="left"):
+    def leave(self, who, second, joined=0, reason="left", noticed=None):
+        """A participant leaves at `second`, which the room notices then or later."""
+        noticed = second if noticed is None else noticed
+        self.move(who, "left", noticed, reason)
         self.event(
             "interval.closed",
-            second,
+            noticed,
             participant=who,
             scope="main",
             joined_at=_stamp(joined),
@@ -102,7 +105,11 @@ class Meeting:
             seconds=float(second - joined),
             reason=reason,
         )
-        self.move(who, "left", second, reason)
+
+    def end(self, second, by=None, noticed=None):
+        """The sitting ended at `second`; the grace for undoing it lasted until `noticed`."""
+        at = second if noticed is None else noticed
+        self.event("room.ended", at, by, reason="host", by=by, ended_at=_stamp(second))
 
     async def commit(self, epoch):
         """Append what was collected; returns it."""

@@ -1,5 +1,7 @@
 """What a meeting leaves in the CRM: outcome, attendance, exactly one communications row."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
@@ -9,7 +11,12 @@ from crm_core.communications.models import Communication, CommunicationParticipa
 from crm_core.communications.service import log_communication, timeline
 from crm_core.meetings import lifecycle
 from crm_core.meetings.lifecycle import message_id
-from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
+from crm_core.meetings.models import (
+    VideoRoom,
+    VideoRoomInterval,
+    VideoRoomParticipant,
+    VideoRoomSession,
+)
 from tests.crm_core.meetings.support import START, book_meeting
 
 
@@ -32,7 +39,7 @@ async def _hold(meeting):
     )
     await meeting.commit(epoch)
     meeting.event("room.state", 60, state="ended")
-    meeting.event("room.ended", 60, host, reason="host", by=host)
+    meeting.end(60, by=host)
     return epoch
 
 
@@ -70,6 +77,29 @@ async def test_the_story_is_on_the_timelines(database, tenant):
             assert row.id in [entry.row.id for entry in entries if entry.kind == "communication"]
 
 
+async def test_the_grace_of_the_end_is_no_part_of_the_meeting(database, tenant):
+    """Rows carry the moment of the host's end, not that of the grace running out."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    meeting.event("room.state", 50, host, state="ending", reason="host", ends_in_ms=10000)
+    meeting.event("room.state", 60, state="ended", reason="host")
+    meeting.leave(host, 50, reason="ended", noticed=60)
+    meeting.end(50, by=host, noticed=60)
+    await meeting.commit(epoch)
+    end = START + timedelta(seconds=50)
+    (room,) = await _all(meeting, VideoRoom)
+    (sitting,) = await _all(meeting, VideoRoomSession)
+    (row,) = await _all(meeting, Communication)
+    (interval,) = await _all(meeting, VideoRoomInterval)
+    (participant,) = await _all(meeting, VideoRoomParticipant)
+    assert {
+        room.ended_at, sitting.ended_at, row.completed_at, interval.left_at, participant.left_at
+    } == {end}  # fmt: skip
+    assert (row.duration_seconds, str(sitting.ended_by_id)) == (50, host)
+
+
 async def test_the_appointment_is_in_progress_while_the_room_is_live(database, tenant):
     """The first host makes the room live and the appointment in progress."""
     meeting = await book_meeting(database, tenant)
@@ -88,7 +118,7 @@ async def test_ended_twice_is_still_one_row(database, tenant):
     batch = await meeting.commit(epoch)
     await meeting.service.append(meeting.tenant_id, meeting.room_id, epoch, batch)
     again = await meeting.claim()
-    meeting.event("room.ended", 61, reason="host", by=None)
+    meeting.end(61, by=None)
     await meeting.commit(again)
     assert len(await _all(meeting, Communication)) == 1
     assert len(await _all(meeting, CommunicationParticipant)) == 2
@@ -120,7 +150,7 @@ async def test_a_customer_who_was_never_admitted_is_a_no_show(database, tenant):
     epoch = await meeting.claim()
     meeting.enter(f"staff:{meeting.staff_id}", "host")
     meeting.knock(f"person:{meeting.person_id}", str(database.ids()), second=5)
-    meeting.event("room.ended", 60, reason="host", by=None)
+    meeting.end(60, by=None)
     await meeting.commit(epoch)
     (appointment,) = await _all(meeting, Appointment)
     assert (appointment.status, appointment.outcome) == ("no_show", "no_show")
@@ -148,7 +178,7 @@ async def test_a_second_sitting_is_a_second_row(database, tenant):
     meeting.session_no, meeting.seq = number, 0
     epoch = await meeting.claim()
     meeting.enter(f"person:{meeting.person_id}", second=100)
-    meeting.event("room.ended", 130, reason="host", by=None)
+    meeting.end(130, by=None)
     await meeting.commit(epoch)
     keys = {row.message_id for row in await _all(meeting, Communication)}
     assert keys == {f"room:{meeting.room_id}:1", f"room:{meeting.room_id}:2"}
