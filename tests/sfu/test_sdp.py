@@ -16,7 +16,7 @@ from sfu.sdp import (
     SSRCGroup,
     format_sdp,
 )
-from sfu.sdp_parser import parse_sdp
+from sfu.sdp_parser import RESERVED_EXTENSION_ID, parse_sdp
 
 from .offers import DEFAULT, TRIMMED
 
@@ -55,7 +55,8 @@ def rtp_sections(draw: st.DrawFn, mid: str) -> MediaDescription:
         )
         for number in numbers
     )
-    ids = draw(st.lists(st.integers(1, 255), max_size=6, unique=True))
+    usable = st.integers(1, 255).filter(lambda number: number != RESERVED_EXTENSION_ID)
+    ids = draw(st.lists(usable, max_size=6, unique=True))
     return MediaDescription(
         kind=draw(st.sampled_from(["audio", "video"])),
         port=draw(st.integers(0, 65535)),
