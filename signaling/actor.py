@@ -209,7 +209,7 @@ class RoomActor:
         room = self.room
         attached = list(self.members)
         if not attached and opened.facts:
-            self._tell(Restarted())
+            self._tell(Restarted(lost_at=opened.last_alive))
             return
         for client in attached:
             row = room.participant(client.participant) if client.participant else None
@@ -518,6 +518,7 @@ class RoomActor:
             deliveries.append(Delivery(lambda: self._adapter.committed(live.room, facts)))
         if reply is not None:
             deliveries.append(Delivery(lambda: reply(seq)))
+        deliveries += [outbound.withdrawal(participant) for participant in outcome.withdraw]
         for event in outcome.events:
             if event.stream == EPHEMERAL:
                 outbound.pass_on(event)

@@ -5,7 +5,7 @@ is on the streams that the room says it may see (`Room.streams`), and on no othe
 only list of that.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from rooms.ids import ParticipantId
 
@@ -37,9 +37,13 @@ class Members:
             raise ValueError("a client without participant")
         self.detach_streams(client)
         self._clients[client.participant] = client
-        self._of[client] = tuple(streams)
-        for stream in self._of[client]:
-            self._streams.setdefault(stream, set()).add(client)
+        self._subscribe(client, tuple(streams))
+
+    def restrict(self, client: Client, streams: Collection[str]) -> None:
+        """Take a client off every stream that is not among these."""
+        kept = tuple(stream for stream in self.streams(client) if stream in streams)
+        self.detach_streams(client)
+        self._subscribe(client, kept)
 
     def detach(self, client: Client) -> None:
         """Take a client off everything; one that was replaced leaves its successor alone."""
@@ -65,3 +69,8 @@ class Members:
         for client in audience:
             client.send(encoded)
         return len(audience)
+
+    def _subscribe(self, client: Client, streams: tuple[str, ...]) -> None:
+        self._of[client] = streams
+        for stream in streams:
+            self._streams.setdefault(stream, set()).add(client)

@@ -51,6 +51,8 @@ class Opened(NamedTuple):
     session_no: int
     facts: list[Event]
     """What is committed of this sitting, in order; the next fact has number ``len(facts) + 1``."""
+    last_alive: float
+    """Room time of the last sign of life of the node that had it before."""
 
 
 class Journal(Protocol):
@@ -99,7 +101,13 @@ class CrmJournal:
             rows = await self._service.room_events_since(
                 self._tenant_id, self._room_id, claim.session_no, 0
             )
-        return Opened(record, claim.epoch, claim.session_no, [_fact(row) for row in rows])
+        return Opened(
+            record,
+            claim.epoch,
+            claim.session_no,
+            [_fact(row) for row in rows],
+            claim.earlier_lease_until.timestamp() - LEASE,
+        )
 
     async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
         """See `Journal.append`."""

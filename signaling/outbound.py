@@ -89,6 +89,17 @@ class Outbound:
 
         return Delivery(happen)
 
+    def withdrawal(self, participant: ParticipantId) -> Delivery:
+        """Take from a participant the streams that are theirs no more, before what follows."""
+        streams = self._room.streams(participant)
+
+        def happen() -> None:
+            client = self._members.get(participant)
+            if client is not None:
+                self._members.restrict(client, streams)
+
+        return Delivery(happen)
+
     def snapshot(self, participant: ParticipantId) -> Delivery:
         """The room as it is now for one participant, with their streams; sent in its turn."""
         streams = self._room.streams(participant)

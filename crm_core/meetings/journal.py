@@ -8,7 +8,7 @@ lost) is recognised and not written again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,8 @@ class Claim:
     session_no: int
     last_seq: int
     """The last committed event of the sitting; the next append starts behind it."""
+    earlier_lease_until: datetime
+    """Until when the owner before had the room; that owner lived when it asked for this."""
 
 
 async def claim_room(
@@ -44,6 +46,7 @@ async def claim_room(
         RoomOwned: another node's lease still runs.
     """
     now = _database_now(unit)
+    earlier_lease_until = (await _owner(unit, room_id)).lease_until
     row = (
         await unit.session.execute(
             sa.update(RoomOwner)
@@ -61,7 +64,7 @@ async def claim_room(
         )
     ).first()
     if row is not None:
-        return Claim(row.epoch, row.session_no, row.last_seq)
+        return Claim(row.epoch, row.session_no, row.last_seq, earlier_lease_until)
     owner = await _owner(unit, room_id)
     raise RoomOwned(owner.node, owner.lease_until)
 

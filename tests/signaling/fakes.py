@@ -52,6 +52,7 @@ class MemoryStore:
         self.epoch = 0
         self.record = room_record(**record)
         self.batches = []
+        self.last_alive = 0.0
 
 
 class MemoryJournal:
@@ -74,7 +75,9 @@ class MemoryJournal:
         if self.owned_elsewhere:
             raise FencedError("another node has it")
         self.store.epoch += 1
-        return Opened(self.store.record, self.store.epoch, 1, list(self.store.facts))
+        return Opened(
+            self.store.record, self.store.epoch, 1, list(self.store.facts), self.store.last_alive
+        )
 
     async def append(self, epoch, session_no, first_seq, facts):
         await self.gate.wait()

@@ -399,6 +399,35 @@ class TestFailures:
         assert stage.actor.room is not broken
 
 
+    async def test_who_does_not_come_back_left_when_the_old_node_was_last_alive(self, stage):
+        """Attendance after a crash ends with the node's last sign of life, not with the last fact."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        stage.store.last_alive = stage.clock.time + 600
+        stage.clock.time += 620
+        second = Stage(stage.store)
+        second.clock.time = stage.clock.time
+        await second.actor.open()
+        rows = second.actor.room.state.participants
+        assert {rows[c.participant].lost_at for c in (host, jane)} == {stage.store.last_alive}
+        await second.actor.close()
+
+
+class TestSentBack:
+    async def test_who_is_sent_back_hears_nothing_more_of_the_meeting(self, stage):
+        """Streams are taken away before the events of the very step that takes them away."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        paul = await enter(stage, "Paul")
+        await ask(stage, jane, "hand.set", "up", up=True)
+        before, told = len(events(jane)), len(events(paul))
+        await ask(stage, host, "lobby.back", who=jane.participant)
+        assert [frame["t"] for frame in events(paul)[told:]] == ["hands"]
+        heard = {frame["st"] for frame in events(jane)[before:]}
+        assert heard <= {f"self:{jane.participant}", f"lobby:{jane.participant}", "eph"}
+        assert stage.actor.members.streams(jane) == stage.actor.room.streams(jane.participant)
+
+
 class TestEnding:
     async def test_everybody_is_told_and_closed(self, stage):
         """The last events are the end's; the close code is `ended`; the facts are in."""
