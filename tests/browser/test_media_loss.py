@@ -24,7 +24,7 @@ async def test_a_dropped_path_heals_without_the_server_saying_so(server, browser
         await host.join(links.host)
         await host.in_the_room()
         guest = await Person.arrive(browser, JANE, relay_port=path.port)
-        await guest.join(links.guest, "Ask to join")
+        await guest.join(links.guest)
         await host.press(f"Admit {JANE.name}")
         await guest.in_the_room()
         await guest.sees(ANA)

@@ -153,7 +153,7 @@ async def test_refused_autoplay_shows_a_bar_until_sound_plays(server, browser):
           window.allowSound = () => { allowed = true; };
         })()"""
     )
-    await guest.join(links.guest, "Ask to join")
+    await guest.join(links.guest)
     await host.press(f"Admit {JANE.name}")
     await guest.in_the_room()
     bar = guest.page.get_by_text("Sound is off in this browser.")
@@ -187,7 +187,7 @@ async def test_join_without_any_device(server, browser):
     await host.page.get_by_role("textbox", name="Your name").fill(ANA.name)
     await host.press("Join now")
     await host.in_the_room()
-    await guest.join(links.guest, "Ask to join")
+    await guest.join(links.guest)
     await host.press(f"Admit {JANE.name}")
     await guest.in_the_room()
     await host.sees(JANE)

@@ -150,14 +150,14 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     # The host ends the meeting for everybody.
     await ana.leave("End meeting for all")
     await ana.page.get_by_role("dialog").get_by_role("button", name="End for all").click()
+    ended_at = dt.datetime.now(UTC)
     for member in (jane, kim):
         await expect(member.page.locator("html")).to_have_attribute(
             "data-room-state", "ended", timeout=20_000
         )
-    ended_at = dt.datetime.now(UTC)
 
-    # Back in the CRM.
-    done = await until(lambda: completed(crm, appointment["id"]), timeout=10)
+    # Back in the CRM, once the end cannot be undone any more.
+    done = await until(lambda: completed(crm, appointment["id"]), timeout=15)
     assert done["status"] == "completed"
     timeline = await crm.call("GET", f"/v1/people/{person['id']}/timeline")
     meetings = [
@@ -172,8 +172,8 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     customer = next(a for a in meeting["attendees"] if a["person_id"] == person["id"])
     first = dt.datetime.fromisoformat(customer["intervals"][0]["joined_at"])
     last = dt.datetime.fromisoformat(customer["intervals"][-1]["left_at"])
-    assert abs((first - admitted_at).total_seconds()) <= 1.5
-    assert abs((last - ended_at).total_seconds()) <= 2
+    assert abs((first - admitted_at).total_seconds()) <= 1
+    assert abs((last - ended_at).total_seconds()) <= 1
     assert waiting_since <= first
     assert joined_at <= ended_at
     for member in (ana, jane, kim):

@@ -65,7 +65,7 @@ async def meet(browser: Browser, links: Links, host: Look, *guests: Look) -> lis
     people = [first]
     for look in guests:
         guest = await Person.arrive(browser, look)
-        await guest.join(links.guest, "Ask to join")
+        await guest.join(links.guest)
         await first.press(f"Admit {look.name}")
         await guest.in_the_room()
         people.append(guest)
