@@ -5,7 +5,6 @@ commits when its block ends well and rolls back when it does not, cancellation i
 is made by ``schema.py``; what a session may see is decided in ``tenancy.py``.
 """
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -69,12 +68,18 @@ def normalise_url(url: str) -> URL:
     return parsed.set(drivername=driver)
 
 
-def open_engine(url: str | URL, *, pool_size: int = 10) -> AsyncEngine:
-    """An engine with this program's connection rules; the caller disposes of it."""
+def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False) -> AsyncEngine:
+    """An engine with this program's connection rules; the caller disposes of it.
+
+    Args:
+        url: where.
+        pool_size: connections at the most.
+        read_only: the database refuses to write on its connections.
+    """
     parsed = normalise_url(url) if isinstance(url, str) else url
     if parsed.get_backend_name() == "sqlite":
         engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0)
-        _prepare_sqlite(engine)
+        _prepare_sqlite(engine, read_only=read_only)
         return engine
     return create_async_engine(
         parsed,
@@ -82,10 +87,11 @@ def open_engine(url: str | URL, *, pool_size: int = 10) -> AsyncEngine:
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"server_settings": {"application_name": "sunup", "TimeZone": "UTC"}},
+        execution_options={"postgresql_readonly": True} if read_only else {},
     )
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
+def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
     """WAL so that readers and the one writer do not wait for each other; keys enforced.
 
     The driver's own BEGIN is switched off: it starts transactions lazily and would let a reader
@@ -100,22 +106,26 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
+        cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get("sunup_read_only", False)
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 class Database:
-    """The server's pool, on either database.
+    """The server's pools, on either database: one to read, one to write.
+
+    Two, because a hundred people who open their links at once must not keep the facts of running
+    meetings from being committed.
 
     Args:
         url: where; on PostgreSQL with the application's login, never the owner's.
         clock: now, in UTC.
         ids: makes UUIDv7s.
-        pool_size: connections at the most.
+        pool_size: connections at the most to read, and as many to write (one on SQLite, which
+            has one writer).
     """
 
     def __init__(
@@ -128,16 +138,14 @@ class Database:
     ) -> None:
         self.clock = clock
         self.ids: Ids = ids if ids is not None else MonotonicIds(clock)
-        self.engine = open_engine(url, pool_size=pool_size)
-        self.dialect = self.engine.dialect.name
-        # One writer at a time in this process: waiting here is fair and costs nothing, waiting
-        # in SQLite's busy handler is neither.
-        self._sqlite_writer = asyncio.Lock() if self.dialect == "sqlite" else None
-        readers: dict[str, Any] = {"sunup_read_only": True}
+        self.readers = open_engine(url, pool_size=pool_size, read_only=True)
+        self.dialect = self.readers.dialect.name
+        # SQLite has one writer. Waiting for its connection is fair and costs nothing; waiting in
+        # SQLite's busy handler is neither.
+        self.writers = open_engine(url, pool_size=1 if self.dialect == "sqlite" else pool_size)
         if self.dialect == "postgresql":
-            assert_no_tenant_on_return(self.engine)
-            readers["postgresql_readonly"] = True
-        self._readers = self.engine.execution_options(**readers)
+            assert_no_tenant_on_return(self.readers)
+            assert_no_tenant_on_return(self.writers)
 
     async def check(self) -> None:
         """Refuse to serve from a database or role that cannot keep tenants apart.
@@ -148,7 +156,7 @@ class Database:
         """
         if self.dialect != "postgresql":
             return
-        async with self.engine.connect() as connection:
+        async with self.readers.connect() as connection:
             await check_postgresql_version(connection)
             await _check_role(connection)
 
@@ -163,19 +171,16 @@ class Database:
             actor_id: the staff member who acts, stamped on what is created.
             read_only: the database refuses writes, and on SQLite nobody waits for it.
         """
-        async with contextlib.AsyncExitStack() as stack:
-            if self._sqlite_writer is not None and not read_only:
-                await stack.enter_async_context(self._sqlite_writer)
-            session = AsyncSession(
-                self._readers if read_only else self.engine,
-                sync_session_class=TenantSession,
-                expire_on_commit=False,
-                autoflush=False,
-            )
-            now = self.clock()
-            session.sync_session.info.update(tenant_id=tenant_id, now=now, actor_id=actor_id)
-            await stack.enter_async_context(session)
-            await stack.enter_async_context(session.begin())
+        session = AsyncSession(
+            self.readers if read_only else self.writers,
+            sync_session_class=TenantSession,
+            expire_on_commit=False,
+            autoflush=False,
+        )
+        session.sync_session.info.update(tenant_id=tenant_id, actor_id=actor_id)
+        async with session, session.begin():
+            await session.connection()  # its moment is when its turn has come, not when it asked
+            now = session.sync_session.info["now"] = self.clock()
             yield Unit(session, tenant_id, now, self.ids, self.dialect, actor_id)
 
     @contextlib.asynccontextmanager
@@ -185,12 +190,13 @@ class Database:
         On PostgreSQL only look-up functions can see a row there. On SQLite nothing holds the
         caller back, so only look-ups may use it.
         """
-        async with self._readers.begin() as connection:
+        async with self.readers.begin() as connection:
             yield connection
 
     async def close(self) -> None:
         """Close every pooled connection."""
-        await self.engine.dispose()
+        await self.readers.dispose()
+        await self.writers.dispose()
 
 
 async def check_postgresql_version(connection: AsyncConnection) -> None:

@@ -142,23 +142,20 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
     Raises:
         NotFound: not in this tenant.
     """
-    room = await get_room(unit, room_id)
-    host_name = None
-    if room.host_id is not None:
-        host_name = await unit.session.scalar(sa.select(Staff.name).where(Staff.id == room.host_id))
-    appointment = (
+    row = (
         await unit.session.execute(
-            sa.select(Appointment.id, Appointment.person_id)
-            .where(Appointment.video_room_id == room_id)
+            sa.select(VideoRoom, Staff.name, Appointment.id, Person.full_name)
+            .outerjoin(Staff, Staff.id == VideoRoom.host_id)
+            .outerjoin(Appointment, Appointment.video_room_id == VideoRoom.id)
+            .outerjoin(Person, Person.id == Appointment.person_id)
+            .where(VideoRoom.id == room_id)
             .order_by(Appointment.starts_at.desc())
             .limit(1)
         )
     ).first()
-    person_name = None
-    if appointment is not None and appointment.person_id is not None:
-        person_name = await unit.session.scalar(
-            sa.select(Person.full_name).where(Person.id == appointment.person_id)
-        )
+    if row is None:
+        raise NotFound("video room", room_id)
+    room, host_name, appointment_id, person_name = row
     return RoomRecord(
         id=room.id,
         tenant_id=room.tenant_id,
@@ -179,7 +176,7 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
         settings_rev=room.settings_rev,
         host_id=room.host_id,
         host_name=host_name,
-        appointment_id=None if appointment is None else appointment.id,
+        appointment_id=appointment_id,
         person_name=person_name,
     )
 

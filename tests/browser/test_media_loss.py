@@ -5,6 +5,7 @@ import pytest
 from tests.support.meetings import book, no_complaints, shows
 from tests.support.person import ANA, JANE, Person
 from tests.support.relay import relay
+from tests.support.rows import Books
 from tests.support.wait import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,6 +44,9 @@ async def test_a_dropped_path_heals_without_the_server_saying_so(server, browser
         await shows(guest, "live", timeout=5)
         after = await host.tile(JANE.name)
         assert after["participant"] == before["participant"]
+        books = Books(f"sqlite:///{server.data}/sunup.sqlite3", "", links.room)
+        ((_, left),) = books.intervals(JANE.name)  # one stretch of attendance, and it goes on
+        assert left is None
         no_complaints(host, guest)
         await host.close()
         await guest.close()

@@ -13,6 +13,7 @@ from playwright.async_api import expect
 
 from tests.support.capture import PortCapture
 from tests.support.person import ANA, JANE, KIM, Person
+from tests.support.rows import Books
 from tests.support.wait import until
 
 UTC = dt.UTC
@@ -69,7 +70,7 @@ async def everybody_sees_and_hears_everybody(*people: Person) -> None:
                 await me.hears(other.look)
 
 
-async def test_book_meet_and_find_it_in_the_crm(server, browser):
+async def test_book_meet_and_find_it_in_the_crm(server, browser, database_url, postgres_url):
     """The journey of the product, from REST to the timeline."""
     crm = Crm(server)
     person, lead, appointment = await crm.book()
@@ -91,7 +92,6 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
 
     await ana.join(host_url)
     await ana.in_the_room()
-    joined_at = dt.datetime.now(UTC)
     await ana.press(f"Admit {JANE.name}")
     admitted_at = dt.datetime.now(UTC)
     await jane.in_the_room()
@@ -102,6 +102,7 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     await kim.join(guest_url)
     await ana.press(f"Admit {KIM.name}")
     await kim.in_the_room()
+    kim_came_at = dt.datetime.now(UTC)
     await everybody_sees_and_hears_everybody(ana, jane, kim)
     for member in (ana, jane, kim):
         assert await member.remote_port() == server.media_port
@@ -143,8 +144,10 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
 
     # Leave and rejoin.
     await kim.leave()
+    left_at = dt.datetime.now(UTC)
     await until(lambda: gone(ana, KIM), timeout=10)
     await kim.rejoin()
+    back_at = dt.datetime.now(UTC)
     await ana.sees(KIM)
 
     # The host ends the meeting for everybody.
@@ -172,12 +175,39 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser):
     customer = next(a for a in meeting["attendees"] if a["person_id"] == person["id"])
     first = dt.datetime.fromisoformat(customer["intervals"][0]["joined_at"])
     last = dt.datetime.fromisoformat(customer["intervals"][-1]["left_at"])
-    assert abs((first - admitted_at).total_seconds()) <= 1
-    assert abs((last - ended_at).total_seconds()) <= 1
-    assert waiting_since <= first
-    assert joined_at <= ended_at
+    near(first, admitted_at)
+    near(last, ended_at)
+
+    # And in the rows themselves, as psql and sqlite3 show them.
+    books = Books(database_url, postgres_url, appointment["video_room_id"])
+    assert books.appointment() == [("completed", "held")]
+    ((status, started, ended, reason),) = books.sitting()
+    assert (status, reason) == ("ended", "host")
+    near(ended, ended_at)
+    assert books.meetings() == [(started, ended)]
+    ((waiting, admitted, joined, left),) = books.stamps(JANE.name)
+    for stamp, driven in (
+        (waiting, waiting_since),
+        (admitted, admitted_at),
+        (joined, admitted_at),
+        (left, ended_at),
+    ):
+        near(stamp, driven)
+    (come, gone_out), (come_back, end) = books.intervals(KIM.name)
+    for stamp, driven in (
+        (come, kim_came_at),
+        (gone_out, left_at),
+        (come_back, back_at),
+        (end, ended_at),
+    ):
+        near(stamp, driven)
     for member in (ana, jane, kim):
         await member.close()
+
+
+def near(stamp: dt.datetime, driven: dt.datetime) -> None:
+    """A row tells the driven moment to the second; the clock is the same machine's."""
+    assert abs((stamp - driven).total_seconds()) <= 1, (stamp, driven)
 
 
 async def state_is(viewer: Person, other, state: str) -> bool:

@@ -398,7 +398,6 @@ class TestFailures:
         await until(lambda: len(events(host, "snapshot")) == 2)
         assert stage.actor.room is not broken
 
-
     async def test_who_does_not_come_back_left_when_the_old_node_was_last_alive(self, stage):
         """Attendance after a crash ends with the node's last sign of life, not with the last fact."""
         host = await enter(stage, "Ana", Role.HOST)

@@ -13,7 +13,15 @@ from tests.support.wait import until
 
 
 def fact(number):
-    return Event("room.ended", "room", "committed", 0.0, str(number), None, RoomEnded("x", None))
+    return Event(
+        "room.ended",
+        "room",
+        "committed",
+        0.0,
+        str(number),
+        None,
+        RoomEnded("x", None, "2026-01-01T00:00:00.000Z"),
+    )
 
 
 class Bench:

@@ -18,10 +18,11 @@ ROOM_STATE = "data-room-state"
 
 @dataclass(frozen=True)
 class Links:
-    """The two links of one appointment."""
+    """The two links of one appointment, and the id of its room."""
 
     host: str
     guest: str
+    room: str
 
 
 _booked = itertools.count()
@@ -48,7 +49,7 @@ async def book(server: Server, title: str = "Roof review") -> Links:
         async with session.post(f"{server.url}/v1/appointments", json=body) as answer:
             assert answer.status == 201, await answer.text()
             made = await answer.json()
-    return Links(made["host_url"], made["guest_url"])
+    return Links(made["host_url"], made["guest_url"], made["video_room_id"])
 
 
 async def shows(person: Person, state: str, *, timeout: float = 20) -> None:
