@@ -56,6 +56,17 @@ class RoomRecord:
     person_name: str | None
 
 
+_ROOM_AND_WHO = (  # built once, as everybody who joins asks it
+    sa.select(VideoRoom, Staff.name, Appointment.id, Person.full_name)
+    .outerjoin(Staff, Staff.id == VideoRoom.host_id)
+    .outerjoin(Appointment, Appointment.video_room_id == VideoRoom.id)
+    .outerjoin(Person, Person.id == Appointment.person_id)
+    .where(VideoRoom.id == sa.bindparam("room_id"))
+    .order_by(Appointment.starts_at.desc())
+    .limit(1)
+)
+
+
 async def create_room(
     unit: Unit,
     *,
@@ -142,17 +153,7 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
     Raises:
         NotFound: not in this tenant.
     """
-    row = (
-        await unit.session.execute(
-            sa.select(VideoRoom, Staff.name, Appointment.id, Person.full_name)
-            .outerjoin(Staff, Staff.id == VideoRoom.host_id)
-            .outerjoin(Appointment, Appointment.video_room_id == VideoRoom.id)
-            .outerjoin(Person, Person.id == Appointment.person_id)
-            .where(VideoRoom.id == room_id)
-            .order_by(Appointment.starts_at.desc())
-            .limit(1)
-        )
-    ).first()
+    row = (await unit.session.execute(_ROOM_AND_WHO, {"room_id": room_id})).first()
     if row is None:
         raise NotFound("video room", room_id)
     room, host_name, appointment_id, person_name = row
