@@ -1,11 +1,19 @@
-"""Session-wide services; each package's conftest builds on them."""
+"""Session-wide services, and how generated tests choose: the same cases in every ``make test``.
+
+``make soak`` searches further, with a seed of its own: ``--hypothesis-profile=search``.
+"""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support import services
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("search", database=None, deadline=None, print_blob=True)
+settings.load_profile("repeatable")
 
 pytest_plugins = ["tests.support.databases"]
 

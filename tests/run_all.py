@@ -5,6 +5,9 @@ and browser suites. The run fails when a check fails, when any test was skipped,
 or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.json`` says: a
 suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
 journeys and does not look at the floors.
+
+Tests with pictures and sound mostly wait, so the others run beside them, at a lower priority; each
+of the two lanes has servers of its own.
 """
 
 import argparse
@@ -15,9 +18,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +31,8 @@ from tests.support import services
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ROOT / "tests" / "floors.json"
 BIN = Path(sys.executable).parent
-SLOW = ("journeys", "browser")
+JOURNEY = "tests/journeys/test_journey.py"
+"""The one of its folder that drives browsers."""
 
 
 @dataclass
@@ -36,29 +42,28 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, suite: str, argv: list[str], *, cwd: Path = ROOT, **env: str) -> str:
-        """Run one command; a failure becomes a problem, its output is shown at once."""
-        print(f"\n--- {suite}", flush=True)
+        """Run one command and show its output when it ends; a failure becomes a problem."""
         started = time.monotonic()
-        process = subprocess.Popen(
+        done = subprocess.run(
             argv,
             cwd=cwd,
             env={**os.environ, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            check=False,
         )
-        lines = []
-        assert process.stdout
-        for line in process.stdout:
-            lines.append(line)
-            print(line, end="", flush=True)
-        code = process.wait()
-        self.seconds[suite] = self.seconds.get(suite, 0) + time.monotonic() - started
-        if code:
-            self.problems.append(f"{suite}: {' '.join(argv[:4])} … ended with {code}")
-        return "".join(lines)
+        with self.lock:
+            print(f"\n--- {suite}\n{done.stdout}", end="", flush=True)
+            self.seconds[suite] = self.seconds.get(suite, 0) + time.monotonic() - started
+            if done.returncode:
+                self.problems.append(
+                    f"{suite}: {' '.join(argv[:4])} … ended with {done.returncode}"
+                )
+        return done.stdout
 
     def lint(self, name: str, argv: list[str], *, cwd: Path = ROOT, **env: str) -> None:
         """Run a check that counts as one."""
@@ -78,15 +83,24 @@ def main() -> int:
     python_lint(report)
     rust(report)
     web(report)
-    with services.postgres() as postgres_url, services.redis() as redis_url:
-        os.environ["SUNUP_TEST_POSTGRES_URL"] = postgres_url
-        os.environ["SUNUP_TEST_REDIS_URL"] = redis_url
-        folders = sorted(p.name for p in (ROOT / "tests").iterdir() if list(p.glob("**/test_*.py")))
-        pytest(report, "python", [name for name in folders if name not in SLOW])
-        if not fast:
-            for name in SLOW:
-                if name in folders:
-                    pytest(report, name, [name])
+    folders = sorted(p.name for p in (ROOT / "tests").iterdir() if list(p.glob("**/test_*.py")))
+    plain = [f"tests/{name}" for name in folders if name not in ("journeys", "browser")]
+    if fast:
+        lane(report, "python", plain)
+    else:
+        with ThreadPoolExecutor() as lanes:
+            ends = [
+                lanes.submit(lane, report, "browsers", [JOURNEY, "tests/browser"]),
+                lanes.submit(
+                    lane,
+                    report,
+                    "python",
+                    [*plain, "tests/journeys", f"--ignore={JOURNEY}"],
+                    nice=5,
+                ),
+            ]
+        for end in ends:
+            end.result()
     if not fast:
         floors(report)
     return summary(report)
@@ -136,17 +150,26 @@ def web(report: Report) -> None:
                 report.problems.append(f"web: {idle} tests were skipped")
 
 
-def pytest(report: Report, suite: str, folders: list[str]) -> None:
-    """Run the test folders in one process and count per folder."""
-    with tempfile.TemporaryDirectory() as scratch:
+def lane(report: Report, name: str, arguments: list[str], *, nice: int = 0) -> None:
+    """Run pytest beside servers of its own and count per folder of ``tests``."""
+    with (
+        services.postgres() as postgres_url,
+        services.redis() as redis_url,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
         result = Path(scratch) / "junit.xml"
-        argv = [sys.executable, "-m", "pytest", "-q", f"--junitxml={result}"]
-        output = report.check(suite, [*argv, *(f"tests/{name}" for name in folders)])
+        argv = ["nice", "-n", str(nice), sys.executable, "-m", "pytest", "-q"]
+        output = report.check(
+            name,
+            [*argv, f"--junitxml={result}", *arguments],
+            SUNUP_TEST_POSTGRES_URL=postgres_url,
+            SUNUP_TEST_REDIS_URL=redis_url,
+        )
+        cases = list(ET.parse(result).iter("testcase")) if result.exists() else []
+    with report.lock:
         if "deselected" in output:
-            report.problems.append(f"{suite}: tests were deselected")
-        if not result.exists():
-            return
-        for case in ET.parse(result).iter("testcase"):
+            report.problems.append(f"{name}: tests were deselected")
+        for case in cases:
             folder = case.get("classname", "").split(".")[1]
             if case.find("skipped") is not None:  # xfail is reported as skipped, too
                 report.problems.append(f"{folder}: {case.get('name')} was skipped")

@@ -1,7 +1,6 @@
 """``python -m tests.soak``: the long runs behind ``make soak``, with their results on record.
 
-Each part is a test of ``tests/hard`` (or the kill loop of ``tests/journeys``) with larger numbers
-and a fresh seed. What a part printed about itself, its seed and its end are appended to
+Each part is a test of ``make test`` with larger numbers and a fresh seed. What a part printed about itself, its seed and its end are appended to
 ``benchmarks/results/soak.txt``; a failure shows its whole output and makes the run fail.
 """
 
@@ -35,13 +34,16 @@ class Part:
 def parts(arguments: argparse.Namespace) -> list[Part]:
     """All parts, the cheapest first."""
     rounds = {"SUNUP_HARD_ROUNDS": str(arguments.rounds)}
+    histories = {"SUNUP_HISTORIES": str(arguments.histories)}
     return [
-        Part("resume storm", "test_resume_storm.py", {"SUNUP_HARD_CUTS": str(arguments.cuts)}),
-        Part("datagrams", "test_datagrams.py", rounds),
-        Part("REST bodies and heads", "test_rest.py", rounds),
-        Part("frames", "test_frames.py", rounds),
-        Part("SDPs", "test_sdp.py", rounds),
-        Part("kill -9", "soak_kills.py", {"SUNUP_SOAK_KILLS": str(arguments.kills)}),
+        Part("SDP parser", "sfu/test_sdp_parser.py"),
+        Part("room histories", "rooms/test_histories.py", histories),
+        Part("resume storm", "hard/test_resume_storm.py", {"SUNUP_HARD_CUTS": str(arguments.cuts)}),
+        Part("datagrams", "hard/test_datagrams.py", rounds),
+        Part("REST bodies and heads", "hard/test_rest.py", rounds),
+        Part("frames", "hard/test_frames.py", rounds),
+        Part("SDPs", "hard/test_sdp.py", rounds),
+        Part("kill -9", "hard/soak_kills.py", {"SUNUP_SOAK_KILLS": str(arguments.kills)}),
     ]
 
 
@@ -50,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20_000, help="inputs of each kind")
     parser.add_argument("--kills", type=int, default=200, help="on each database")
+    parser.add_argument("--histories", type=int, default=5000, help="random lives of a room")
     parser.add_argument("--cuts", type=int, default=600, help="cuts of the resume storm")
     parser.add_argument("--seed", type=int, default=None, help="repeat an earlier run")
     parser.add_argument("--only", default="", help="parts whose name contains this")
@@ -82,7 +85,8 @@ def run(part: Part, environment: dict[str, str]) -> tuple[bool, list[str]]:
     started = time.monotonic()
     argv = [
         sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider",
-        f"--timeout={TIMEOUT}", f"tests/hard/{part.target}",
+        f"--timeout={TIMEOUT}", "--hypothesis-profile=search",
+        f"--hypothesis-seed={environment['SUNUP_HARD_SEED']}", f"tests/{part.target}",
     ]  # fmt: skip
     done = subprocess.run(
         argv, cwd=ROOT, env={**environment, **part.settings}, capture_output=True, text=True,

@@ -143,8 +143,8 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser, database_url, p
     jane = second
 
     # Leave and rejoin.
-    await kim.leave()
     left_at = dt.datetime.now(UTC)
+    await kim.leave()
     await until(lambda: gone(ana, KIM), timeout=10)
     await kim.rejoin()
     back_at = dt.datetime.now(UTC)

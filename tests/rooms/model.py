@@ -37,7 +37,9 @@ def forbidden(state: State, actor: Participant, action: c.Action) -> bool | None
     if actor.hidden:
         harmless = isinstance(action, c.TrackSet) and not action.on
         harmless = harmless or (isinstance(action, c.HandSet) and not action.up)
-        return not (harmless or isinstance(action, (*OPEN, c.ChatEdit, c.ChatDelete)))
+        if isinstance(action, c.ChatEdit | c.ChatDelete):
+            return None  # of messages from before it was hidden, as for everybody else
+        return not (harmless or isinstance(action, OPEN))
     role, policy, features = actor.role, state.policy, state.features
     if isinstance(action, OPEN):
         return False

@@ -1,8 +1,8 @@
 """Real PostgreSQL and Redis for tests: private, on free ports, gone when the run ends.
 
-`make test` starts them once through ``python -m tests.support.services -- COMMAND`` and hands
-their addresses to the command by SUNUP_TEST_POSTGRES_URL and SUNUP_TEST_REDIS_URL; a bare
-``pytest`` starts its own through the fixtures in ``tests/conftest.py``.
+``tests/run_all.py`` starts them for each of its lanes and hands their addresses to pytest by
+SUNUP_TEST_POSTGRES_URL and SUNUP_TEST_REDIS_URL; a bare ``pytest`` starts its own through the
+fixtures in ``tests/conftest.py``.
 """
 
 import contextlib
@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -146,23 +145,3 @@ def redis() -> Iterator[str]:
             yield f"redis://127.0.0.1:{port}/0"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def main() -> int:
-    """Run the command after ``--`` with both services up; its exit code is ours."""
-    command = sys.argv[sys.argv.index("--") + 1 :]
-    try:
-        with postgres() as postgres_url, redis() as redis_url:
-            environment = {
-                **os.environ,
-                "SUNUP_TEST_POSTGRES_URL": postgres_url,
-                "SUNUP_TEST_REDIS_URL": redis_url,
-            }
-            return subprocess.run(command, env=environment, check=False).returncode
-    except MissingService as missing:
-        print(f"make test: {missing}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

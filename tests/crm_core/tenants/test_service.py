@@ -33,7 +33,7 @@ async def test_a_new_tenant_can_work_at_once(database, tenant):
 async def test_keys_that_open_nothing_are_all_the_same(database, tenant):
     """Unknown, revoked and expired keys, and keys of an inactive tenant, answer alike."""
     later = Database(
-        database.engine.url.render_as_string(hide_password=False),
+        database.readers.url.render_as_string(hide_password=False),
         clock=lambda: database.clock() + timedelta(days=2),
     )
     async with database.unit_of_work(tenant.tenant.id) as unit:
