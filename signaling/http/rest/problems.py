@@ -77,6 +77,10 @@ def problem(
     )
 
 
+_TRY_AGAIN = {"40001", "40P01"}
+"""SQLSTATEs of a transaction that lost to another: serialization failure, deadlock."""
+
+
 def answer_for(error: Exception) -> aiohttp.web.Response:
     """The answer to whatever a handler raised."""
     if isinstance(error, HttpProblem):
@@ -115,5 +119,6 @@ def _is_unavailable(error: Exception) -> bool:
     if isinstance(error, PoolTimeout | ConnectionError | InterfaceError):
         return True
     return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
+        isinstance(error, DBAPIError)
+        and (error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN)
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from crm_core.appointments import service
 from crm_core.appointments.models import Appointment, Booking
@@ -47,9 +47,13 @@ async def test_the_database_refuses_an_overlap_that_no_service_saw(database, ten
     outcomes = await asyncio.gather(
         *(_book(database, tenant, minute) for minute in range(0, 20, 2)), return_exceptions=True
     )
-    refused = [each for each in outcomes if isinstance(each, IntegrityError)]
+    refused = [each for each in outcomes if isinstance(each, DBAPIError)]
     assert len(outcomes) - len(refused) == 1
-    assert all(isinstance(explain(each), SlotTaken) for each in refused)
+    for each in refused:
+        # PostgreSQL lets writers of one range wait for each other, and may call that a deadlock:
+        # what the service's lock is for.
+        deadlock = getattr(each.orig, "sqlstate", None) == "40P01"
+        assert deadlock or isinstance(explain(each), SlotTaken)
     assert len(await _blocking(database, tenant)) == 1
 
 

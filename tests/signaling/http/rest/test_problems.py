@@ -1,0 +1,47 @@
+"""What becomes of errors that no handler meant."""
+
+import asyncio
+import secrets
+
+import sqlalchemy as sa
+
+from crm_core.tenants.models import Role
+from crm_core.tenants.service import create_tenant
+from signaling.http.rest.problems import answer_for
+from storage.database import Database
+
+
+async def _lock(unit, name):
+    await unit.session.execute(sa.select(Role.id).where(Role.name == name).with_for_update())
+
+
+async def test_who_loses_a_deadlock_is_told_to_try_again(app_url):
+    """PostgreSQL ends one of two units that wait for each other: 503 with Retry-After, no 500."""
+    database = Database(app_url)
+    try:
+        made = await create_tenant(database, "T", staff_name="S", random_bytes=secrets.token_bytes)
+        meet = asyncio.Barrier(2)
+
+        async def cross(first, second):
+            async with database.unit_of_work(made.tenant.id) as unit:
+                await _lock(unit, first)
+                await meet.wait()
+                await _lock(unit, second)
+
+        async with database.unit_of_work(made.tenant.id, read_only=True) as unit:
+            a, b = await unit.session.scalars(sa.select(Role.name).order_by(Role.name).limit(2))
+        ends = await asyncio.gather(cross(a, b), cross(b, a), return_exceptions=True)
+    finally:
+        await database.close()
+    (error,) = (end for end in ends if end is not None)
+    answer = answer_for(error)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+def test_our_own_bug_is_a_500_with_a_reference(caplog):
+    """The caller gets a reference, the log gets the traceback under it, the answer no detail."""
+    answer = answer_for(KeyError("secret"))
+    assert answer.status == 500
+    assert b"secret" not in answer.body
+    assert "KeyError" in caplog.text
+    assert caplog.messages[0].split()[-1].encode() in answer.body
