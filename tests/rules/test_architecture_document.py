@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from signaling import config
+
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 DOCUMENTS = sorted(
@@ -156,6 +158,30 @@ def test_the_architecture_leads_into_every_part():
     targets = {target for _, target in links(ARCHITECTURE.read_text())}
     for part in (*PACKAGES, "engine", "web", "tests"):
         assert any(target.startswith(f"../{part}/") for target in targets), part
+
+
+def test_every_variable_of_the_documents_is_a_setting():
+    """A variable that a document tells somebody to set is one that the program reads."""
+    known = {f"{config.PREFIX}{key.upper()}" for key in config.describe()} | {"SUNUP_CONFIG"}
+    for document in DOCUMENTS:
+        named = set(re.findall(r"\bSUNUP_[A-Z][A-Z_]*[A-Z]", document.read_text()))
+        assert named <= known, document.name
+
+
+def test_the_settings_of_the_how_tos_can_be_used(tmp_path):
+    """Who copies a settings file out of a how-to has one that loads."""
+    blocks = [
+        block
+        for how_to in sorted((ROOT / "docs" / "howto").glob("*.md"))
+        for block in re.findall(
+            r"^```toml\n(.*?)^```", how_to.read_text(), re.DOTALL | re.MULTILINE
+        )
+    ]
+    assert blocks
+    for block in blocks:
+        file = tmp_path / "sunup.toml"
+        file.write_text(block)
+        assert config.load(file, {}) != config.Config()
 
 
 @pytest.mark.parametrize(
