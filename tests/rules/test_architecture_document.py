@@ -15,6 +15,7 @@ from signaling import config
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+GLOSSARY = ROOT / "docs" / "glossary.md"
 DOCUMENTS = sorted(
     [
         *(ROOT / "docs").rglob("*.md"),
@@ -158,6 +159,26 @@ def test_the_architecture_leads_into_every_part():
     targets = {target for _, target in links(ARCHITECTURE.read_text())}
     for part in (*PACKAGES, "engine", "web", "tests"):
         assert any(target.startswith(f"../{part}/") for target in targets), part
+
+
+def test_every_word_of_the_glossary_is_used():
+    """A word that the code does not use is not one of the project's words."""
+    sources = [
+        file.read_text()
+        for folder in (*PACKAGES, "engine/core/src", "engine/net/src", "web/sdk/src")
+        for file in (ROOT / folder).rglob("*")
+        if file.suffix in SOURCES
+    ]
+    used = {word for text in sources for word in re.findall(r"[a-z]+", text.lower())}
+    terms = re.findall(r"^\| (.+?) \|", GLOSSARY.read_text(), re.MULTILINE)
+    assert len(terms) > 100
+    unused = [
+        term
+        for term in terms
+        for word in re.findall(r"[a-z]+", term.lower())
+        if word not in used and f"{word}s" not in used
+    ]
+    assert unused == []
 
 
 def test_every_variable_of_the_documents_is_a_setting():
