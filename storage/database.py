@@ -222,10 +222,10 @@ async def _check_role(connection: AsyncConnection) -> None:
     if row.bypasses:
         raise UnsafeDatabaseRole(
             f"the database role {row.name!r} bypasses row-level security; "
-            "serve with a member of sunup_app (docs/decisions/database-roles.md)"
+            "serve with a member of sunup_app (docs/decisions/0005-database-roles.md)"
         )
     if row.owned:
         raise UnsafeDatabaseRole(
             f"the database role {row.name!r} owns {row.owned} tables; "
-            "serve with a member of sunup_app (docs/decisions/database-roles.md)"
+            "serve with a member of sunup_app (docs/decisions/0005-database-roles.md)"
         )

@@ -3,7 +3,7 @@
 The schema comes from the Alembic chain in ``migrations/`` and from nowhere else. One URL may serve
 a whole installation: when it names the owner of the tables, `prepare` migrates with it and answers
 another URL, of a login that owns nothing, for the server's pool. When it names such a login
-already, somebody else migrates and `prepare` only checks. ``docs/decisions/database-roles.md``
+already, somebody else migrates and `prepare` only checks. ``docs/decisions/0005-database-roles.md``
 says why.
 """
 
