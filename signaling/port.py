@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .envelope import CODECS, MAX_FRAME
@@ -32,6 +33,24 @@ class PublicConnection(ServerConnection):
     """A WebSocket connection that remembers its pre-authentication place."""
 
     slot: PreAuthSlot
+
+    def data_received(self, data: bytes) -> None:
+        """Drop who sends frames before the handshake is answered (RFC 6455 §4.1 forbids it).
+
+        The library would end the stream for it, and end it again with its answer, which it
+        asserts against.
+        """
+        if self.request is not None and self.protocol.state is State.CONNECTING:
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
+    def eof_received(self) -> None:
+        """Drop who ends their side within the handshake, for the same reason."""
+        if self.protocol.state is State.CONNECTING:
+            self.transport.abort()
+        else:
+            super().eof_received()
 
 
 def _refusal(status: str, *headers: str) -> bytes:
@@ -81,6 +100,9 @@ class Sniffer(asyncio.Protocol):
             return
         head = bytes(self._buffer[: end + 2])
         if _UPGRADE.search(head):
+            if len(self._buffer) > end + len(_END_OF_HEAD):
+                self._refuse(_refusal("400 Bad Request"))
+                return
             self._bound_send_buffer()
             connection = self._websocket()
             connection.slot = self._slot

@@ -1,9 +1,11 @@
 """One public port: pages, REST, WebSocket, and what an anonymous host can and cannot do to it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -183,7 +185,7 @@ async def test_a_second_start_keeps_data_and_links(make_server):
     assert [message["body"] for message in again.snapshot["chat"]] == ["kept"]
     await again.close()
     assert await server.stop() == 0
-    assert not server.traceback
+    assert not server.traceback, server.traceback
 
 
 async def test_nothing_secret_is_logged(sqlite_server):
@@ -201,3 +203,21 @@ async def test_nothing_secret_is_logged(sqlite_server):
     banner, _, rest = log.partition("Press Ctrl-C")
     assert sqlite_server.dev["host_url"].partition("#k=")[2] not in rest
     assert json.dumps(host.hello_reply)[:20] not in banner
+
+
+async def test_an_impatient_upgrade_leaves_no_traceback(sqlite_server):
+    """Frames before the answer, or the end of the stream: the connection ends, and nothing else."""
+    heads = [
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        for path in ("/no/such/page", "/ws")
+    ]
+    for number in range(60):
+        with socket.create_connection(("127.0.0.1", sqlite_server.port)) as connection:
+            connection.sendall(heads[number % 2] + b"\xff" * (number % 3 * 10))
+            if number % 4 == 0:
+                connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                await asyncio.to_thread(connection.recv, 100)
+    assert not sqlite_server.traceback, sqlite_server.traceback
