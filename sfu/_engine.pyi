@@ -28,6 +28,7 @@ __all__ = [
     "TRACK_LAYER",
     "TRANSPORT_STATE",
     "Engine",
+    "WorkerDied",
 ]
 
 SOURCE_DIGEST: Final[str]
@@ -67,6 +68,10 @@ PROFILE_AEAD_AES_128_GCM: Final[int]  # 0x0007, RFC 7714
 PROFILE_AEAD_AES_256_GCM: Final[int]  # 0x0008
 PROFILE_AES128_CM_SHA1_80: Final[int]  # 0x0001, RFC 5764
 
+class WorkerDied(RuntimeError):
+    """The worker ended without being told to: an error of the operating system, or a panic that
+    was not one transport's. Its text says which."""
+
 @final
 class Engine:
     """One worker thread and one UDP port. Thread-safe; never calls back into Python."""
@@ -90,7 +95,10 @@ class Engine:
     def fileno(self) -> int:
         """An eventfd: readable when `drain` has something. At most 200 wakes per second."""
 
-    def drain(self, limit: int = 512) -> list[tuple[object, ...]]: ...
+    def drain(self, limit: int = 512) -> list[tuple[object, ...]]:
+        """Take events. Raises WorkerDied at each call once a dead worker's last event is taken;
+        the descriptor stays readable then."""
+
     def stats(self) -> dict[str, int]:
         """Counters of the worker: packets and bytes in and out, drops by reason, NACKs, PLIs,
         RTX sent, GSO segments and messages, calls made over this API (`api_calls`)."""

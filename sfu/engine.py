@@ -207,6 +207,13 @@ class EventsDropped:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class EngineDied:
+    """The worker ended without being told to, and why: the last event, no packet moves any more."""
+
+    reason: str
+
+
 Event: TypeAlias = (
     TransportState
     | DtlsRecord
@@ -216,6 +223,7 @@ Event: TypeAlias = (
     | Speakers
     | KeyframeFailed
     | EventsDropped
+    | EngineDied
 )
 EventHandler: TypeAlias = Callable[[Event], None]
 

@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pyo3::create_exception;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -20,6 +21,13 @@ use crate::event;
 
 /// A datagram of DTLS must fit one of UDP.
 const MAX_DTLS_DATAGRAM: usize = 65_507;
+
+create_exception!(
+    sfu._engine,
+    WorkerDied,
+    PyRuntimeError,
+    "The worker ended without being told to."
+);
 
 /// One worker thread and one UDP port.
 #[pyclass(frozen, module = "sfu._engine")]
@@ -110,9 +118,7 @@ impl Engine {
         }
         match mail.died {
             // What it said before it died is delivered first.
-            Some(why) if list.is_empty() => Err(PyRuntimeError::new_err(format!(
-                "the engine's worker thread has ended: {why}"
-            ))),
+            Some(why) if list.is_empty() => Err(WorkerDied::new_err(why)),
             _ => Ok(list),
         }
     }
