@@ -53,7 +53,7 @@ lanes that the engine binds itself (audio) and for explicit binds.
 SLOT_LAYER: Final[int]
 """(kind, slot, rid, width, height, reason): the layer that flows on the slot changed.
 
-reason: "starting", "fit", "small_tile", "their_camera", "paused", "your_link".
+reason: "starting", "fit", "small_tile", "their_camera", "paused".
 """
 TRACK_LAYER: Final[int]
 """(kind, track, rid, live: bool, width, height): a layer of a published track came or went."""
@@ -173,8 +173,10 @@ class Engine:
         codecs: Sequence[tuple[int, str, int, int]],
         extensions: Sequence[tuple[int, str]],
         auto: bool = False,
-    ) -> tuple[int, int, int]:
-        """(slot, ssrc, rtx ssrc or 0), alive as long as the slot.
+    ) -> tuple[int, int, int, str]:
+        """(slot, ssrc, rtx ssrc or 0, cname), alive as long as the slot.
+
+        The cname names both SSRCs in source descriptions, and belongs to this slot alone.
 
         auto (audio only): a lane that the engine binds to one of the room's loudest tracks, never
         to the transport's own.

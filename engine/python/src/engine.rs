@@ -280,13 +280,14 @@ impl Engine {
         codecs: Vec<CodecTuple>,
         extensions: Vec<ExtensionTuple>,
         auto: bool,
-    ) -> PyResult<(u64, u32, u32)> {
+    ) -> PyResult<(u64, u32, u32, String)> {
         let codecs = convert::codecs(codecs)?;
-        let (ssrc, rtx_ssrc) = {
+        let (ssrc, rtx_ssrc, cname) = {
             let mut rng = self.rng();
             let ssrc = rng.ssrc();
             let with_rtx = codecs.iter().any(|codec| codec.rtx_payload_type.is_some());
-            (ssrc, with_rtx.then(|| rng.other_ssrc(ssrc)))
+            let rtx_ssrc = with_rtx.then(|| rng.other_ssrc(ssrc));
+            (ssrc, rtx_ssrc, rng.cname())
         };
         let params = SlotParams {
             kind: convert::media_kind(kind)?,
@@ -296,6 +297,7 @@ impl Engine {
             auto,
             ssrc,
             rtx_ssrc,
+            cname: cname.clone(),
         };
         params.validate().map_err(refused)?;
         let slot = self.ids.slot();
@@ -304,7 +306,7 @@ impl Engine {
             transport: TransportId(transport),
             params: Box::new(params),
         });
-        Ok((slot.0, ssrc, rtx_ssrc.unwrap_or(0)))
+        Ok((slot.0, ssrc, rtx_ssrc.unwrap_or(0), cname))
     }
 
     fn bind_slot(&self, slot: u64, track: u64) {
