@@ -137,7 +137,14 @@ export class Connection {
       }
       if (this.#ended || this.#socket) return;
     }
-    const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    } catch (error) {
+      // An address that is none, or one that the page's security forbids: never another time.
+      this.#refuse(new RequestError({ code: "offline", detail: String(error) }), "lost");
+      return;
+    }
     this.#socket = socket;
     this.#heardAt = this.#clock();
     socket.addEventListener("open", () => this.#hello(token));

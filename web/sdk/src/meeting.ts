@@ -74,6 +74,8 @@ const REFUSALS: Record<string, PageState> = {
   denied: "denied", forbidden: "denied", removed: "removed", superseded: "superseded",
 };
 const TRY_AGAIN_AFTER = 1000;
+/** A token this near to its end is left alone: opening the socket takes its time, too. */
+const TOKEN_MARGIN = 10_000;
 const SOURCES = ["mic", "camera", "screen"] as const;
 
 export class Meeting {
@@ -118,7 +120,8 @@ export class Meeting {
   #known = new Map<string, { who: string | null; source: Source | null; width: number; height: number }>();
   /** Elements outlive a media transport: a new one plays in the same places. */
   readonly #elements = new Map<string, HTMLMediaElement>();
-  #fresh: JoinAnswer | null = null;
+  /** A token that was asked for and not spent, and until when it can be. */
+  #fresh: { token: string; until: number } | null = null;
   #view: View | null = null;
   /** What was on when the end began, for an undo. */
   #wasOn: readonly Source[] = [];
@@ -137,25 +140,30 @@ export class Meeting {
 
   /** Asks the server about the link. The token is kept for a join that follows soon. */
   async lookUp(): Promise<void> {
-    if (typeof RTCPeerConnection === "undefined") {
-      this.state.set("unsupported");
-      return;
-    }
+    if (!this.#supported()) return;
     try {
-      this.#fresh = await requestToken(this.invitation, this.#device);
-      this.info.set(this.#fresh);
+      await this.#ask();
       this.state.set("prejoin");
     } catch (error) {
       this.#refused(error);
     }
   }
 
-  /** Joins under this name; settles when the server has let us in, or into the waiting room. */
+  /**
+   * Joins under this name; settles when the server has let us in, or into the waiting room. What
+   * hinders it becomes the state, with or without a `lookUp` before; nothing is thrown.
+   */
   async join(name: string): Promise<void> {
     this.#connection?.close();
+    if (!this.#supported()) return;
     this.state.set("connecting");
-    const info = this.info.get() ?? (await requestToken(this.invitation, this.#device));
-    this.info.set(info);
+    let info: JoinAnswer;
+    try {
+      info = this.info.get() ?? (await this.#ask());
+    } catch (error) {
+      this.#refused(error);
+      return;
+    }
     const connection = new Connection({
       url: info.ws,
       token: () => this.#token(),
@@ -274,13 +282,28 @@ export class Meeting {
     this.#connection?.hurry();
   }
 
+  #supported(): boolean {
+    const supported = typeof RTCPeerConnection !== "undefined";
+    if (!supported) this.state.set("unsupported");
+    return supported;
+  }
+
+  /** Trades the link for an answer, whose token waits to be spent. */
+  async #ask(): Promise<JoinAnswer> {
+    const answer = await requestToken(this.invitation, this.#device);
+    this.info.set(answer);
+    this.#fresh = { token: answer.token, until: performance.now() + answer.expires_in * 1000 - TOKEN_MARGIN };
+    return answer;
+  }
+
+  /** A token that was not spent yet and is good for long enough to be. */
   async #token(): Promise<string> {
     const fresh = this.#fresh;
     this.#fresh = null;
-    if (fresh) return fresh.token;
-    const answer = await requestToken(this.invitation, this.#device);
-    this.info.set(answer);
-    return answer.token;
+    if (fresh && performance.now() < fresh.until) return fresh.token;
+    const { token } = await this.#ask();
+    this.#fresh = null;
+    return token;
   }
 
   #refused(error: unknown): void {

@@ -75,10 +75,10 @@ class FakePeerConnection {
 }
 
 const me = { id: "p1", name: "Jane", role: "participant", state: "active", tracks: {}, track_ids: {}, hand: null, rev: 1 };
-const room = { title: "Roof", state: "live", host_presence: "present", starts_at: null };
+const room = { title: "Roof", state: "live", host_presence: "present", starts_at: null, policy: { roster: "full" } };
 const inside = { room, me, can: ["chat"], publish: {}, roster: [me], count: 1, chat: [], hands: [], speakers: [], positions: {} };
 const outside = { room, me: { ...me, state: "waiting" }, verdict: "waiting", place: 2, messages: [], positions: {} };
-const info = { token: "t", ws: "ws://meet.test/ws", room: { title: "Roof" }, link: { lobby: true } };
+const info = { token: "t", expires_in: 60, ws: "ws://meet.test/ws", room: { title: "Roof" }, link: { lobby: true } };
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
@@ -138,6 +138,70 @@ describe("the door", () => {
       await meeting.join("Jane");
       expect(meeting.state.get()).toBe(state);
     });
+});
+
+describe("joining", () => {
+  const invitation = { origin: "https://meet.test", code: "abc", secret: "s" };
+  const fresh = () => new Meeting(invitation, { storage: null });
+  const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
+
+  it.each([["full", 409, "full"], ["not_found", 404, "unknown"], ["early", 403, "early"]])(
+    "without a look first: the refusal %s becomes a state", async (code, status, state) => {
+      answer(status, { code, opens_at: "2026-11-25T10:00:00Z" });
+      const meeting = fresh();
+      await meeting.join("Jane");
+      expect([meeting.state.get(), meeting.detail.get()["code"]]).toEqual([state, code]);
+    });
+
+  it("without a server leads to the page offline", async () => {
+    vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("no network")));
+    const meeting = fresh();
+    await meeting.join("Jane");
+    expect(meeting.state.get()).toBe("offline");
+  });
+
+  it("without WebRTC says so and asks nobody", async () => {
+    vi.stubGlobal("RTCPeerConnection", undefined);
+    answer(200, info);
+    const meeting = fresh();
+    await meeting.join("Jane");
+    expect(meeting.state.get()).toBe("unsupported");
+    expect(fetch).not.toHaveBeenCalled();
+  });
+
+  it.each([["an address that is none", { ...info, ws: "ws://[" }], ["something else than an answer", {}]])(
+    "where the server answers %s doesn't wait for ever", async (_, body) => {
+      answer(200, body);
+      vi.stubGlobal("WebSocket", class extends Server {
+        constructor(url?: string) {
+          super();
+          if (url === "ws://[") throw new DOMException("not an address", "SyntaxError");
+        }
+      });
+      const meeting = fresh();
+      await meeting.join("Jane");
+      expect(["offline", "unknown"]).toContain(meeting.state.get());
+    });
+
+  it("without a look first spends one token", async () => {
+    answer(200, info);
+    await fresh().join("Jane");
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
+  it("asks for a new token when the one of the look has grown old", async () => {
+    let serial = 0;
+    vi.stubGlobal("fetch", async () => Response.json({ ...info, token: `t${++serial}` }));
+    const tokenAfter = async (milliseconds: number): Promise<unknown> => {
+      const meeting = fresh();
+      await meeting.lookUp();
+      await vi.advanceTimersByTimeAsync(milliseconds);
+      await meeting.join("Jane");
+      return Server.current.asked("hello")[0]?.["token"];
+    };
+    expect(await tokenAfter(30_000)).toBe("t1");
+    expect(await tokenAfter(60_000)).toBe("t3");
+  });
 });
 
 describe("the offer", () => {
