@@ -16,7 +16,9 @@ import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
   type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
 } from "./messages";
-import { applyChat, applyLobby, applyRoster, type Lobby, type LobbyDelta, type Roster, type RosterDelta, rosterOf } from "./roster";
+import {
+  applyChat, applyLobby, applyRoster, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
+} from "./roster";
 import type { Binding, Shown } from "./slots";
 
 /** What the page can be; the words are those of `data-room-state`. */
@@ -336,7 +338,7 @@ export class Meeting {
     snapshot: (body: Snapshot | WaitingSnapshot) => ("roster" in body ? this.#inside(body) : this.#outside(body)),
     "roster.delta": (body: RosterDelta) => {
       this.roster.update((roster) => applyRoster(roster, body));
-      this.count.set(this.roster.get().size);
+      if (this.room.get()?.policy["roster"] !== "count") this.count.set(peopleIn(this.roster.get()));
       const me = this.me.get();
       const mine = me && this.roster.get().get(me.id);
       if (mine) this.me.set(mine);

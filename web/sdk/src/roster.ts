@@ -30,6 +30,11 @@ export function rosterOf(snapshot: Snapshot): Roster {
   return new Map(snapshot.roster.map((participant) => [participant.id, participant]));
 }
 
+/** Human beings: machines such as bots are in the roster and take no seat. */
+export function peopleIn(roster: Roster): number {
+  return [...roster.values()].filter(({ identity_kind }) => identity_kind !== "service").length;
+}
+
 export function applyRoster(roster: Roster, delta: RosterDelta): Roster {
   const next = new Map(roster);
   for (const participant of delta.add ?? []) next.set(participant.id, participant);

@@ -204,6 +204,27 @@ describe("joining", () => {
   });
 });
 
+describe("the number of people", () => {
+  const people = ["p1", "p2", "p3"].map((id) => ({ ...me, id }));
+
+  it("is the roster's where that is shown in full, machines not counted", async () => {
+    const meeting = await joined(inside);
+    Server.current.tell("roster.delta", { rev: 2, add: [people[1], { ...people[2], identity_kind: "service" }] });
+    await settle();
+    expect([meeting.roster.get().size, meeting.count.get()]).toEqual([3, 2]);
+  });
+
+  it("is the server's where only a count is shown", async () => {
+    const meeting = await joined({ ...inside, room: { ...room, policy: { roster: "count" } }, count: 40 });
+    Server.current.tell("roster.delta", { rev: 2, add: [people[1]] });
+    await settle();
+    expect(meeting.count.get()).toBe(40);
+    Server.current.tell("roster.count", { count: 41 });
+    await settle();
+    expect(meeting.count.get()).toBe(41);
+  });
+});
+
 describe("the offer", () => {
   it("labels three sources and the slots: 3 audio, 8 video, 1 screen", async () => {
     await joined(inside);
