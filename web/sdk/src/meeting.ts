@@ -17,7 +17,7 @@ import {
   type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
 } from "./messages";
 import {
-  applyChat, applyLobby, applyRoster, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
+  applyChat, applyLobby, applyRoster, changeChat, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
 } from "./roster";
 import type { Binding, Shown } from "./slots";
 
@@ -361,6 +361,9 @@ export class Meeting {
       this.onNotice({ kind: "lobby_message", name: body.name, text: body.text });
     },
     "chat.msg": (body: ChatMessage) => this.chat.update((chat) => applyChat(chat, { ...body, to: body.to ?? null })),
+    "chat.edited": (body: { id: string; body: string }) =>
+      this.chat.update((chat) => changeChat(chat, body.id, { body: body.body, state: "edited" })),
+    "chat.deleted": (body: { id: string }) => this.chat.update((chat) => changeChat(chat, body.id, { body: "", state: "deleted" })),
     hands: (body: { order: string[] }) => this.hands.set(body.order),
     speakers: (body: { list: string[] }) => this.speakers.set(body.list),
     "perm.changed": (body: { role: Role; can: string[] }) => {

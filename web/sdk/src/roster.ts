@@ -59,6 +59,13 @@ export function applyLobby(lobby: Lobby, delta: LobbyDelta): Lobby {
   return { ver: delta.ver, list: [...kept, ...added.values()] };
 }
 
+/** Changes a message in its place; one that is not kept is no matter. */
+export function changeChat(chat: readonly ChatMessage[], id: string, change: Partial<ChatMessage>): readonly ChatMessage[] {
+  const place = chat.findIndex((message) => message.id === id);
+  const known = chat[place];
+  return known ? chat.with(place, { ...known, ...change }) : chat;
+}
+
 /** Adds a message once, in the order of its scope. */
 export function applyChat(chat: readonly ChatMessage[], message: ChatMessage): readonly ChatMessage[] {
   if (chat.some(({ id }) => id === message.id)) return chat;

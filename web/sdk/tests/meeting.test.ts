@@ -140,11 +140,18 @@ describe("the door", () => {
     });
 });
 
-describe("joining", () => {
-  const invitation = { origin: "https://meet.test", code: "abc", secret: "s" };
-  const fresh = () => new Meeting(invitation, { storage: null });
-  const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
+const fresh = () => new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
 
+async function tokenAfter(milliseconds: number): Promise<unknown> {
+  const meeting = fresh();
+  await meeting.lookUp();
+  await vi.advanceTimersByTimeAsync(milliseconds);
+  await meeting.join("Jane");
+  return Server.current.asked("hello")[0]?.["token"];
+}
+
+describe("joining", () => {
   it.each([["full", 409, "full"], ["not_found", 404, "unknown"], ["early", 403, "early"]])(
     "without a look first: the refusal %s becomes a state", async (code, status, state) => {
       answer(status, { code, opens_at: "2026-11-25T10:00:00Z" });
@@ -192,36 +199,46 @@ describe("joining", () => {
   it("asks for a new token when the one of the look has grown old", async () => {
     let serial = 0;
     vi.stubGlobal("fetch", async () => Response.json({ ...info, token: `t${++serial}` }));
-    const tokenAfter = async (milliseconds: number): Promise<unknown> => {
-      const meeting = fresh();
-      await meeting.lookUp();
-      await vi.advanceTimersByTimeAsync(milliseconds);
-      await meeting.join("Jane");
-      return Server.current.asked("hello")[0]?.["token"];
-    };
     expect(await tokenAfter(30_000)).toBe("t1");
     expect(await tokenAfter(60_000)).toBe("t3");
   });
 });
 
 describe("the number of people", () => {
-  const people = ["p1", "p2", "p3"].map((id) => ({ ...me, id }));
+  const guest = { ...me, id: "p2" };
+  const bot = { ...me, id: "p3", identity_kind: "service" };
 
   it("is the roster's where that is shown in full, machines not counted", async () => {
     const meeting = await joined(inside);
-    Server.current.tell("roster.delta", { rev: 2, add: [people[1], { ...people[2], identity_kind: "service" }] });
+    Server.current.tell("roster.delta", { rev: 2, add: [guest, bot] });
     await settle();
     expect([meeting.roster.get().size, meeting.count.get()]).toEqual([3, 2]);
   });
 
   it("is the server's where only a count is shown", async () => {
     const meeting = await joined({ ...inside, room: { ...room, policy: { roster: "count" } }, count: 40 });
-    Server.current.tell("roster.delta", { rev: 2, add: [people[1]] });
+    Server.current.tell("roster.delta", { rev: 2, add: [guest] });
     await settle();
     expect(meeting.count.get()).toBe(40);
     Server.current.tell("roster.count", { count: 41 });
     await settle();
     expect(meeting.count.get()).toBe(41);
+  });
+});
+
+describe("the chat", () => {
+  const line = { id: "m1", no: 1, from: "h", name: "Ana", body: "Helo", at: "2026-11-25T10:00:00Z" };
+
+  it("changes a message in its place, and takes the text of a deleted one away", async () => {
+    const meeting = await joined(inside);
+    Server.current.tell("chat.msg", line);
+    Server.current.tell("chat.msg", { ...line, id: "m2", no: 2, body: "Bye" });
+    Server.current.tell("chat.edited", { id: "m1", no: 1, body: "Hello", at: "2026-11-25T10:01:00Z" });
+    await settle();
+    expect(meeting.chat.get()).toMatchObject([{ body: "Hello", state: "edited", at: line.at }, { body: "Bye" }]);
+    Server.current.tell("chat.deleted", { id: "m1", no: 1 });
+    await settle();
+    expect(meeting.chat.get()).toMatchObject([{ id: "m1", body: "", state: "deleted" }, { body: "Bye" }]);
   });
 });
 
