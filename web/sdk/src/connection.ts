@@ -42,14 +42,14 @@ export interface ConnectionOptions {
   name: string;
   client: string;
   events: ConnectionEvents;
-  /** Milliseconds of the waits between attempts; jitter comes on top. */
+  /** Longest milliseconds of the waits between attempts; each is a random part of its own. */
   delays?: readonly number[];
   random?: () => number;
   now?: () => number;
 }
 
-/** Full jitter from the first attempt on, so that a restarted server is not stormed. */
-export const DELAYS: readonly number[] = [300, 600, 1200, 2500, 5000, 8000];
+/** The longest waits. Full jitter from the first attempt on, so that a restarted server is not stormed. */
+export const DELAYS: readonly number[] = [300, 600, 1200, 2400, 4800, 9600, 10_000];
 
 /** Our own close codes: to connect again, and because the server was silent. */
 const TRY_AGAIN = 4001;
@@ -277,7 +277,7 @@ export class Connection {
     }
     const delays = this.#options.delays ?? DELAYS;
     const ceiling = delays[Math.min(this.#attempt, delays.length - 1)] ?? 0;
-    const wait = this.#retryIn ?? ceiling * (0.5 + (this.#options.random ?? Math.random)() / 2);
+    const wait = this.#retryIn ?? ceiling * (this.#options.random ?? Math.random)();
     this.#retryIn = null;
     this.#attempt += 1;
     this.#timer = setTimeout(() => void this.#dial(), wait);

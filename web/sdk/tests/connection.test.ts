@@ -52,14 +52,14 @@ class FakeSocket extends EventTarget {
   }
 }
 
-function connect(token: () => Promise<string> = async () => "t1") {
+function connect(token: () => Promise<string> = async () => "t1", random = () => 1) {
   const seen = { welcomes: [] as HelloReply[], events: [] as EventFrame[], lost: [] as boolean[], endings: [] as Ending[] };
   const connection = new Connection({
     url: "ws://meet.test/ws",
     token,
     name: "Jane",
     client: "test",
-    random: () => 1,
+    random,
     events: {
       onWelcome: (reply) => seen.welcomes.push(reply),
       onEvent: (event) => seen.events.push(event),
@@ -140,6 +140,22 @@ describe("a lost socket", () => {
     expect(FakeSocket.last.hello["token"]).toBeUndefined();
     expect(seen.lost).toEqual([true, false]);
   });
+
+  it.each([[0.01, [3, 6]], [0.5, [150, 300, 600, 1200, 2400, 4800, 5000, 5000]], [0.99, [297, 594]]])(
+    "waits a random part of the delay, which doubles up to ten seconds: %s", async (share, waits) => {
+      const { connection } = connect(async () => "t1", () => share);
+      void connection.open().catch(() => {});
+      await settle();
+      FakeSocket.last.welcome();
+      for (const [attempt, wait] of waits.entries()) {
+        FakeSocket.last.drop(1006);
+        await vi.advanceTimersByTimeAsync(wait - 1);
+        expect(FakeSocket.all).toHaveLength(attempt + 1);
+        await vi.advanceTimersByTimeAsync(1);
+        expect(FakeSocket.all).toHaveLength(attempt + 2);
+      }
+      connection.close();
+    });
 
   it("shows no event twice", async () => {
     const { seen } = await connected();
