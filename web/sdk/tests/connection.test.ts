@@ -6,6 +6,7 @@ import { type EventFrame, type HelloReply, RequestError } from "../src/messages"
 class FakeSocket extends EventTarget {
   static all: FakeSocket[] = [];
   readonly sent: Record<string, unknown>[] = [];
+  readyState = 1;
   closedWith: number | null = null;
 
   constructor(readonly url: string, readonly protocol: string) {
@@ -181,6 +182,20 @@ describe("a lost socket", () => {
     for (const frame of again) FakeSocket.last.say({ re: frame["id"], ok: true, p: { done: frame["m"] } });
     expect(await reply).toEqual({ done: "chat.send" });
     expect(await later).toEqual({ done: "hand.set" });
+  });
+
+  it("is told nothing any more while it closes; what waits is for the next", async () => {
+    const { connection } = await connected();
+    FakeSocket.last.readyState = 2;
+    const before = FakeSocket.last.sent.length;
+    void connection.request("hand.set", { up: true }).catch(() => {});
+    FakeSocket.last.say({ ping: 1 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(FakeSocket.last.sent).toHaveLength(before);
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true, "r2");
+    expect(FakeSocket.last.sent.map(({ m }) => m)).toEqual(["hello", "hand.set"]);
   });
 
   it("drops what concerned the old media transport when the server starts anew", async () => {

@@ -5,6 +5,7 @@ import { Meeting, type Notice } from "../src/index";
 /** The server's end of the only WebSocket. */
 class Server extends EventTarget {
   static current: Server;
+  readonly readyState = 1;
   readonly requests: { id: string; m: string; p: Record<string, unknown> }[] = [];
   /** What is refused, by method. */
   static refusals: Record<string, object> = {};
