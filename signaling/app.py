@@ -58,6 +58,7 @@ class Running(NamedTuple):
     base_url: str
     database: Database
     conductor: Conductor
+    media: MediaHub
 
 
 @contextlib.asynccontextmanager
@@ -125,6 +126,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             health=Health(
                 {
                     "database": lambda: check_database(database),
+                    "engine": hub.check,
                     **({} if dev is None else {"demo": dev.check}),
                 }
             ),
@@ -157,7 +159,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         stack.push_async_callback(_stop_listening, server)
         await conductor.start()
         stack.push_async_callback(conductor.close)
-        yield Running(port, base_url, database, conductor)
+        yield Running(port, base_url, database, conductor, hub)
 
 
 async def open_database(config: Config) -> Database:

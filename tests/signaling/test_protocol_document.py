@@ -4,13 +4,15 @@ import base64
 import pathlib
 import re
 import zlib
+from typing import get_args
 
 import pytest
 
 from rooms import events, policy, snapshot
-from sfu.engine import ICECredentials, SlotIds
+from sfu.engine import ICECredentials, LayerReason, SlotIds
 from sfu.negotiation import AddSlot, Negotiation
 from sfu.sdp import Candidate, Fingerprint
+from sfu.subscriptions import Reason
 from signaling import limits, messages
 from signaling.envelope import CODECS, MAX_FRAME
 from signaling.errors import CLOSES, FAULTS
@@ -48,6 +50,13 @@ def test_the_document_names_nothing_that_the_code_does_not_have():
     assert named <= known
     sections = set(re.findall(r"^### `([a-z.]+)`", TEXT, re.MULTILINE))
     assert sections == {*METHODS, *EVENTS, "snapshot"}
+
+
+def test_the_reasons_of_a_slot_are_those_that_can_come():
+    """slot.why says what the engine or the filling of slots says, nothing else."""
+    (row,) = re.findall(r"### `slot\.why`.*?\| `reason` \|(.*?)\|\n", TEXT, re.DOTALL)
+    words = set(re.findall(r"`([a-z_]+)`", row))
+    assert words == {*get_args(LayerReason), *get_args(Reason)}
 
 
 def test_the_table_of_errors_is_the_codes_own():
@@ -103,7 +112,7 @@ def test_the_sample_answer_is_what_the_server_answers_to_the_sample_offer():
         operation.mid: ids
         for operation, ids in zip(
             (one for one in plan.operations if isinstance(one, AddSlot)),
-            (SlotIds(1, 1001, 0), SlotIds(2, 1002, 2002)),
+            (SlotIds(1, 1001, 0, "Kd8fJq2mX0vTz5Lb"), SlotIds(2, 1002, 2002, "pW3nYc7RhE1uGs9A")),
             strict=True,
         )
     }
