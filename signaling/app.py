@@ -167,12 +167,21 @@ async def open_database(config: Config) -> Database:
         ConfigError: one line: what is wrong with it.
     """
     installation.ensure_folder(config.data)
-    password = storage.schema.read_or_create_password(config.data / installation.DATABASE_PASSWORD)
+    try:
+        password = storage.schema.read_or_create_password(
+            config.data / installation.DATABASE_PASSWORD
+        )
+    except OSError as error:
+        raise ConfigError(f"data_dir: {error.filename}: {error.strerror}") from error
     try:
         url = await storage.schema.prepare(config.effective_database_url, app_password=password)
         database = Database(url)
-        await database.check()
-    except (StorageError, OSError) as error:
+        try:
+            await database.check()
+        except StorageError:
+            await database.close()
+            raise
+    except StorageError as error:
         raise ConfigError(f"database_url: {error}") from error
     return database
 
