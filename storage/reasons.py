@@ -28,7 +28,7 @@ _CAUSABLE = (
 def refusals(url: URL) -> Iterator[None]:
     """Raise what the database at `url` does not let us do as one clear line.
 
-    The original error is dropped and not chained: its text holds statements and their values.
+    The original error is not shown as the cause: its text holds statements and their values.
 
     Raises:
         DatabaseRefused: names the database, without user and password, and the reason.
@@ -36,10 +36,7 @@ def refusals(url: URL) -> Iterator[None]:
     try:
         yield
     except _CAUSABLE as error:
-        refused = DatabaseRefused(f"{place(url)}: {reason(error)}")
-    else:
-        return
-    raise refused
+        raise DatabaseRefused(f"{place(url)}: {reason(error)}") from None
 
 
 def place(url: URL) -> str:

@@ -138,7 +138,8 @@ def drop_roles_grants() -> None:
 
 def _may_become() -> str:
     """The privilege that lets a login hand things to a role: since PostgreSQL 16 one of its own."""
-    return "SET" if op.get_bind().dialect.server_version_info >= (16,) else "MEMBER"
+    version = op.get_bind().dialect.server_version_info or (0,)
+    return "SET" if version >= (16,) else "MEMBER"
 
 
 def _enable(table: str) -> None:

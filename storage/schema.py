@@ -180,13 +180,11 @@ async def _ensure_login(connection: AsyncConnection, url: URL, password: str) ->
         if not granted:
             await connection.exec_driver_sql(f"GRANT {APP_ROLE} TO {quoted}")
     except sa.exc.DBAPIError as error:
-        refused = DatabaseRefused(
+        raise DatabaseRefused(
             f"the owner's login may not {verb.lower()} the login {name}: {reason(error)} "
             "(docs/decisions/0005-database-roles.md)"
-        )
-    else:
-        return name
-    raise refused
+        ) from None
+    return name
 
 
 _LOGIN = """
