@@ -44,8 +44,9 @@ from .journal import CrmJournal
 from .limits import PreAuthSockets
 from .links import CrmLinks
 from .media import MediaHub
-from .port import bind, listen
+from .port import LateUpgrades, bind, listen
 from .tokens import KEY_BYTES, Tokens
+from .visitors import Proxies
 
 log: Final = logging.getLogger("sunup.app")
 WEB_DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
@@ -107,10 +108,11 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             conductor,
             clock,
             origins=config.allowed_origins,
-            trusted_proxies=config.trusted_proxies,
         )
         sockets = PreAuthSockets()
-        application = make_application(config.trusted_proxies)
+        late = LateUpgrades(sockets)
+        proxies = Proxies(config.trusted_proxies)
+        application = make_application(proxies)
         rest.add_routes(application, database=database, base_url=base_url)
         add_shell_routes(
             application,
@@ -140,6 +142,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 }
             ),
             dev=None if dev is None else DevLinks(dev.links, base_url),
+            upgrade=late.begin,
         )
         runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await runner.setup()
@@ -152,6 +155,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             accept=gateway.accept,
             http=runner.server,
             sockets=sockets,
+            late=late,
+            proxies=proxies,
             tls=_tls(config),
         )
         stack.push_async_callback(_stop_listening, server)
