@@ -137,6 +137,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "rooms": len(conductor.actors),
                         "preauth_sockets": sockets.count,
                         "preauth_refused_total": sockets.refused,
+                        "shed_frames_total": gateway.shed,
                     },
                     "engine": hub.engine.stats,
                 }

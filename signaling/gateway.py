@@ -123,6 +123,12 @@ class Gateway:
         self._origins = frozenset(origins)
         self._clock = clock
         self.clients: set[Client] = set()
+        self._shed_before = 0
+
+    @property
+    def shed(self) -> int:
+        """Passing frames that slow clients never got, since the start."""
+        return self._shed_before + sum(client.outbox.shed for client in self.clients)
 
     def accept(self, connection: Any, request: Request) -> Response | None:
         """Refuse upgrades of other paths, of other sites' pages and without our subprotocol."""
@@ -167,6 +173,7 @@ class Gateway:
             client.lost()
             keeper.cancel()
             self.clients.discard(client)
+            self._shed_before += client.outbox.shed
             socket.slot.release()
             self._door.lost(client)
             await requests.finished()
@@ -174,6 +181,7 @@ class Gateway:
 
     async def enter(self, client: Client, socket: PublicConnection, hello: Enter) -> None:
         """Pass a hello to the door."""
+        log.info("hello", extra={"client": hello.hello.client or "unnamed"})
         try:
             await self._door.enter(client, hello)
         except RequestError as error:

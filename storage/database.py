@@ -99,7 +99,9 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
     """
     parsed = normalise_url(url) if isinstance(url, str) else url
     if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0)
+        engine = create_async_engine(
+            parsed, pool_size=pool_size, max_overflow=0, hide_parameters=True
+        )
         _prepare_sqlite(engine, read_only=read_only)
         return engine
     return create_async_engine(
@@ -107,6 +109,7 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and values of rows have no place there
         connect_args={
             "timeout": _CONNECT_SECONDS,
             "server_settings": {"application_name": "sunup", "TimeZone": "UTC"},

@@ -47,6 +47,7 @@ async def test_everything_is_on_one_port(sqlite_server):
         for path, status, holds in (
             ("/healthz", 200, "ok"),
             ("/metrics", 200, "sunup_signaling_connections"),
+            ("/metrics", 200, "sunup_signaling_shed_frames_total 0.0"),
             ("/openapi.json", 200, '"openapi"'),
             ("/v1/people", 401, "unauthorized"),
             ("/", 200, "host-link"),
@@ -236,6 +237,7 @@ async def test_nothing_secret_is_logged(sqlite_server):
     """Tokens, link and resume secrets, names, chat and SDP stand in no log line."""
     host = await client.enter(sqlite_server.dev["host_url"], name="CanaryName")
     await host.ask("chat.send", {"body": "CanaryBody"})
+    assert " hello client=" in sqlite_server.log
     with pytest.raises(client.RefusedError):
         await host.ask("media.offer", {"sdp": "v=0 CanarySdp"})
     again = await client.resume(host)
