@@ -17,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support import client
 from tests.support.server import ROOT, free_udp_port
 from tests.support.services import free_port
+from tests.support.wait import until
 
 
 async def raw(port, *pieces, pause=0.0):
@@ -32,12 +33,23 @@ async def raw(port, *pieces, pause=0.0):
         writer.close()
 
 
+async def reading(server, name):
+    """One number of /metrics."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{server.url}/metrics") as answer,
+    ):
+        found = re.search(rf"^sunup_signaling_{name} (\S+)$", await answer.text(), re.MULTILINE)
+    return float(found[1])
+
+
 async def test_everything_is_on_one_port(sqlite_server):
     """Health, metrics, REST, the first page and the WebSocket share an address."""
     async with aiohttp.ClientSession() as session:
         for path, status, holds in (
             ("/healthz", 200, "ok"),
             ("/metrics", 200, "sunup_signaling_connections"),
+            ("/metrics", 200, "sunup_signaling_shed_frames_total 0.0"),
             ("/openapi.json", 200, '"openapi"'),
             ("/v1/people", 401, "unauthorized"),
             ("/", 200, "host-link"),
@@ -124,6 +136,41 @@ async def test_large_bodies_and_kept_connections_reach_http(sqlite_server):
         assert len(session.connector._conns) <= 1
 
 
+async def test_a_kept_connection_may_become_a_websocket(sqlite_server):
+    """Proxies and clients reuse connections: the upgrade may be a later request on one."""
+    server = sqlite_server
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        for _ in range(2):
+            async with session.get(f"{server.url}/healthz") as answer:
+                assert await answer.text() == "ok\n"
+        assert len(session.connector._conns) == 1
+        (kept,) = next(iter(session.connector._conns.values()))
+        number = kept[0].transport.get_extra_info("sockname")
+        async with session.ws_connect(f"{server.url}/ws", protocols=[client.JSON]) as socket:
+            assert socket.get_extra_info("sockname") == number
+            await socket.send_json({"ping": 7})
+            assert (await socket.receive_json(timeout=10))["pong"] == 7
+            assert await reading(server, "preauth_sockets") == 1
+
+    async def given_back():
+        return await reading(server, "preauth_sockets") == 0
+
+    await until(given_back)
+
+
+async def test_a_late_upgrade_is_checked_like_an_early_one(sqlite_server):
+    """Another site's page is refused on a kept connection, too, and the connection ends."""
+    first = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Origin: https://evil.example\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    answer = await raw(sqlite_server.port, first, upgrade, pause=0.3)
+    assert b"200 OK" in answer
+    assert b" 403 " in answer
+
+
 async def test_heads_that_are_too_large_or_no_http_are_refused(sqlite_server):
     """16 KiB of head is the limit; noise gets an answer or a close, never a hang."""
     port = sqlite_server.port
@@ -192,6 +239,7 @@ async def test_nothing_secret_is_logged(sqlite_server):
     """Tokens, link and resume secrets, names, chat and SDP stand in no log line."""
     host = await client.enter(sqlite_server.dev["host_url"], name="CanaryName")
     await host.ask("chat.send", {"body": "CanaryBody"})
+    assert " hello client=" in sqlite_server.log
     with pytest.raises(client.RefusedError):
         await host.ask("media.offer", {"sdp": "v=0 CanarySdp"})
     again = await client.resume(host)

@@ -12,13 +12,14 @@ from rooms import events, policy, snapshot
 from sfu.engine import ICECredentials, LayerReason, SlotIds
 from sfu.negotiation import AddSlot, Negotiation
 from sfu.sdp import Candidate, Fingerprint
+from sfu.sdp_parser import MAX_LINES
 from sfu.subscriptions import Reason
 from signaling import limits, messages
 from signaling.envelope import CODECS, MAX_FRAME
 from signaling.errors import CLOSES, FAULTS
 from signaling.http import join
 from signaling.messages import EVENTS, METHODS, MediaOffer
-from signaling.sdptext import answer_like, offered_sdp, session_id
+from signaling.sdptext import MAX_INFLATED, answer_like, offered_sdp, session_id
 from tests.support.protocol_tables import read_tables, table
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "protocol.md"
@@ -87,6 +88,8 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"{limits.FRAME_FLOOD} refused: close 4429" in TEXT
     assert f"| requests under way | {limits.MAX_IN_FLIGHT}; " in TEXT
     assert f"| {limits.JOIN_BURST:.0f} at once, then {limits.JOIN_RATE:.0f} per second;" in TEXT
+    assert f"`sdp` and `sdp_z` {messages.MAX_SDP:,} characters each;" in TEXT
+    assert f"`sdp_z` {MAX_INFLATED // 1024} KiB inflated; {MAX_LINES:,} lines," in TEXT
     assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT
 
 

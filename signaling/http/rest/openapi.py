@@ -77,6 +77,7 @@ _PROBLEM: dict[str, Any] = {
         "code": {"type": "string"},
         "detail": {"type": "string"},
         "field": {"type": "string"},
+        "ref": {"type": "string", "description": "With internal: names the line in the log"},
         "conflict": {
             "type": "object",
             "description": "With slot_taken: what is in the way",
