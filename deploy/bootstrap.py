@@ -4,18 +4,21 @@
 ``make test`` needs. Only the standard library is used, because nothing else is there yet. Each
 step leaves a stamp with a digest of its inputs in ``.venv/stamps``, so a second start takes
 seconds. What is missing is installed when we may (root, or sudo that asks for no password) and
-is otherwise named in one line.
+is otherwise named in one line. Two set-ups of one checkout wait for each other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -41,6 +44,15 @@ def main(mode: str) -> None:
     """Prepare for `mode`, "run" or "test"."""
     if sys.version_info < (3, 11):
         fail(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
+    try:
+        with only_one():
+            prepare(mode)
+    except OSError as error:
+        fail(f"the set-up needs a writable checkout: {error}")
+
+
+def prepare(mode: str) -> None:
+    """Every step in order; each is left alone when nothing it depends on has changed."""
     extra_path = [virtual_environment(), *rust(), *node()]
     os.environ["PATH"] = os.pathsep.join([*extra_path, os.environ["PATH"]])
     python_packages("requirements-dev.lock" if mode == "test" else "requirements.lock")
@@ -53,13 +65,28 @@ def main(mode: str) -> None:
 
 def virtual_environment() -> str:
     """Create ``.venv`` when it is not there; answers its program folder."""
-    if not PYTHON.exists():
+    if not (PYTHON.exists() and (VENV / "bin" / "pip").exists()):  # pip comes last: it is whole
         say("virtual environment")
-        if subprocess.run([sys.executable, "-c", "import ensurepip"], check=False).returncode:
+        proof = [sys.executable, "-c", "import ensurepip"]
+        if subprocess.run(proof, capture_output=True, check=False).returncode:
             apt("python3-venv", why="Python's venv module is incomplete")
         run([sys.executable, "-m", "venv", str(VENV)], log=False)
     STAMPS.mkdir(exist_ok=True)
+    launcher()
     return str(VENV / "bin")
+
+
+def launcher() -> None:
+    """Write ``.venv/bin/sunup``, which runs the checkout from any folder."""
+    text = (
+        "#!/bin/sh\n"
+        f"export PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(str(ROOT))}\n"
+        f'exec {shlex.quote(str(PYTHON))} -m signaling "$@"\n'
+    )
+    path = VENV / "bin" / "sunup"
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+        path.chmod(0o755)
 
 
 def python_packages(lock: str) -> None:
@@ -76,9 +103,10 @@ def python_packages(lock: str) -> None:
 def rust() -> list[str]:
     """Find Rust and a C compiler, or take both from the distribution."""
     folders = []
-    home = Path(os.environ.get("CARGO_HOME", Path.home() / ".cargo")) / "bin"
-    if not shutil.which("cargo") and (home / "cargo").exists():
-        folders.append(str(home))
+    cargo_home = os.environ.get("CARGO_HOME") or os.path.expanduser("~/.cargo")  # noqa: PTH111 raises for no account without a home
+    programs = os.path.join(cargo_home, "bin")  # noqa: PTH118 of a text
+    if not shutil.which("cargo") and shutil.which("cargo", path=programs):
+        folders.append(programs)
     search = os.pathsep.join([*folders, os.environ["PATH"]])
     if version("rustc", search) < RUST_MINIMUM or not shutil.which("cargo", path=search):
         apt("rustc-web", "cargo-web", why="Rust 1.85 or newer is needed (rustc, cargo)")
@@ -155,6 +183,21 @@ def test_services() -> None:
 
 
 # --- small tools -----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Hold the checkout's lock, which the system takes back however this process ends."""
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("after another set-up of this checkout")
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def apt(*packages: str, why: str) -> None:
