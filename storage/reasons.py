@@ -7,6 +7,7 @@ turns those into `DatabaseRefused`. Errors while serving are answered by ``signa
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -17,6 +18,7 @@ from .errors import DatabaseRefused
 
 _CAUSABLE = (
     DBAPIError,
+    sqlite3.Error,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,

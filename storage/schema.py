@@ -7,9 +7,11 @@ already, somebody else migrates and `prepare` only checks. ``docs/decisions/0005
 says why.
 """
 
+import contextlib
 import os
 import pathlib
 import secrets
+import sqlite3
 
 import sqlalchemy as sa
 from alembic import command
@@ -104,9 +106,24 @@ async def prepare(url: str, *, app_password: str) -> str:
     parsed = normalise_url(url)
     with refusals(parsed):
         if parsed.get_backend_name() == "sqlite":
+            if parsed.database:
+                _open_sqlite(pathlib.Path(parsed.database))
             await migrate(url)
             return url
         return await _prepare_postgresql(url, parsed, app_password)
+
+
+def _open_sqlite(path: pathlib.Path) -> None:
+    """Make the file, for its owner's eyes alone, and find out here whether it can be used.
+
+    The driver works in a thread of its own, which may outlive the loop that should hear of a
+    failure at the start.
+    """
+    is_new = not path.exists()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version")
+    if is_new:
+        path.chmod(0o600)
 
 
 async def _prepare_postgresql(url: str, parsed: URL, app_password: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import stat
 import threading
 import traceback
 
@@ -221,3 +222,9 @@ def wrong_url(request, postgres_url, tmp_path):
 async def test_every_wrong_database_gets_a_line(wrong_url, says):
     """One line with the reason, and no secret in it or in its traceback."""
     assert says in await refused(wrong_url)
+
+
+async def test_an_sqlite_file_is_its_owners_alone(tmp_path):
+    """It holds the rows of all tenants; the files beside it take its mode over."""
+    await schema.prepare(f"sqlite:///{tmp_path}/new.db", app_password=PASSWORD)
+    assert {stat.filemode(file.stat().st_mode) for file in tmp_path.iterdir()} == {"-rw-------"}
