@@ -51,8 +51,8 @@ class Opened(NamedTuple):
     session_no: int
     facts: list[Event]
     """What is committed of this sitting, in order; the next fact has number ``len(facts) + 1``."""
-    last_alive: float
-    """Room time of the last sign of life of the node that had it before."""
+    last_alive: float | None
+    """Room time of the last sign of life of the node that had it before; None when unknown."""
 
 
 class Journal(Protocol):
@@ -106,7 +106,7 @@ class CrmJournal:
             claim.epoch,
             claim.session_no,
             [_fact(row) for row in rows],
-            claim.earlier_lease_until.timestamp() - LEASE,
+            None if claim.last_alive is None else claim.last_alive.timestamp(),
         )
 
     async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
