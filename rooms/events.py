@@ -26,7 +26,7 @@ from .ids import (
     Stream,
     TrackId,
 )
-from .policy import IdentityKind, Kind, Right, Role, Source
+from .policy import IdentityKind, Kind, Right, Role, RoomConfig, Source
 from .states import ChatMessageState, HostPresence, ParticipantState, RoomState
 
 Durability = Literal["committed", "ephemeral"]
@@ -78,6 +78,14 @@ class Event(Struct, frozen=True):
 
 
 # ------------------------------------------------------------- facts for the journal alone
+
+
+class RoomOpened(Body, frozen=True):
+    """The first fact of a sitting: what the room was set up to be when it began."""
+
+    event: ClassVar[str] = "room.opened"
+
+    config: RoomConfig
 
 
 class ParticipantEntered(Body, frozen=True):
@@ -483,6 +491,7 @@ class ReactSum(Body, frozen=True):
 
 
 FACTS: Final[tuple[type[Body], ...]] = (
+    RoomOpened,
     ParticipantEntered,
     ParticipantConnected,
     ParticipantDisconnected,

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from .commands import Entered
 from .errors import Code, RoomBug, RoomError
-from .events import Body, Done, Event, ParticipantMoved, Waits
+from .events import Body, Done, Event, ParticipantMoved, RoomOpened, Waits
 from .fold import apply
 from .ids import JOURNAL, Ids, ParticipantId, Stamp, Stream
 from .live import Live
@@ -57,7 +57,12 @@ class Step:
         return self._stamp(when)
 
     def fact(self, body: Body, stream: Stream = JOURNAL) -> None:
-        """State what happened, and fold it."""
+        """State what happened, and fold it; the first fact of a sitting says what it began with."""
+        if self.state.seq == 0:
+            self._state(RoomOpened(self.state.config), JOURNAL)
+        self._state(body, stream)
+
+    def _state(self, body: Body, stream: Stream) -> None:
         event = Event(body.event, stream, "committed", self.now, self.at, self.by, body)
         apply(self.state, event)
         self.facts.append(event)
