@@ -31,6 +31,8 @@ from .states import ChatMessageState, HostPresence, ParticipantState, RoomState
 
 Durability = Literal["committed", "ephemeral"]
 Verdict = Literal["waiting", "admitted", "denied"]
+RightsReason = Literal["role", "policy", "host"]
+"""Why somebody's rights changed: their role, the room's rules, a host's grant to this person."""
 Waits = Literal["verdict", "start", "seat"]
 """What a waiting person waits for: a host's word, the first host, a free seat."""
 
@@ -446,7 +448,7 @@ class PermChanged(Body, frozen=True):
     role: Role
     can: list[str]
     publish: dict[str, bool]
-    reason: str
+    reason: RightsReason
 
 
 class UnmuteRequest(Body, frozen=True):

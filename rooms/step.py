@@ -30,6 +30,8 @@ class Step:
         ids: Where new ids come from.
         now: Room time.
         at: The same as a stamp.
+        policy: The policy before this step.
+        features: The features before it.
         by: The participant who asked, or None.
         entered: The answer to an entry.
         facts: What was stated so far.
@@ -42,6 +44,8 @@ class Step:
         self.ids = ids
         self.now = now
         self.at = stamp(now)
+        self.policy = state.policy
+        self.features = state.features
         self.by: ParticipantId | None = None
         self.entered: Entered | None = None
         self.facts: list[Event] = []
