@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 
 from crm_core.errors import CrmError, Fenced, NotFound, OutOfSequence, RoomOwned
-from crm_core.meetings.service import JournalRecord, MeetingService, RoomRecord
+from crm_core.meetings.service import JournalRecord, MeetingService, RoomPlan, RoomRecord
 from rooms.events import Event, from_record, to_record
 
 from .clock import stamp
@@ -75,8 +75,8 @@ class Journal(Protocol):
             JournalDownError: unknown whether written.
         """
 
-    async def renew(self, epoch: int) -> None:
-        """Keep the lease; raises as `append`."""
+    async def renew(self, epoch: int) -> RoomPlan:
+        """Keep the lease, and hear what the calendar says of the room; raises as `append`."""
 
     async def release(self, epoch: int) -> None:
         """Let the room go; raises as `append`."""
@@ -115,10 +115,10 @@ class CrmJournal:
         async with _Guard(COMMIT_TIMEOUT):
             await self._service.append(self._tenant_id, self._room_id, epoch, batch)
 
-    async def renew(self, epoch: int) -> None:
+    async def renew(self, epoch: int) -> RoomPlan:
         """See `Journal.renew`."""
         async with _Guard(COMMIT_TIMEOUT):
-            await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
+            return await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
 
     async def release(self, epoch: int) -> None:
         """See `Journal.release`."""

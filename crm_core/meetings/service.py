@@ -13,9 +13,9 @@ from . import journal, links, rooms
 from .journal import LEASE_SECONDS, Claim
 from .links import LinkGrant
 from .projection import JournalRecord
-from .rooms import RoomRecord
+from .rooms import RoomPlan, RoomRecord
 
-__all__ = ["Claim", "JournalRecord", "LinkGrant", "MeetingService", "RoomRecord"]
+__all__ = ["Claim", "JournalRecord", "LinkGrant", "MeetingService", "RoomPlan", "RoomRecord"]
 
 
 class MeetingService:
@@ -60,14 +60,15 @@ class MeetingService:
 
     async def renew_room(
         self, tenant_id: UUID, room_id: UUID, epoch: int, lease_seconds: float = LEASE_SECONDS
-    ) -> None:
-        """Keep the lease.
+    ) -> RoomPlan:
+        """Keep the lease; returns what the calendar says of the room now.
 
         Raises:
             Fenced: the room has another owner by now.
         """
         async with self._database.unit_of_work(tenant_id) as unit:
             await journal.renew_room(unit, room_id, epoch, lease_seconds)
+            return await rooms.load_plan(unit, room_id)
 
     async def release_room(self, tenant_id: UUID, room_id: UUID, epoch: int) -> None:
         """End the lease now, so that another node need not wait for it."""
