@@ -181,6 +181,11 @@ class RoomActor:
         due = self._live.room.next_timeout()
         return due is None or due > self._clock.now() + 3600
 
+    @property
+    def over(self) -> bool:
+        """Whether the sitting has ended and nobody is connected any more."""
+        return self._live is not None and self._live.room.state.over and not len(self.members)
+
     async def _load(self) -> None:
         opened = await self._journal.open()
         config = config_of(opened.record, opened.session_no)
@@ -198,9 +203,10 @@ class RoomActor:
             ),
             Outbound(self.members, room, opened.epoch, feed, self._clock),
         )
+        self._ready.set()
         self._adapter.reopened(room)
         self._reconcile(opened)
-        self._ready.set()
+        self._timeout()  # what fell due while nobody had the room, and the next timer
 
     async def _append(self, opened: Opened, first_seq: int, facts: list[Event]) -> None:
         await self._journal.append(opened.epoch, opened.session_no, first_seq, facts)

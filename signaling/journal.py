@@ -8,7 +8,7 @@ then the room is opened anew, under a new epoch, and the database says what is t
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from crm_core.errors import CrmError, Fenced, NotFound, OutOfSequence, RoomOwned
 from crm_core.meetings.service import JournalRecord, MeetingService, RoomPlan, RoomRecord
 from rooms.events import Event, from_record, to_record
+from rooms.timers import AFTER_END_S, EMPTY_S, RECONNECT_S
 
 from .clock import stamp
 
@@ -25,6 +26,8 @@ COMMIT_TIMEOUT: Final = 10.0
 OPEN_TIMEOUT: Final = 5.0
 LEASE: Final = 15.0
 """Seconds that a node may be silent before another may take its rooms."""
+SILENCE: Final = RECONNECT_S + EMPTY_S
+"""Seconds without owner after which a room's people are not expected back in it."""
 
 
 class JournalError(Exception):
@@ -124,6 +127,27 @@ class CrmJournal:
         """See `Journal.release`."""
         async with _Guard(COMMIT_TIMEOUT):
             await self._service.release_room(self._tenant_id, self._room_id, epoch)
+
+
+async def find_overdue(
+    service: MeetingService, wall: float, at_most: int
+) -> list[tuple[UUID, UUID]]:
+    """Tenant and room of sittings that should be over and that no node has.
+
+    Args:
+        service: the CRM.
+        wall: Unix time.
+        at_most: how many.
+
+    Raises:
+        JournalDownError: the database does not answer.
+    """
+    async with _Guard(OPEN_TIMEOUT):
+        return await service.overdue_rooms(
+            ended_before=datetime.fromtimestamp(wall - AFTER_END_S, UTC),
+            silent_since=datetime.fromtimestamp(wall - SILENCE, UTC),
+            at_most=at_most,
+        )
 
 
 class _Guard:

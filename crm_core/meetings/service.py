@@ -5,11 +5,12 @@ durable. Errors are those of ``crm_core.errors``.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from storage.database import Database
 
-from . import journal, links, rooms
+from . import journal, links, overdue, rooms
 from .journal import LEASE_SECONDS, Claim
 from .links import LinkGrant
 from .projection import JournalRecord
@@ -36,6 +37,14 @@ class MeetingService:
             RoomOver: the secret is right and the meeting is over or cancelled.
         """
         return await links.resolve_link(self._database, code, secret)
+
+    async def overdue_rooms(
+        self, *, ended_before: datetime, silent_since: datetime, at_most: int
+    ) -> list[tuple[UUID, UUID]]:
+        """Tenant and room of sittings that should be over and have no owner; see `overdue`."""
+        return await overdue.find_overdue(
+            self._database, ended_before=ended_before, silent_since=silent_since, at_most=at_most
+        )
 
     async def load_room(self, tenant_id: UUID, room_id: UUID) -> RoomRecord:
         """The room with its host and appointment.
