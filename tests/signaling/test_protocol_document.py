@@ -12,6 +12,7 @@ from sfu.engine import ICECredentials, SlotIds
 from sfu.negotiation import AddSlot, Negotiation
 from sfu.sdp import Candidate, Fingerprint
 from signaling import limits, messages
+from signaling.connection import _CLOSE_OF_REFUSED_HELLO
 from signaling.envelope import CODECS, MAX_FRAME
 from signaling.errors import CLOSES, FAULTS
 from signaling.http import join
@@ -48,6 +49,17 @@ def test_the_document_names_nothing_that_the_code_does_not_have():
     assert named <= known
     sections = set(re.findall(r"^### `([a-z.]+)`", TEXT, re.MULTILINE))
     assert sections == {*METHODS, *EVENTS, "snapshot"}
+
+
+def test_the_codes_that_close_a_refused_hello_are_told():
+    """The sentence names each error whose close code is not 4401, and no other."""
+    (told,) = re.findall(r"^A refused `hello` is closed (.+?), 4401 for", TEXT, re.MULTILINE | re.S)
+    closes = {
+        name: int(code)
+        for code, names in re.findall(r"(\d{4}) for\s((?:`\w+`(?: and )?)+)", told)
+        for name in re.findall(r"\w+", names.replace(" and ", " "))
+    }
+    assert closes == {name: int(code) for name, code in _CLOSE_OF_REFUSED_HELLO.items()}
 
 
 def test_the_table_of_errors_is_the_codes_own():
