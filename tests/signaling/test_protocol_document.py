@@ -53,7 +53,9 @@ def test_the_document_names_nothing_that_the_code_does_not_have():
 
 def test_the_codes_that_close_a_refused_hello_are_told():
     """The sentence names each error whose close code is not 4401, and no other."""
-    (told,) = re.findall(r"^A refused `hello` is closed (.+?), 4401 for", TEXT, re.MULTILINE | re.DOTALL)
+    (told,) = re.findall(
+        r"^A refused `hello` is closed (.+?), 4401 for", TEXT, re.MULTILINE | re.DOTALL
+    )
     closes = {
         name: int(code)
         for code, names in re.findall(r"(\d{4}) for\s((?:`\w+`(?: and )?)+)", told)
