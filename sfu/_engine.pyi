@@ -28,6 +28,7 @@ __all__ = [
     "TRACK_LAYER",
     "TRANSPORT_STATE",
     "Engine",
+    "WorkerDied",
 ]
 
 SOURCE_DIGEST: Final[str]
@@ -52,7 +53,7 @@ lanes that the engine binds itself (audio) and for explicit binds.
 SLOT_LAYER: Final[int]
 """(kind, slot, rid, width, height, reason): the layer that flows on the slot changed.
 
-reason: "starting", "fit", "small_tile", "their_camera", "paused", "your_link".
+reason: "starting", "fit", "small_tile", "their_camera", "paused".
 """
 TRACK_LAYER: Final[int]
 """(kind, track, rid, live: bool, width, height): a layer of a published track came or went."""
@@ -66,6 +67,10 @@ EVENTS_DROPPED: Final[int]
 PROFILE_AEAD_AES_128_GCM: Final[int]  # 0x0007, RFC 7714
 PROFILE_AEAD_AES_256_GCM: Final[int]  # 0x0008
 PROFILE_AES128_CM_SHA1_80: Final[int]  # 0x0001, RFC 5764
+
+class WorkerDied(RuntimeError):
+    """The worker ended without being told to: an error of the operating system, or a panic that
+    was not one transport's. Its text says which."""
 
 @final
 class Engine:
@@ -90,7 +95,10 @@ class Engine:
     def fileno(self) -> int:
         """An eventfd: readable when `drain` has something. At most 200 wakes per second."""
 
-    def drain(self, limit: int = 512) -> list[tuple[object, ...]]: ...
+    def drain(self, limit: int = 512) -> list[tuple[object, ...]]:
+        """Take events. Raises WorkerDied at each call once a dead worker's last event is taken;
+        the descriptor stays readable then."""
+
     def stats(self) -> dict[str, int]:
         """Counters of the worker: packets and bytes in and out, drops by reason, NACKs, PLIs,
         RTX sent, GSO segments and messages, calls made over this API (`api_calls`)."""
@@ -165,8 +173,10 @@ class Engine:
         codecs: Sequence[tuple[int, str, int, int]],
         extensions: Sequence[tuple[int, str]],
         auto: bool = False,
-    ) -> tuple[int, int, int]:
-        """(slot, ssrc, rtx ssrc or 0), alive as long as the slot.
+    ) -> tuple[int, int, int, str]:
+        """(slot, ssrc, rtx ssrc or 0, cname), alive as long as the slot.
+
+        The cname names both SSRCs in source descriptions, and belongs to this slot alone.
 
         auto (audio only): a lane that the engine binds to one of the room's loudest tracks, never
         to the transport's own.

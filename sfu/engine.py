@@ -17,9 +17,7 @@ MediaKind: TypeAlias = Literal["audio", "video", "screen"]
 TransportStateName: TypeAlias = Literal[
     "new", "checking", "connected", "disconnected", "failed", "closed"
 ]
-LayerReason: TypeAlias = Literal[
-    "starting", "fit", "small_tile", "their_camera", "paused", "your_link"
-]
+LayerReason: TypeAlias = Literal["starting", "fit", "small_tile", "their_camera", "paused"]
 
 
 class SRTPProfile(IntEnum):
@@ -100,11 +98,16 @@ class SlotParams:
 
 @dataclass(frozen=True, slots=True)
 class SlotIds:
-    """What `add_slot` returns; the SSRCs live as long as the slot (rtx_ssrc 0: no RTX)."""
+    """What `add_slot` returns; all live as long as the slot (rtx_ssrc 0: no RTX).
+
+    The canonical name of both SSRCs is random (RFC 7022), and one slot's alone: a common name would
+    say that what different people send shares a clock (RFC 3550 section 6.5.1).
+    """
 
     slot: int
     ssrc: int
     rtx_ssrc: int
+    cname: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +210,13 @@ class EventsDropped:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class EngineDied:
+    """The worker ended without being told to, and why: the last event, no packet moves any more."""
+
+    reason: str
+
+
 Event: TypeAlias = (
     TransportState
     | DtlsRecord
@@ -216,6 +226,7 @@ Event: TypeAlias = (
     | Speakers
     | KeyframeFailed
     | EventsDropped
+    | EngineDied
 )
 EventHandler: TypeAlias = Callable[[Event], None]
 

@@ -13,7 +13,8 @@ Codes are stable: `signaling.errors` maps them to replies. It holds no logic; st
     ├── TransportClosedError  the transport was closed before or during the call
     └── EngineError           the packet engine cannot be used here
         ├── StaleEngineError  built from other sources than those beside it
-        └── PortTakenError    the media port belongs to another program
+        ├── PortTakenError    the media port belongs to another program
+        └── EngineDiedError   its worker has ended by itself
 """
 
 
@@ -80,3 +81,9 @@ class PortTakenError(EngineError):
     """The media port cannot be bound."""
 
     code = "media_port"
+
+
+class EngineDiedError(EngineError):
+    """The engine's worker has ended by itself; only a new process brings media back."""
+
+    code = "engine_died"

@@ -1,9 +1,10 @@
-"""What an m-section is for, in the client's own words.
+"""What an m-section is for, as one word.
 
-With each offer the client says which mid is what: "mic", "camera" and "screen" are tracks that
-it publishes, "audio-0", "video-3" and "screen-0" are slots that it receives on. The words travel
-in the protocol (`slot.bind {slot: "video-3"}`), mids never do. Sections without a label get one
-by their direction, so that a plain WebRTC client needs none. Used by `sfu.negotiation`.
+"mic", "camera" and "screen" are tracks that the client publishes; "audio-0", "video-3" and
+"screen-0" are slots that it receives on, counted by kind. The words stay on the server (as msid
+they stand in the answer): clients call sections and slots by their mid, and `signaling.seats` turns
+the sources and kinds that an offer names into words. Sections without a label get one by their
+direction, so that a plain WebRTC client needs none. Used by `sfu.negotiation`.
 """
 
 import re
@@ -27,7 +28,7 @@ class TrackLabel:
         return _TRACK_KINDS[self.name]
 
     def __str__(self) -> str:
-        """Return the word of the protocol."""
+        """Return the word."""
         return self.name
 
 
@@ -39,7 +40,7 @@ class SlotLabel:
     number: int
 
     def __str__(self) -> str:
-        """Return the word of the protocol, also used as msid and cname."""
+        """Return the word, also used as msid."""
         return f"{self.kind}-{self.number}"
 
 

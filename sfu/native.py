@@ -17,6 +17,7 @@ from typing import Any
 from . import _engine
 from .engine import (
     DtlsRecord,
+    EngineDied,
     Event,
     EventHandler,
     EventsDropped,
@@ -100,8 +101,7 @@ class NativeEngine:
         if self._closed:
             return
         self._closed = True
-        if self._loop is not None:
-            self._loop.remove_reader(self._engine.fileno())
+        self._stop_listening()
         self._engine.close()
 
     def stats(self) -> dict[str, int]:
@@ -112,17 +112,31 @@ class NativeEngine:
 
     def _drain(self) -> None:
         """Take one batch of events; the engine wakes us again when it has more."""
-        for kind, *fields in self._engine.drain(DRAIN_BATCH):
+        try:
+            batch = self._engine.drain(DRAIN_BATCH)
+        except _engine.WorkerDied as death:
+            self._stop_listening()  # its descriptor stays readable for ever
+            _logger.critical("the packet engine has died: %s", death)
+            self._deliver(EngineDied(str(death)))
+            return
+        for kind, *fields in batch:
             event = decode(kind, fields)
             if isinstance(event, EventsDropped):
                 _logger.warning("the engine's event queue was full: %d events lost", event.count)
-            try:
-                assert self._handler is not None  # noqa: S101 - the reader is added by `start`
-                self._handler(event)
-            except Exception:
-                _logger.exception("the handler of %s failed", type(event).__name__)
+            self._deliver(event)
             if self._closed:
                 return
+
+    def _deliver(self, event: Event) -> None:
+        try:
+            assert self._handler is not None  # noqa: S101 - the reader is added by `start`
+            self._handler(event)
+        except Exception:
+            _logger.exception("the handler of %s failed", type(event).__name__)
+
+    def _stop_listening(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._engine.fileno())
 
     # ---------------------------------------------------------------- commands
 

@@ -165,7 +165,7 @@ def answer_section(
 
 
 def _slot_section(answer: MediaDescription, name: str, ids: SlotIds) -> MediaDescription:
-    """Fill in what a slot sends: its own msid, its SSRC, and FID with its RTX SSRC."""
+    """Fill in what a slot sends: its own msid, its SSRC, FID with its RTX SSRC, their CNAME."""
     ssrcs = (ids.ssrc, ids.rtx_ssrc) if ids.rtx_ssrc else (ids.ssrc,)
     return replace(
         answer,
@@ -173,7 +173,7 @@ def _slot_section(answer: MediaDescription, name: str, ids: SlotIds) -> MediaDes
         # One stream per slot: browsers lip-sync what shares a stream, and would delay one
         # person's picture by the clock error of another's sound.
         msid=MSID(name, name),
-        ssrcs=tuple((ssrc, name) for ssrc in ssrcs),
+        ssrcs=tuple((ssrc, ids.cname) for ssrc in ssrcs),
         ssrc_groups=(SSRCGroup("FID", ssrcs),) if ids.rtx_ssrc else (),
     )
 

@@ -4,7 +4,7 @@ A page (`sfu.pages`) says who has a tile; a viewer has a few slots (`video-0` â€
 Whoever has a slot keeps it while they are on the page, so that nothing flickers and no key frame
 is asked for without need; newcomers take the lowest free one. When there are fewer pictures to
 give than tiles, the stage and the front of the page come first, and everyone left out has a
-reason (ux "Why this quality"). Sound is no matter of this module: the engine's lanes choose.
+reason, so that a page can say why. Sound is no matter of this module: the engine's lanes choose.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,10 @@ from typing import Literal, TypeAlias
 
 from .pages import Member, Page
 
-Reason: TypeAlias = Literal["empty", "paused", "starting", "your_cpu", "screen_first", "budget"]
-"""Why a slot is empty or reduced, or a person has none; the engine's `SlotLayer` adds its own."""
+Reason: TypeAlias = Literal["empty", "paused", "starting"]
+"""Why a slot shows nothing yet; the engine's `SlotLayer` says why one shows less than it could."""
+LeftOut: TypeAlias = Literal["your_cpu", "screen_first", "budget"]
+"""Why a person has no slot. Clients are not told: they see who has none."""
 
 SCREEN_SLOT = "screen-0"
 
@@ -55,7 +57,7 @@ class Assignment:
 
     slots: Mapping[str, Shown | None]
     why: Mapping[str, Reason]
-    left_out: Mapping[str, Reason]
+    left_out: Mapping[str, LeftOut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,9 @@ def changes(before: Assignment | None, after: Assignment) -> tuple[Change, ...]:
     return tuple(sorted(changed, key=lambda change: change.shown is not None))
 
 
-def _room(limits: Limits, *, with_screen: bool) -> tuple[int, Reason]:
+def _room(limits: Limits, *, with_screen: bool) -> tuple[int, LeftOut]:
     """Return how many camera pictures fit, and which limit it is that binds."""
-    bounds: list[tuple[int, Reason]] = [(limits.slots, "budget")]
+    bounds: list[tuple[int, LeftOut]] = [(limits.slots, "budget")]
     if limits.budget is not None:
         bounds.append((limits.budget, "budget"))
     if limits.decode is not None:

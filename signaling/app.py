@@ -45,8 +45,9 @@ from .journal import CrmJournal, find_overdue
 from .limits import PreAuthSockets
 from .links import CrmLinks
 from .media import MediaHub
-from .port import bind, listen
+from .port import LateUpgrades, bind, listen
 from .tokens import KEY_BYTES, Tokens
+from .visitors import Proxies
 
 log: Final = logging.getLogger("sunup.app")
 WEB_DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
@@ -59,6 +60,7 @@ class Running(NamedTuple):
     base_url: str
     database: Database
     conductor: Conductor
+    media: MediaHub
 
 
 @contextlib.asynccontextmanager
@@ -114,10 +116,11 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             conductor,
             clock,
             origins=config.allowed_origins,
-            trusted_proxies=config.trusted_proxies,
         )
         sockets = PreAuthSockets()
-        application = make_application(config.trusted_proxies)
+        late = LateUpgrades(sockets)
+        proxies = Proxies(config.trusted_proxies)
+        application = make_application(proxies)
         rest.add_routes(application, database=database, base_url=base_url)
         add_shell_routes(
             application,
@@ -132,6 +135,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             health=Health(
                 {
                     "database": lambda: check_database(database),
+                    "engine": hub.check,
                     **({} if dev is None else {"demo": dev.check}),
                 }
             ),
@@ -142,11 +146,13 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "rooms": len(conductor.actors),
                         "preauth_sockets": sockets.count,
                         "preauth_refused_total": sockets.refused,
+                        "shed_frames_total": gateway.shed,
                     },
                     "engine": hub.engine.stats,
                 }
             ),
             dev=None if dev is None else DevLinks(dev.links, base_url),
+            upgrade=late.begin,
         )
         runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await runner.setup()
@@ -159,12 +165,14 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             accept=gateway.accept,
             http=runner.server,
             sockets=sockets,
+            late=late,
+            proxies=proxies,
             tls=_tls(config),
         )
         stack.push_async_callback(_stop_listening, server)
         await conductor.start()
         stack.push_async_callback(conductor.close)
-        yield Running(port, base_url, database, conductor)
+        yield Running(port, base_url, database, conductor, hub)
 
 
 async def open_database(config: Config) -> Database:
@@ -174,12 +182,21 @@ async def open_database(config: Config) -> Database:
         ConfigError: one line: what is wrong with it.
     """
     installation.ensure_folder(config.data)
-    password = storage.schema.read_or_create_password(config.data / installation.DATABASE_PASSWORD)
+    try:
+        password = storage.schema.read_or_create_password(
+            config.data / installation.DATABASE_PASSWORD
+        )
+    except OSError as error:
+        raise ConfigError(f"data_dir: {error.filename}: {error.strerror}") from error
     try:
         url = await storage.schema.prepare(config.effective_database_url, app_password=password)
         database = Database(url)
-        await database.check()
-    except (StorageError, OSError) as error:
+        try:
+            await database.check()
+        except StorageError:
+            await database.close()
+            raise
+    except StorageError as error:
         raise ConfigError(f"database_url: {error}") from error
     return database
 

@@ -1,7 +1,8 @@
 """The command line: ``sunup serve | dev | migrate | check-config | create-tenant``.
 
 Everything an operator can do wrong is one line on standard error and exit code 2; our own bugs
-are tracebacks. Settings come from the file that SUNUP_CONFIG names and from SUNUP_* variables.
+are tracebacks, and a packet engine that died ends the server with 1. Settings come from the file
+that SUNUP_CONFIG names and from SUNUP_* variables.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from .config import Config
 from .dev import DevFile
 from .errors import ConfigError
 from .installation import DEV_FILE
+from .media import MediaHub
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,8 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 async def _serve(settings: Config, _options: argparse.Namespace) -> int:
     async with app.serving(settings) as running:
         print(f"Sunup serves on {running.base_url}", flush=True)
-        await _stopped()
-    return 0
+        return await _stopped(running.media)
 
 
 async def _dev(settings: Config, _options: argparse.Namespace) -> int:
@@ -74,8 +75,7 @@ async def _dev(settings: Config, _options: argparse.Namespace) -> int:
         print(f"  guest link: {links['guest_url']}")
         print(f"  API key and links are in {settings.data / DEV_FILE}")
         print("Press Ctrl-C to stop.", flush=True)
-        await _stopped()
-    return 0
+        return await _stopped(running.media)
 
 
 async def _migrate(settings: Config, _options: argparse.Namespace) -> int:
@@ -109,10 +109,19 @@ def _check_config(settings: Config, *, sample: bool, reference: bool) -> int:
     return 0
 
 
-async def _stopped() -> None:
-    """Wait for SIGINT or SIGTERM."""
+async def _stopped(media: MediaHub) -> int:
+    """Wait for SIGINT or SIGTERM, or for the engine's death; returns the exit code.
+
+    A server without its engine is of no use to anybody, and only a new process has a new one: it
+    ends in good order with 1, and whoever supervises it starts it again.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    told = asyncio.ensure_future(stop.wait())
+    died = asyncio.ensure_future(media.died())
+    await asyncio.wait((told, died), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    died.cancel()
+    return 0 if stop.is_set() else 1

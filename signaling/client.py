@@ -37,9 +37,8 @@ DIRECT_BYTES = 64 * 1024
 class Client:
     """A connection with its place in a room."""
 
-    def __init__(self, connection: Connection, wire: Wire, *, address: str) -> None:
+    def __init__(self, connection: Connection, wire: Wire) -> None:
         self.connection = connection
-        self.address = address
         self.outbox = Outbox(connection.codec)
         self.participant: ParticipantId | None = None
         self.conn_epoch = ConnEpoch(0)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from .errors import ConfigError
+from .visitors import Proxies
 
 PREFIX: Final = "SUNUP_"
 _NOT_SETTINGS: Final = ("SUNUP_CONFIG", "SUNUP_TEST_")
@@ -59,7 +60,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     trusted_proxies: Annotated[
         tuple[str, ...],
         Meta(
-            description="Addresses of reverse proxies whose X-Forwarded-For is believed; "
+            description="Addresses or networks of reverse proxies whose X-Forwarded-For is believed; "
             "limits per address then count the visitor, not the proxy."
         ),
     ] = ()
@@ -81,7 +82,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ()
     data_dir: Annotated[
-        str, Meta(min_length=1, description="Folder for keys, SQLite and recordings.")
+        str, Meta(min_length=1, description="Folder for keys and the SQLite file.")
     ] = "var"
     database_url: Annotated[
         str,
@@ -169,6 +170,10 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
         raise ConfigError(f"wrong setting: {error}") from error
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise ConfigError("tls_certificate and tls_key must be set together")
+    try:
+        Proxies(config.trusted_proxies)
+    except ValueError as error:
+        raise ConfigError(f"trusted_proxies: {error}") from error
     return config
 
 

@@ -109,7 +109,6 @@ class Gateway:
     Args:
         door: where hello and requests go.
         origins: Origins that may open the WebSocket, besides the own host.
-        trusted_proxies: peers whose X-Forwarded-For names the visitor.
         clock: for timeouts and for the time in pongs.
     """
 
@@ -119,13 +118,17 @@ class Gateway:
         clock: Clock,
         *,
         origins: tuple[str, ...] = (),
-        trusted_proxies: tuple[str, ...] = (),
     ) -> None:
         self._door = door
         self._origins = frozenset(origins)
-        self._proxies = frozenset(trusted_proxies)
         self._clock = clock
         self.clients: set[Client] = set()
+        self._shed_before = 0
+
+    @property
+    def shed(self) -> int:
+        """Passing frames that slow clients never got, since the start."""
+        return self._shed_before + sum(client.outbox.shed for client in self.clients)
 
     def accept(self, connection: Any, request: Request) -> Response | None:
         """Refuse upgrades of other paths, of other sites' pages and without our subprotocol."""
@@ -147,7 +150,7 @@ class Gateway:
         assert socket.subprotocol is not None  # noqa: S101 `accept` refused others
         machine = Connection(CODECS[socket.subprotocol], self._clock.now())
         wire = SocketWire(socket)
-        client = Client(machine, wire, address=self._address(socket))
+        client = Client(machine, wire)
         wire.client = client
         self.clients.add(client)
         keeper = asyncio.create_task(self._keep_alive(client))
@@ -170,6 +173,7 @@ class Gateway:
             client.lost()
             keeper.cancel()
             self.clients.discard(client)
+            self._shed_before += client.outbox.shed
             socket.slot.release()
             self._door.lost(client)
             await requests.finished()
@@ -177,6 +181,7 @@ class Gateway:
 
     async def enter(self, client: Client, socket: PublicConnection, hello: Enter) -> None:
         """Pass a hello to the door."""
+        log.info("hello", extra={"client": hello.hello.client or "unnamed"})
         try:
             await self._door.enter(client, hello)
         except RequestError as error:
@@ -225,12 +230,6 @@ class Gateway:
         parts = urlsplit(origin)
         return parts.scheme in {"http", "https"} and bool(host) and parts.netloc == host
 
-    def _address(self, socket: PublicConnection) -> str:
-        peer = str(socket.remote_address[0]) if socket.remote_address else ""
-        if peer in self._proxies and socket.request is not None:
-            return forwarded_for(socket.request.headers.get_all("X-Forwarded-For"), peer)
-        return peer
-
 
 class _Requests:
     """The requests of one connection that are under way: bounded, and awaited at its end."""
@@ -262,12 +261,6 @@ class _Requests:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def forwarded_for(headers: list[str], peer: str) -> str:
-    """The visitor's address as the nearest proxy saw it: the last entry."""
-    entries = [entry.strip() for entry in ",".join(headers).split(",") if entry.strip()]
-    return entries[-1] if entries else peer
 
 
 def _refusal(request_id: str, error: RequestError) -> Refusal:

@@ -37,14 +37,16 @@ def read_or_create(path: Path, size: int) -> bytes:
     """The random bytes kept in `path`, made on first use.
 
     Raises:
-        ConfigError: others can read the file, or it is too short to be ours.
+        ConfigError: the file cannot be made or read, others can read it, or it is not ours.
     """
-    if not path.exists():
-        write_secret(path, secrets.token_hex(size))
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ConfigError(f"{path} must be readable by its owner alone: chmod 600 {path}")
     try:
+        if not path.exists():
+            write_secret(path, secrets.token_hex(size))
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigError(f"{path} must be readable by its owner alone: chmod 600 {path}")
         data = bytes.fromhex(path.read_text().strip())
+    except OSError as error:
+        raise ConfigError(f"data_dir: {path}: {error.strerror}") from error
     except ValueError:
         data = b""
     if len(data) != size:

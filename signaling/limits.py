@@ -98,18 +98,26 @@ class PreAuthSockets:
         self.count = 0
         self.refused = 0
 
-    def enter(self, address: str) -> "PreAuthSlot | None":
-        """A place for a new socket, or None when there is none."""
-        if self.count >= self._total or self._by_address.get(address, 0) >= self._per_address:
+    def enter(self, address: str | None) -> "PreAuthSlot | None":
+        """A place for a new socket, or None when there is none.
+
+        Args:
+            address: the visitor's; None while only their proxy is known, which counts in all.
+        """
+        of_address = 0 if address is None else self._by_address.get(address, 0)
+        if self.count >= self._total or of_address >= self._per_address:
             self.refused += 1
             return None
         self.count += 1
-        self._by_address[address] = self._by_address.get(address, 0) + 1
+        if address is not None:
+            self._by_address[address] = of_address + 1
         return PreAuthSlot(self, address)
 
-    def leave(self, address: str) -> None:
+    def leave(self, address: str | None) -> None:
         """Give a place back; `PreAuthSlot.release` calls it once."""
         self.count -= 1
+        if address is None:
+            return
         left = self._by_address[address] - 1
         if left:
             self._by_address[address] = left
@@ -122,7 +130,7 @@ class PreAuthSlot:
 
     __slots__ = ("_address", "_owner")
 
-    def __init__(self, owner: PreAuthSockets, address: str) -> None:
+    def __init__(self, owner: PreAuthSockets, address: str | None) -> None:
         self._owner: PreAuthSockets | None = owner
         self._address = address
 

@@ -7,6 +7,7 @@ people, or one JSON object each.
 
 import json
 import logging
+import re
 import secrets
 import sys
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ FIELDS: Final = (
     "epoch",
     "client",
 )
+_PLAIN: Final = re.compile(r"[!-~]*\Z", re.ASCII)
+"""Text that can stand in a line as it is: no space, no control character, nothing to misread."""
 _NOISY: Final = ("websockets", "aiohttp.access", "asyncio", "alembic", "aioice", "aiortc")
 
 
@@ -59,9 +62,15 @@ class Formatter(logging.Formatter):
             if trace:
                 line["trace"] = trace
             return json.dumps(line, default=str)
-        shown = "".join(f" {name}={value}" for name, value in fields.items())
+        shown = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
         text = f"{at} {record.levelname.lower():7} {record.name} {message}{shown}"
         return f"{text}\n{trace}" if trace else text
+
+
+def _shown(value: object) -> str:
+    """A field's value, quoted where a client's text could pass for another field or line."""
+    text = str(value)
+    return text if _PLAIN.match(text) and '"' not in text else json.dumps(text)
 
 
 def is_ours(record: logging.LogRecord) -> bool:

@@ -21,7 +21,7 @@ from rooms.room import Room
 from rooms.states import SEATED
 from sfu import engine, pages, speakers
 from sfu.dtls import DTLSCertificate
-from sfu.errors import MediaError, TransportClosedError
+from sfu.errors import EngineDiedError, MediaError, TransportClosedError
 from sfu.media import MediaServer
 from sfu.transport import MediaState, MediaTransport
 
@@ -62,6 +62,8 @@ class MediaHub:
         )
         self._rooms: dict[int, RoomMedia] = {}
         self._slots: dict[int, RoomMedia] = {}
+        self._death: str | None = None
+        self._died = asyncio.Event()
 
     def start(self) -> None:
         """Take events from the engine on the running loop."""
@@ -70,6 +72,19 @@ class MediaHub:
     async def close(self) -> None:
         """Close every transport and the engine."""
         await self.server.close()
+
+    async def check(self) -> None:
+        """Raise unless the engine works.
+
+        Raises:
+            EngineDiedError: its worker has ended.
+        """
+        if self._death is not None:
+            raise EngineDiedError(self._death)
+
+    async def died(self) -> None:
+        """Wait until the engine's worker has ended by itself; nothing here can start another."""
+        await self._died.wait()
 
     def room(self, notify: Notify, tell: Tell) -> "RoomMedia":
         """The media of a room: how to reach its participants, and the room itself."""
@@ -107,6 +122,9 @@ class MediaHub:
             media = self._slots.get(event.slot)
             if media is not None:
                 media.slot_why(event.slot, event.reason)
+        elif isinstance(event, engine.EngineDied):
+            self._death = event.reason
+            self._died.set()
 
 
 class RoomMedia:

@@ -287,6 +287,10 @@ EVENTS: Final[Mapping[str, type[Body]]] = {
 """type → the struct of its ``p``; ``snapshot`` is beside them, as it depends on who gets it."""
 
 
+SNAPSHOT: Final = "snapshot"
+"""The event that replaces everything a client knew."""
+
+
 def snapshot_body(
     snapshot: Snapshot | WaitingSnapshot, positions: Mapping[str, tuple[int, int]]
 ) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class Outbound:
                 return
             self._members.attach(client, streams)
             stream = self_stream(participant)
-            client.send_frame(EventFrame(stream, self._epoch, "snapshot", at, None, body))
+            client.send_frame(EventFrame(stream, self._epoch, messages.SNAPSHOT, at, None, body))
             self._up_to_date(client)
 
         return Delivery(happen)

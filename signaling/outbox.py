@@ -14,9 +14,10 @@ import msgspec
 from msgspec import UNSET
 
 from rooms.events import ParticipantView, RosterDelta
-from rooms.ids import EPHEMERAL, ROOM, ParticipantId
+from rooms.ids import EPHEMERAL, ParticipantId
 
 from .envelope import Codec, Encoded, Event
+from .messages import SNAPSHOT
 
 MAX_BYTES: Final = 1024 * 1024
 EPHEMERAL_BYTES: Final = 64 * 1024
@@ -70,7 +71,8 @@ class Outbox:
         if kind is FrameClass.EPHEMERAL and self.size + buffered > EPHEMERAL_BYTES:
             self.shed += 1
             return
-        if kind is FrameClass.DELTA and self._merge(encoded):
+        frame = encoded.frame
+        if kind is FrameClass.DELTA and isinstance(frame, Event) and self._merge(frame):
             return
         data = encoded.to(self._codec)
         if self.size + buffered + len(data) > MAX_BYTES and not self._shed_ephemeral():
@@ -100,15 +102,14 @@ class Outbox:
         self.shed += dropped
         return dropped > 0
 
-    def _merge(self, encoded: Encoded) -> bool:
-        """Merge a delta into the newest waiting event of the room stream, if that is one too."""
-        newer = encoded.frame
+    def _merge(self, newer: Event) -> bool:
+        """Merge a delta into the newest waiting event of its stream, if that is one too."""
         for index in range(len(self._queue) - 1, -1, -1):
             older, data = self._queue[index]
             frame = older.frame
-            if not isinstance(frame, Event) or frame.st != ROOM:
+            if not isinstance(frame, Event) or _independent(frame, newer):
                 continue
-            if not isinstance(frame.p, RosterDelta) or not isinstance(newer, Event):
+            if not _follows(frame, newer):
                 return False
             merged = Encoded(merge_events(frame, newer))
             self._queue[index] = (merged, merged.to(self._codec))
@@ -117,10 +118,43 @@ class Outbox:
         return False
 
 
+def _independent(older: Event, newer: Event) -> bool:
+    """Whether a client that applies the delta `newer` before `older` ends up with the same room.
+
+    A person may move from one stream's roster to the other's, and a snapshot replaces everything.
+    """
+    if older.st == newer.st or older.t == SNAPSHOT:
+        return False
+    return not isinstance(older.p, RosterDelta) or _subjects(older.p).isdisjoint(_subjects(newer.p))
+
+
+def _follows(older: Event, newer: Event) -> bool:
+    """Whether both are deltas of one stream with no number between them."""
+    return (
+        isinstance(older.p, RosterDelta)
+        and (older.st, older.ep) == (newer.st, newer.ep)
+        and older.s is not UNSET
+        and newer.s is not UNSET
+        and older.s + _count(newer) == newer.s
+    )
+
+
+def _count(event: Event) -> int:
+    return 1 if event.n is UNSET else event.n
+
+
+def _subjects(delta: RosterDelta) -> set[str]:
+    return {
+        *(view.id for view in delta.add),
+        *(fields["id"] for fields in delta.upd),
+        *delta.del_,
+    }
+
+
 def merge_events(older: Event, newer: Event) -> Event:
     """One event that stands for two deltas in a row: ``n`` says for how many."""
-    count = (1 if older.n is UNSET else older.n) + (1 if newer.n is UNSET else newer.n)
-    return msgspec.structs.replace(newer, p=merge_deltas(older.p, newer.p), n=count)
+    merged = merge_deltas(older.p, newer.p)
+    return msgspec.structs.replace(newer, p=merged, n=_count(older) + _count(newer))
 
 
 def merge_deltas(older: RosterDelta, newer: RosterDelta) -> RosterDelta:

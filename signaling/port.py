@@ -1,23 +1,27 @@
 """One public TCP port for two servers: `websockets` for /ws, aiohttp for everything else.
 
 A small protocol reads the head of the first request on each connection, and then hands the
-transport, with the bytes read so far, to the right server for good. It bounds what an anonymous
-host can hold: 16 KiB of head, 10 s of time, and a number of sockets per address and in all. It
-knows no route and no message.
+transport, with the bytes read so far, to the right server. A connection that went to HTTP may
+still become a WebSocket with a later request (`LateUpgrades`), as proxies and clients that keep
+connections do. It bounds what an anonymous host can hold: 16 KiB of head, 10 s of time, and a
+number of sockets per visitor and in all. It knows no route and no message.
 """
 
 import asyncio
 import re
 import socket
 import ssl
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .envelope import CODECS, MAX_FRAME
 from .limits import PreAuthSlot, PreAuthSockets
+from .visitors import Proxies
 
 MAX_HEAD: Final = 16 * 1024
 HEAD_TIMEOUT: Final = 10.0
@@ -25,6 +29,7 @@ CLOSE_TIMEOUT: Final = 5.0
 SEND_BUFFER: Final = 128 * 1024
 """Bytes of kernel buffer for frames to one client."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_FORWARDED: Final = re.compile(rb"\r\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
 _END_OF_HEAD: Final = b"\r\n\r\n"
 
 
@@ -33,10 +38,81 @@ class PublicConnection(ServerConnection):
 
     slot: PreAuthSlot
 
+    def data_received(self, data: bytes) -> None:
+        """Drop who sends frames before the handshake is answered (RFC 6455 §4.1 forbids it).
+
+        The library would end the stream for it, and end it again with its answer, which it
+        asserts against.
+        """
+        if self.request is not None and self.protocol.state is State.CONNECTING:
+            self.transport.abort()
+        else:
+            super().data_received(data)
+
+    def eof_received(self) -> None:
+        """Drop who ends their side within the handshake, for the same reason."""
+        if self.protocol.state is State.CONNECTING:
+            self.transport.abort()
+        else:
+            super().eof_received()
+
 
 def _refusal(status: str, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", "Connection: close", "Content-Length: 0", *headers, "", ""]
     return "\r\n".join(lines).encode()
+
+
+_BUSY: Final = _refusal("503 Service Unavailable", "Retry-After: 1")
+
+
+def _begin(
+    transport: asyncio.Transport,
+    make: Callable[[], PublicConnection],
+    slot: PreAuthSlot,
+    data: bytes,
+) -> None:
+    """Give the transport to a new WebSocket connection that reads `data` first."""
+    # Let frames of a slow client wait here, where they are counted; the kernel alone would take
+    # megabytes for each client.
+    connected = transport.get_extra_info("socket")
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    connection = make()
+    connection.slot = slot
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
+    connection.data_received(data)
+
+
+class LateUpgrades:
+    """WebSockets on connections that have carried HTTP requests before."""
+
+    def __init__(self, sockets: PreAuthSockets) -> None:
+        self._sockets = sockets
+        self._makers: weakref.WeakKeyDictionary[
+            asyncio.BaseTransport, Callable[[], PublicConnection]
+        ] = weakref.WeakKeyDictionary()
+
+    def remember(
+        self, transport: asyncio.BaseTransport, make: Callable[[], PublicConnection]
+    ) -> None:
+        """The connection goes to HTTP; `make` would make it a WebSocket."""
+        self._makers[transport] = make
+
+    def begin(self, transport: asyncio.Transport, head: bytes, visitor: str) -> None:
+        """Make a WebSocket of a connection that HTTP has let go of.
+
+        Args:
+            transport: one that `remember` was told.
+            head: of the request that asks for it, as it would stand on the wire.
+            visitor: whom to count it for.
+        """
+        slot = self._sockets.enter(visitor)
+        if slot is None:
+            transport.write(_BUSY)
+            transport.close()
+            return
+        transport.resume_reading()
+        _begin(transport, self._makers.pop(transport), slot, head)
 
 
 class Sniffer(asyncio.Protocol):
@@ -47,10 +123,15 @@ class Sniffer(asyncio.Protocol):
         websocket: Callable[[], PublicConnection],
         http: Callable[[], asyncio.BaseProtocol],
         sockets: PreAuthSockets,
+        late: LateUpgrades,
+        proxies: Proxies,
     ) -> None:
         self._websocket = websocket
         self._http = http
         self._sockets = sockets
+        self._late = late
+        self._proxies = proxies
+        self._peer = ""
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -61,9 +142,12 @@ class Sniffer(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 asyncio gives stream servers nothing else
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self._slot = self._sockets.enter(str(peer[0]) if peer else "")
+        self._peer = str(peer[0]) if peer else ""
+        # A proxy's sockets are many visitors'; the head will say whose each is.
+        known = None if self._proxies.trusts(self._peer) else self._peer
+        self._slot = self._sockets.enter(known)
         if self._slot is None:
-            self._refuse(_refusal("503 Service Unavailable", "Retry-After: 1"))
+            self._refuse(_BUSY)
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HEAD_TIMEOUT, self._refuse, _refusal("408 Request Timeout"))
@@ -80,14 +164,15 @@ class Sniffer(asyncio.Protocol):
         if end < 0:
             return
         head = bytes(self._buffer[: end + 2])
-        if _UPGRADE.search(head):
-            self._bound_send_buffer()
-            connection = self._websocket()
-            connection.slot = self._slot
-            self._hand_over(connection)
-        else:
+        if not _UPGRADE.search(head):
             self._slot.release()
-            self._hand_over(self._http())
+            self._to_http()
+        elif len(self._buffer) > end + len(_END_OF_HEAD):
+            self._refuse(_refusal("400 Bad Request"))  # frames before the answer: RFC 6455 §4.1
+        elif (slot := self._visitors_slot(head)) is not None:
+            self._to_websocket(slot)
+        else:
+            self._refuse(_BUSY)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Give the place back."""
@@ -95,24 +180,28 @@ class Sniffer(asyncio.Protocol):
         if self._slot is not None:
             self._slot.release()
 
-    def _bound_send_buffer(self) -> None:
-        """Let frames of a slow client wait here, where they are counted.
+    def _visitors_slot(self, head: bytes) -> PreAuthSlot | None:
+        """The place of the visitor whom the head names, where a proxy sent it; None: no place."""
+        if self._slot is not None and self._proxies.trusts(self._peer):
+            self._slot.release()
+            forwarded = [line.decode("latin-1") for line in _FORWARDED.findall(head)]
+            self._slot = self._sockets.enter(self._proxies.visitor(self._peer, forwarded))
+        return self._slot
 
-        The kernel alone would take megabytes for each client.
-        """
-        if self._transport is not None:
-            connected = self._transport.get_extra_info("socket")
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-
-    def _hand_over(self, protocol: asyncio.BaseProtocol) -> None:
+    def _to_websocket(self, slot: PreAuthSlot) -> None:
         self._stop()
         assert self._transport is not None  # noqa: S101 set in connection_made
-        data = bytes(self._buffer)
-        self._buffer.clear()
+        _begin(self._transport, self._websocket, slot, bytes(self._buffer))
+
+    def _to_http(self) -> None:
+        self._stop()
+        assert self._transport is not None  # noqa: S101 set in connection_made
+        self._late.remember(self._transport, self._websocket)
+        protocol = self._http()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
-        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 both servers are stream protocols
-        protocol.data_received(data)
+        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 aiohttp's is a stream protocol
+        protocol.data_received(bytes(self._buffer))
 
     def _refuse(self, answer: bytes) -> None:
         self._stop()
@@ -143,6 +232,8 @@ async def listen(
     accept: Callable[[Any, Any], Any],
     http: Callable[[], asyncio.BaseProtocol],
     sockets: PreAuthSockets,
+    late: LateUpgrades,
+    proxies: Proxies,
     tls: ssl.SSLContext | None = None,
 ) -> Server:
     """Serve both on one port.
@@ -153,11 +244,16 @@ async def listen(
         accept: `process_request` of websockets: may refuse the upgrade with an HTTP answer.
         http: makes a protocol of the HTTP server.
         sockets: the count of sockets that have not said who they are.
+        late: told of every connection that goes to HTTP.
+        proxies: whose X-Forwarded-For names the visitor to count.
         tls: serve HTTPS and WSS.
     """
 
     def connection(protocol: ServerProtocol, server: Server, **options: Any) -> Any:
-        return Sniffer(lambda: PublicConnection(protocol, server, **options), http, sockets)
+        def make() -> PublicConnection:
+            return PublicConnection(protocol, server, **options)
+
+        return Sniffer(make, http, sockets, late, proxies)
 
     return await serve(
         websocket,  # type: ignore[arg-type]  # the factory below makes PublicConnections

@@ -1,4 +1,4 @@
-"""SDP in a frame: as text, or deflated and base64, with the same bound for both."""
+"""SDP in a frame: as text, or deflated and base64; each form is bounded, and so is what it inflates to."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from typing import Final
 from .errors import RequestError
 from .messages import MediaOffer, SdpAnswer
 
-MAX_SDP: Final = 64 * 1024
+MAX_INFLATED: Final = 64 * 1024
 _RAW: Final = -zlib.MAX_WBITS
 _ORIGIN: Final = re.compile(r"^o=\S+ (\d{1,20}) ", re.MULTILINE)
 
@@ -26,12 +26,12 @@ def offered_sdp(offer: MediaOffer) -> str:
         return offer.sdp
     inflater = zlib.decompressobj(_RAW)
     try:
-        data = inflater.decompress(base64.b64decode(offer.sdp_z or "", validate=True), MAX_SDP)
+        data = inflater.decompress(base64.b64decode(offer.sdp_z or "", validate=True), MAX_INFLATED)
         text = data.decode()
     except (binascii.Error, zlib.error, UnicodeDecodeError) as error:
         raise RequestError("bad_request", "sdp_z is not base64 of deflated text") from error
     if inflater.unconsumed_tail:
-        raise RequestError("too_large", "the SDP is over 64 KiB", limit=MAX_SDP)
+        raise RequestError("too_large", "the SDP is over 64 KiB", limit=MAX_INFLATED)
     if not inflater.eof:
         raise RequestError("bad_request", "sdp_z breaks off")
     return text

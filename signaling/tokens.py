@@ -3,11 +3,13 @@
 A link's secret is traded over HTTP for a *join token*: good once, for 60 s, for one room. The
 hello that uses it gets a *resume secret*, bound to the participant, the sitting and the number of
 that connection (`conn_epoch`), which the room's journal keeps: the next connection makes the last
-secret stale, without a store of secrets, and across a restart of the server. `Verifier` is a
-table by issuer class; a class has one algorithm and one audience shape, and no code path tries two.
-Revocation is by (identity, not-before). Nothing here asks the database.
+secret stale, without a store of secrets, and across a restart of the server. Which join tokens were
+used is remembered by the process that issued them; they are signed for its life alone, so that none
+works a second time after a restart. A token has one kind (`IssuerClass`) with one algorithm, and no
+code path tries two. Nothing here asks the database.
 """
 
+import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -75,35 +77,25 @@ class ResumeGrant(Struct, frozen=True):
     conn_epoch: int
 
 
-class Revocations:
-    """Identities whose tokens from before a moment are void; bounded by forgetting the oldest."""
-
-    def __init__(self, *, capacity: int = MAX_USED) -> None:
-        self._not_before: OrderedDict[tuple[str, str], float] = OrderedDict()
-        self._capacity = capacity
-
-    def revoke(self, room_id: str, identity: str, now: float) -> None:
-        """Void every token of `identity` for the room that was issued up to `now` (Unix time)."""
-        self._not_before[room_id, identity] = now
-        self._not_before.move_to_end((room_id, identity))
-        if len(self._not_before) > self._capacity:
-            self._not_before.popitem(last=False)
-
-    def is_revoked(self, room_id: str, identity: str, issued_at: float) -> bool:
-        """Was it issued before the identity was revoked?"""
-        moment = self._not_before.get((room_id, identity))
-        return moment is not None and issued_at <= moment
+def join_key(key: bytes, life: bytes) -> bytes:
+    """The key of join tokens in one life of a process; those of another life do not verify."""
+    return hmac.digest(key, b"sunup-join" + life, "sha256")
 
 
 class Tokens:
-    """Issues and verifies; holds the key of this installation and the used join tokens."""
+    """Issues and verifies; holds the key of this installation and the used join tokens.
 
-    def __init__(self, key: bytes) -> None:
+    Args:
+        key: signs resume secrets, which outlive the process.
+        life: stands for the life of this process; random when None.
+    """
+
+    def __init__(self, key: bytes, *, life: bytes | None = None) -> None:
         if len(key) < KEY_BYTES:
             raise ValueError("the token key has at least 32 bytes")
-        self._key = key
+        life = secrets.token_bytes(KEY_BYTES) if life is None else life
+        self._keys = {JOIN: join_key(key, life), RESUME: key}
         self._used: OrderedDict[str, float] = OrderedDict()
-        self.revocations = Revocations()
 
     def issue_join(self, grant: JoinGrant, now: float) -> str:
         """A join token; `now` is Unix time."""
@@ -114,7 +106,8 @@ class Tokens:
         """Use a join token up.
 
         Raises:
-            RequestError: ``unauthorized``, whatever is wrong with it.
+            RequestError: ``unauthorized``, whatever is wrong with it; ``unavailable`` when more
+                were used in their time than can be remembered.
         """
         claims = self._verify(JOIN, token, now)
         self._use_up(str(claims["jti"]), float(claims["exp"]), now)
@@ -132,10 +125,7 @@ class Tokens:
             RequestError: ``unauthorized``, whatever is wrong with it.
         """
         claims = self._verify(RESUME, secret, now)
-        grant = _grant(claims, ResumeGrant)
-        if self.revocations.is_revoked(grant.room_id, grant.identity, float(claims["iat"])):
-            raise RequestError("unauthorized", "the secret was revoked")
-        return grant
+        return _grant(claims, ResumeGrant)
 
     def _issue(
         self,
@@ -152,7 +142,7 @@ class Tokens:
             "g": msgspec.to_builtins(grant),
             **extra,
         }
-        return jwt.encode(claims, self._key, issuer.algorithm, {"typ": issuer.typ})
+        return jwt.encode(claims, self._keys[issuer], issuer.algorithm, {"typ": issuer.typ})
 
     def _verify(self, issuer: IssuerClass, token: str, now: float) -> dict[str, Any]:
         try:
@@ -160,7 +150,7 @@ class Tokens:
                 raise RequestError("unauthorized", "another kind of token")
             claims: dict[str, Any] = jwt.decode(
                 token,
-                self._key,
+                self._keys[issuer],
                 algorithms=[issuer.algorithm],
                 issuer=issuer.issuer,
                 options={
@@ -180,12 +170,12 @@ class Tokens:
         return claims
 
     def _use_up(self, jti: str, expires: float, now: float) -> None:
-        while self._used and (
-            next(iter(self._used.values())) < now - LEEWAY or len(self._used) >= MAX_USED
-        ):
+        while self._used and next(iter(self._used.values())) < now - LEEWAY:
             self._used.popitem(last=False)
         if jti in self._used:
             raise RequestError("unauthorized", "the token was used already")
+        if len(self._used) >= MAX_USED:
+            raise RequestError("unavailable", retry_ms=1000)
         self._used[jti] = expires
 
 

@@ -19,11 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, c
 
 from .errors import UnsafeDatabaseRole, UnsupportedDatabase
 from .ids import Clock, Ids, MonotonicIds, utc_now
+from .reasons import refusals
+from .rls import APP_ROLE
 from .tenancy import TenantSession, assert_no_tenant_on_return
 
 MINIMUM_POSTGRESQL = 150000
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_URL_OPTIONS = ("sslmode", "ssl", "host", "port", "prepared_statement_cache_size")
 _SQLITE_BUSY_MS = 10_000
+_CONNECT_SECONDS = 15
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,9 @@ def normalise_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise UnsupportedDatabase("the database URL cannot be read") from error
+    except (sa.exc.ArgumentError, ValueError):
+        # Not chained: the error's text would show the URL, and with it the password.
+        raise UnsupportedDatabase("the database URL cannot be read") from None
     backend = parsed.drivername.split("+")[0]
     backend = "postgresql" if backend == "postgres" else backend
     driver = _DRIVERS.get(backend)
@@ -65,7 +70,23 @@ def normalise_url(url: str) -> URL:
         raise UnsupportedDatabase(
             f"{parsed.drivername} is not supported: use postgresql:// or sqlite:///"
         )
-    return parsed.set(drivername=driver)
+    return _with_driver_options(parsed.set(drivername=driver))
+
+
+def _with_driver_options(url: URL) -> URL:
+    """`url` with ``sslmode``, as libpq calls it, under the driver's name; others are refused."""
+    if url.get_backend_name() == "sqlite":
+        return url
+    for option in url.query:
+        if option not in _URL_OPTIONS:
+            raise UnsupportedDatabase(
+                f"the database URL's option {option!r} is not supported: use "
+                + ", ".join(_URL_OPTIONS)
+            )
+    if "sslmode" not in url.query:
+        return url
+    mode = url.query["sslmode"]
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
 def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False) -> AsyncEngine:
@@ -78,7 +99,9 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
     """
     parsed = normalise_url(url) if isinstance(url, str) else url
     if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed, pool_size=pool_size, max_overflow=0)
+        engine = create_async_engine(
+            parsed, pool_size=pool_size, max_overflow=0, hide_parameters=True
+        )
         _prepare_sqlite(engine, read_only=read_only)
         return engine
     return create_async_engine(
@@ -86,7 +109,11 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"server_settings": {"application_name": "sunup", "TimeZone": "UTC"}},
+        hide_parameters=True,  # errors are logged, and values of rows have no place there
+        connect_args={
+            "timeout": _CONNECT_SECONDS,
+            "server_settings": {"application_name": "sunup", "TimeZone": "UTC"},
+        },
         execution_options={"postgresql_readonly": True} if read_only else {},
     )
 
@@ -152,13 +179,15 @@ class Database:
 
         Raises:
             UnsupportedDatabase: PostgreSQL older than 15.
-            UnsafeDatabaseRole: the role owns tables or bypasses row-level security.
+            UnsafeDatabaseRole: the role owns tables, bypasses row-level security or has no rights.
+            DatabaseRefused: it cannot be reached.
         """
-        if self.dialect != "postgresql":
-            return
-        async with self.readers.connect() as connection:
-            await check_postgresql_version(connection)
-            await _check_role(connection)
+        with refusals(self.readers.url):
+            async with self.readers.connect() as connection:
+                if self.dialect == "postgresql":
+                    await check_postgresql_version(connection)
+                    await _check_role(connection)
+                    await check_member(connection)
 
     @contextlib.asynccontextmanager
     async def unit_of_work(
@@ -205,6 +234,23 @@ async def check_postgresql_version(connection: AsyncConnection) -> None:
     if number < MINIMUM_POSTGRESQL:
         raise UnsupportedDatabase(
             f"PostgreSQL {number // 10000} is too old: Sunup needs 15 or newer"
+        )
+
+
+async def check_member(connection: AsyncConnection) -> None:
+    """Raise `UnsafeDatabaseRole` for a login without the rights of the app role.
+
+    Says nothing of a database in whose cluster that role was never made.
+    """
+    statement = sa.text(
+        "SELECT current_user FROM pg_roles"
+        " WHERE rolname = :role AND NOT pg_has_role(current_user, oid, 'USAGE')"
+    )
+    name = (await connection.execute(statement, {"role": APP_ROLE})).scalar_one_or_none()
+    if name is not None:
+        raise UnsafeDatabaseRole(
+            f"the database role {name!r} has no rights on the tables: as their owner, "
+            f"GRANT {APP_ROLE} TO {name} (docs/decisions/0005-database-roles.md)"
         )
 
 

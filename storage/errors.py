@@ -13,6 +13,10 @@ class UnsupportedDatabase(StorageError):
     """The URL names a database, driver or version that Sunup does not run on."""
 
 
+class DatabaseRefused(StorageError):
+    """The database cannot be reached, or refused what a start needs; says why in one line."""
+
+
 class UnsafeDatabaseRole(StorageError):
     """The pool's role owns tables or bypasses row-level security, so it must serve no request."""
 

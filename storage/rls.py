@@ -100,7 +100,15 @@ def create_lookup(name: str, arguments: str, returns: str, query: str, *tables: 
     )
     for table in tables:
         op.execute(f"GRANT SELECT ON {table} TO {LOOKUP_ROLE}")
-    # Giving a function away needs CREATE on the schema for the new owner, at that moment only.
+    # Giving a function away needs membership, which an owner who is no superuser gives itself, and
+    # CREATE on the schema for the new owner, at that moment only.
+    op.execute(
+        f"""DO $$ BEGIN
+            IF NOT pg_has_role(current_user, '{LOOKUP_ROLE}', '{_may_become()}') THEN
+                GRANT {LOOKUP_ROLE} TO CURRENT_USER;
+            END IF;
+        END $$"""
+    )
     op.execute(f"GRANT CREATE ON SCHEMA public TO {LOOKUP_ROLE}")
     op.execute(f"ALTER FUNCTION {name} OWNER TO {LOOKUP_ROLE}")
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {LOOKUP_ROLE}")
@@ -126,6 +134,12 @@ def drop_roles_grants() -> None:
     if on_postgresql():
         op.execute(f"DROP OWNED BY {APP_ROLE}")
         op.execute(f"DROP OWNED BY {LOOKUP_ROLE}")
+
+
+def _may_become() -> str:
+    """The privilege that lets a login hand things to a role: since PostgreSQL 16 one of its own."""
+    version = op.get_bind().dialect.server_version_info or (0,)
+    return "SET" if version >= (16,) else "MEMBER"
 
 
 def _enable(table: str) -> None:

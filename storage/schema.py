@@ -19,12 +19,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import check_postgresql_version, normalise_url, open_engine
-from .errors import SchemaOutOfDate
+from .database import check_member, check_postgresql_version, normalise_url, open_engine
+from .errors import DatabaseRefused, SchemaOutOfDate
+from .reasons import reason, refusals
 from .rls import APP_ROLE
+from .scram import verifier
 
 _MIGRATIONS = pathlib.Path(__file__).parent / "migrations"
 _MAX_IDENTIFIER = 63  # PostgreSQL's NAMEDATALEN - 1
+_LOGIN_LOCK = 0x53554E56  # the number after the migrations' own lock
 
 
 def alembic_config(connection: Connection | None = None, **attributes: object) -> Config:
@@ -55,6 +58,7 @@ async def migrate(url: str, revision: str = "head") -> None:
 
     Raises:
         UnsupportedDatabase: not PostgreSQL 15 or newer, nor SQLite.
+        SchemaOutOfDate: a newer program has migrated it.
     """
     engine = open_engine(url, pool_size=1)
     try:
@@ -62,6 +66,7 @@ async def migrate(url: str, revision: str = "head") -> None:
             async with engine.connect() as connection:
                 await check_postgresql_version(connection)
         async with engine.begin() as connection:
+            await connection.run_sync(_refuse_unknown)
             await connection.run_sync(lambda sync: command.upgrade(alembic_config(sync), revision))
     finally:
         await engine.dispose()
@@ -92,18 +97,25 @@ async def prepare(url: str, *, app_password: str) -> str:
             (`read_or_create_password`).
 
     Raises:
-        SchemaOutOfDate: `url` may not migrate and the schema is not current.
+        SchemaOutOfDate: `url` may not migrate and the schema is not current, or is a newer one.
         UnsupportedDatabase: as `migrate`.
+        DatabaseRefused: it cannot be reached, or does not let the login do this.
     """
     parsed = normalise_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        await migrate(url)
-        return url
+    with refusals(parsed):
+        if parsed.get_backend_name() == "sqlite":
+            await migrate(url)
+            return url
+        return await _prepare_postgresql(url, parsed, app_password)
+
+
+async def _prepare_postgresql(url: str, parsed: URL, app_password: str) -> str:
     engine = open_engine(parsed, pool_size=1)
     try:
         async with engine.connect() as connection:
             may_migrate = await _may_migrate(connection)
             if not may_migrate:
+                await check_member(connection)
                 await require_current(connection)
                 return url
         await migrate(url)
@@ -130,25 +142,58 @@ async def _may_migrate(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(statement)).scalar_one())
 
 
+def _refuse_unknown(connection: Connection) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaOutOfDate(
+            f"the database is at revision {found}, which this program does not know: "
+            "a newer version has migrated it, or it is another program's"
+        )
+
+
 async def _ensure_login(connection: AsyncConnection, url: URL, password: str) -> str:
     """A login for this one database, member of the role that holds the rights.
 
-    Roles belong to the whole cluster, so the name carries the database's.
+    Roles belong to the whole cluster, so the name carries the database's. Only what differs is
+    changed, because an owner who is no superuser may not even repeat that a role is none.
+
+    Raises:
+        DatabaseRefused: the owner may not make or change the login.
     """
     name = f"{APP_ROLE}_{url.database or url.username}"[:_MAX_IDENTIFIER]
-    exists = await connection.execute(
-        sa.text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": name}
-    )
-    verb = "ALTER" if exists.first() else "CREATE"
-    quote = connection.dialect.identifier_preparer.quote_identifier
-    # A role's password cannot be a bound parameter; format() quotes both parts on the server.
-    statement = await connection.execute(
-        sa.text(
-            f"SELECT format('{verb} ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS "
-            "PASSWORD %L', CAST(:name AS text), CAST(:password AS text))"
-        ),
-        {"name": name, "password": password},
-    )
-    await connection.exec_driver_sql(statement.scalar_one())
-    await connection.exec_driver_sql(f"GRANT {APP_ROLE} TO {quote(name)}")
+    # Two servers that change one role at once would fail with "tuple concurrently updated".
+    await connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOGIN_LOCK})
+    looked_up = await connection.execute(sa.text(_LOGIN), {"name": name, "role": APP_ROLE})
+    found = looked_up.mappings().first()
+    quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+    if found is None:
+        verb, options = "CREATE", ["LOGIN"]
+    else:
+        verb, options = "ALTER", [word for word, differs in found.items() if differs]
+    granted = found is not None and "MEMBER" not in options
+    options = [word for word in options if word != "MEMBER"]
+    # The password is hashed here: no statement, and so no log and no error, can hold it.
+    words = " ".join([*options, f"PASSWORD '{verifier(password)}'"])
+    try:
+        await connection.exec_driver_sql(f"{verb} ROLE {quoted} {words}")
+        if not granted:
+            await connection.exec_driver_sql(f"GRANT {APP_ROLE} TO {quoted}")
+    except sa.exc.DBAPIError as error:
+        raise DatabaseRefused(
+            f"the owner's login may not {verb.lower()} the login {name}: {reason(error)} "
+            "(docs/decisions/0005-database-roles.md)"
+        ) from None
     return name
+
+
+_LOGIN = """
+    SELECT NOT rolcanlogin AS "LOGIN", rolsuper AS "NOSUPERUSER", rolcreatedb AS "NOCREATEDB",
+           rolcreaterole AS "NOCREATEROLE", rolbypassrls AS "NOBYPASSRLS",
+           NOT EXISTS (SELECT FROM pg_auth_members AS membership
+                       JOIN pg_roles AS granted ON granted.oid = membership.roleid
+                       WHERE granted.rolname = :role AND membership.member = pg_roles.oid)
+               AS "MEMBER"
+    FROM pg_roles WHERE rolname = :name
+"""
+"""What differs from what the login must be, under the word that mends it."""

@@ -25,6 +25,7 @@ from signaling.limits import (
 )
 from signaling.tokens import JOIN_LIFETIME, JoinGrant, Tokens
 
+from .incoming import BodyError, TooLargeError, read_body
 from .problems import problem
 
 MAX_BODY: Final = 4096
@@ -168,17 +169,13 @@ async def read_json(request: web.Request, kind: type[Any], limit: int) -> Any:
     Raises:
         RequestError: ``too_large`` or ``bad_request``, naming the field.
     """
-    data = await _bounded(request.content.iter_any().__aiter__, limit)
+    try:
+        data = await read_body(request.content, limit)
+    except TooLargeError as error:
+        raise RequestError("too_large", error.sentence, limit=limit) from None
+    except BodyError as error:
+        raise RequestError("bad_request", error.sentence) from None
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("bad_request", str(error)) from error
-
-
-async def _bounded(chunks: Callable[[], Any], limit: int) -> bytes:
-    data = bytearray()
-    async for chunk in chunks():
-        data += chunk
-        if len(data) > limit:
-            raise RequestError("too_large", f"the body has at most {limit} bytes", limit=limit)
-    return bytes(data)

@@ -1,5 +1,6 @@
 """Every HTTP route that is not REST, in one table, and what goes round all handlers."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -7,8 +8,8 @@ from typing import Final
 from aiohttp import web
 
 from signaling.errors import RequestError
-from signaling.gateway import forwarded_for
 from signaling.logs import internal_error
+from signaling.visitors import Proxies
 
 from .dev import DevLinks
 from .health import Health, Metrics
@@ -20,10 +21,14 @@ log: Final = logging.getLogger("sunup.http")
 MAX_BODY: Final = 1024 * 1024
 
 
-def make_application(trusted_proxies: tuple[str, ...]) -> web.Application:
+Upgrade = Callable[[asyncio.Transport, bytes, str], None]
+"""Makes a WebSocket of a connection: the transport, the request's head, the visitor's address."""
+
+
+def make_application(proxies: Proxies) -> web.Application:
     """An application without routes; unexpected exceptions become a 500 with a reference."""
     application = web.Application(client_max_size=MAX_BODY, middlewares=[_catch])
-    application[PROXIES] = frozenset(trusted_proxies)
+    application[PROXIES] = proxies
     return application
 
 
@@ -35,6 +40,7 @@ def add_shell_routes(
     health: Health,
     metrics: Metrics,
     dev: DevLinks | None,
+    upgrade: Upgrade,
 ) -> None:
     """Mount everything but REST; the pages' catch-all comes last."""
     router = application.router
@@ -42,22 +48,20 @@ def add_shell_routes(
     router.add_get("/metrics", metrics)
     router.add_post("/m/{code:[A-Za-z0-9_-]{1,64}}/join", join)
     router.add_get("/m/{code:[A-Za-z0-9_-]{1,64}}", pages.meet)
-    router.add_get("/ws", _not_an_upgrade)
+    router.add_get("/ws", _websocket(upgrade))
     if dev is not None:
         router.add_get("/", dev.page)
         router.add_get("/dev/links", dev.json)
     router.add_get("/{path:.*}", pages.file)
 
 
-PROXIES: Final = web.AppKey("proxies", frozenset)
+PROXIES: Final = web.AppKey("proxies", Proxies)
 
 
 def address_of(request: web.Request) -> str:
     """The visitor's address: the peer's, or what a trusted proxy says."""
-    peer = request.remote or ""
-    if peer in request.app[PROXIES]:
-        return forwarded_for(request.headers.getall("X-Forwarded-For", []), peer)
-    return peer
+    forwarded = request.headers.getall("X-Forwarded-For", [])
+    return request.app[PROXIES].visitor(request.remote or "", forwarded)
 
 
 def websocket_url(base_url: str) -> Callable[[web.Request], str]:
@@ -70,8 +74,29 @@ def websocket_url(base_url: str) -> Callable[[web.Request], str]:
     return of
 
 
-async def _not_an_upgrade(_request: web.Request) -> web.Response:
-    return web.Response(text="This is a WebSocket.\n", status=426, headers={"Upgrade": "websocket"})
+def _websocket(upgrade: Upgrade) -> "Handler":
+    """``/ws`` on a connection that has carried HTTP before; ``signaling.port`` has the others."""
+
+    async def handle(request: web.Request) -> web.Response:
+        transport = request.transport
+        if transport is None or request.headers.get("Upgrade", "").strip().lower() != "websocket":
+            headers = {"Upgrade": "websocket"}
+            return web.Response(text="This is a WebSocket.\n", status=426, headers=headers)
+        # For aiohttp the client hangs up here: it forgets the connection, and its answer, the one
+        # below, goes nowhere. The transport stays open.
+        request.protocol.transport = None
+        request.protocol.connection_lost(None)
+        upgrade(transport, _head(request), address_of(request))
+        return web.Response()
+
+    return handle
+
+
+def _head(request: web.Request) -> bytes:
+    """The head of a request, as it would stand on the wire."""
+    lines = [f"{request.method} {request.raw_path} HTTP/1.1".encode()]
+    lines += [name + b": " + value for name, value in request.raw_headers]
+    return b"\r\n".join([*lines, b"", b""])
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -5,6 +5,7 @@ peers in `tests/sfu` and `tests/browser`.
 """
 
 import asyncio
+import re
 
 import pytest
 
@@ -82,7 +83,7 @@ class TestEnginePort:
         assert all(len(pair.ufrag) >= 4 and len(pair.pwd) >= 22 for pair in pairs)
 
     async def test_slots_have_ssrcs_of_their_own(self, engine: Engine) -> None:
-        """Video slots have an RTX SSRC when RTX is negotiated; no SSRC comes twice."""
+        """Video slots have an RTX SSRC when RTX is negotiated; no SSRC or name comes twice."""
         transport, _ = engine.create_transport(engine.create_room())
         lanes = [engine.add_slot(transport, LANE) for _ in range(3)]
         videos = [engine.add_slot(transport, VIDEO_SLOT) for _ in range(8)]
@@ -92,6 +93,9 @@ class TestEnginePort:
         ]
         assert len(set(ssrcs)) == 19
         assert 0 not in ssrcs
+        cnames = {ids.cname for ids in lanes + videos}
+        assert len(cnames) == 11
+        assert all(re.fullmatch(r"[A-Za-z0-9+/]{16}", cname) for cname in cnames)
 
     async def test_ids_that_are_gone_are_ignored_and_counted(self, engine: Engine) -> None:
         """A command may cross the end of its object: nothing raises, the engine counts."""

@@ -57,7 +57,7 @@ async def server(make_server) -> AsyncIterator[Server]:
     await made.start()
     yield made
     assert await made.stop() == 0, made.log[-4000:]
-    assert "Traceback" not in made.log, made.log[-8000:]
+    assert not made.traceback, made.traceback
 
 
 @pytest_asyncio.fixture
@@ -72,7 +72,7 @@ async def sqlite_server(
     await made.start()
     yield made
     assert await made.stop() == 0, made.log[-4000:]
-    assert "Traceback" not in made.log, made.log[-8000:]
+    assert not made.traceback, made.traceback
 
 
 @pytest_asyncio.fixture

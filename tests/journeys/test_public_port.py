@@ -1,9 +1,11 @@
 """One public port: pages, REST, WebSocket, and what an anonymous host can and cannot do to it."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from websockets.exceptions import InvalidStatus
 from tests.support import client
 from tests.support.server import ROOT, free_udp_port
 from tests.support.services import free_port
+from tests.support.wait import until
 
 
 async def raw(port, *pieces, pause=0.0):
@@ -30,12 +33,23 @@ async def raw(port, *pieces, pause=0.0):
         writer.close()
 
 
+async def reading(server, name):
+    """One number of /metrics."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{server.url}/metrics") as answer,
+    ):
+        found = re.search(rf"^sunup_signaling_{name} (\S+)$", await answer.text(), re.MULTILINE)
+    return float(found[1])
+
+
 async def test_everything_is_on_one_port(sqlite_server):
     """Health, metrics, REST, the first page and the WebSocket share an address."""
     async with aiohttp.ClientSession() as session:
         for path, status, holds in (
             ("/healthz", 200, "ok"),
             ("/metrics", 200, "sunup_signaling_connections"),
+            ("/metrics", 200, "sunup_signaling_shed_frames_total 0.0"),
             ("/openapi.json", 200, '"openapi"'),
             ("/v1/people", 401, "unauthorized"),
             ("/", 200, "host-link"),
@@ -122,6 +136,41 @@ async def test_large_bodies_and_kept_connections_reach_http(sqlite_server):
         assert len(session.connector._conns) <= 1
 
 
+async def test_a_kept_connection_may_become_a_websocket(sqlite_server):
+    """Proxies and clients reuse connections: the upgrade may be a later request on one."""
+    server = sqlite_server
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        for _ in range(2):
+            async with session.get(f"{server.url}/healthz") as answer:
+                assert await answer.text() == "ok\n"
+        assert len(session.connector._conns) == 1
+        (kept,) = next(iter(session.connector._conns.values()))
+        number = kept[0].transport.get_extra_info("sockname")
+        async with session.ws_connect(f"{server.url}/ws", protocols=[client.JSON]) as socket:
+            assert socket.get_extra_info("sockname") == number
+            await socket.send_json({"ping": 7})
+            assert (await socket.receive_json(timeout=10))["pong"] == 7
+            assert await reading(server, "preauth_sockets") == 1
+
+    async def given_back():
+        return await reading(server, "preauth_sockets") == 0
+
+    await until(given_back)
+
+
+async def test_a_late_upgrade_is_checked_like_an_early_one(sqlite_server):
+    """Another site's page is refused on a kept connection, too, and the connection ends."""
+    first = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Origin: https://evil.example\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    answer = await raw(sqlite_server.port, first, upgrade, pause=0.3)
+    assert b"200 OK" in answer
+    assert b" 403 " in answer
+
+
 async def test_heads_that_are_too_large_or_no_http_are_refused(sqlite_server):
     """16 KiB of head is the limit; noise gets an answer or a close, never a hang."""
     port = sqlite_server.port
@@ -183,13 +232,14 @@ async def test_a_second_start_keeps_data_and_links(make_server):
     assert [message["body"] for message in again.snapshot["chat"]] == ["kept"]
     await again.close()
     assert await server.stop() == 0
-    assert "Traceback" not in server.log
+    assert not server.traceback, server.traceback
 
 
 async def test_nothing_secret_is_logged(sqlite_server):
     """Tokens, link and resume secrets, names, chat and SDP stand in no log line."""
     host = await client.enter(sqlite_server.dev["host_url"], name="CanaryName")
     await host.ask("chat.send", {"body": "CanaryBody"})
+    assert " hello client=" in sqlite_server.log
     with pytest.raises(client.RefusedError):
         await host.ask("media.offer", {"sdp": "v=0 CanarySdp"})
     again = await client.resume(host)
@@ -201,3 +251,21 @@ async def test_nothing_secret_is_logged(sqlite_server):
     banner, _, rest = log.partition("Press Ctrl-C")
     assert sqlite_server.dev["host_url"].partition("#k=")[2] not in rest
     assert json.dumps(host.hello_reply)[:20] not in banner
+
+
+async def test_an_impatient_upgrade_leaves_no_traceback(sqlite_server):
+    """Frames before the answer, or the end of the stream: the connection ends, and nothing else."""
+    heads = [
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        for path in ("/no/such/page", "/ws")
+    ]
+    for number in range(60):
+        with socket.create_connection(("127.0.0.1", sqlite_server.port)) as connection:
+            connection.sendall(heads[number % 2] + b"\xff" * (number % 3 * 10))
+            if number % 4 == 0:
+                connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                await asyncio.to_thread(connection.recv, 100)
+    assert not sqlite_server.traceback, sqlite_server.traceback

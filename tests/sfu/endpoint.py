@@ -39,7 +39,7 @@ class Endpoint:
             if isinstance(operation, AddSlot):
                 slot = next(self.ids)
                 rtx = 5000 + slot if operation.params.codecs[0].rtx_payload_type else 0
-                slots[operation.mid] = SlotIds(slot, 1000 + slot, rtx)
+                slots[operation.mid] = SlotIds(slot, 1000 + slot, rtx, f"cname{slot}")
         ice = ICECredentials(f"ufrag{self.restarts}", "p" * 24)
         self.text = self.negotiation.answer(plan, ice, slots)
         return parse_sdp(self.text)

@@ -56,14 +56,14 @@ def test_a_seed_makes_everything_repeatable_and_none_does_not():
 
 
 def test_a_slot_has_an_rtx_ssrc_only_with_rtx(engine):
-    """(slot, ssrc, rtx ssrc or 0)."""
+    """(slot, ssrc, rtx ssrc or 0, cname)."""
     transport, _, _ = engine.create_transport(engine.create_room())
-    _, ssrc, rtx = engine.add_slot(transport, "video", **VP8)
+    _, ssrc, rtx, _ = engine.add_slot(transport, "video", **VP8)
     assert ssrc
     assert rtx
     assert ssrc != rtx
     opus = {"mid": "0", "codecs": [(111, "opus", 48000, 0)], "extensions": []}
-    _, ssrc, rtx = engine.add_slot(transport, "audio", auto=True, **opus)
+    _, ssrc, rtx, _ = engine.add_slot(transport, "audio", auto=True, **opus)
     assert ssrc
     assert rtx == 0
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtpPacket
+from aiortc.rtp import RtcpPacket, RtcpPsfbPacket, RtcpSdesPacket, RtpPacket
 
 from sfu import _engine
 from tests.support.wire_peer import PROFILES, EventLog, WirePeer, opus_packet
@@ -65,7 +65,7 @@ def test_audio_is_forwarded_between_any_two_profiles(
     """Opened with one key, sealed with another: payloads unchanged, the slot's SSRC, no gap."""
     sender, receiver = meet(sender_profile, receiver_profile)
     track = engine.add_track(sender.transport, "audio", mid="0", ssrcs=[(5, 0)], **OPUS)
-    slot, ssrc, _ = engine.add_slot(receiver.transport, "audio", mid="3", **OPUS)
+    slot, ssrc, _, _ = engine.add_slot(receiver.transport, "audio", mid="3", **OPUS)
     engine.bind_slot(slot, track)
     payloads = [b"\xf8" + bytes([n]) * (n + 1) for n in range(40)]
     received = []
@@ -80,14 +80,30 @@ def test_audio_is_forwarded_between_any_two_profiles(
     ]
 
 
+def test_source_descriptions_name_a_slot_as_its_section_does(engine, meet):
+    """The CNAME in RTCP is the one that `add_slot` returned for the SDP (RFC 8834 section 4.9)."""
+    profile = _engine.PROFILE_AEAD_AES_128_GCM
+    sender, receiver = meet(profile, profile)
+    track = engine.add_track(sender.transport, "audio", mid="0", ssrcs=[(5, 0)], **OPUS)
+    slot, ssrc, _, cname = engine.add_slot(receiver.transport, "audio", mid="3", **OPUS)
+    engine.bind_slot(slot, track)
+    sender.send_rtp(opus_packet(0, ssrc=5))
+    receiver.receive_rtp()
+    sdes = wait_for_rtcp(
+        receiver,
+        lambda packet: isinstance(packet, RtcpSdesPacket) and packet.chunks[0].ssrc == ssrc,
+    )
+    assert [chunk.items for chunk in sdes.chunks] == [[(1, cname.encode())]]
+
+
 def test_a_lane_carries_the_loudest_but_never_the_own_voice(engine, meet):
     """The engine binds a lane by itself and says so."""
     profile = _engine.PROFILE_AEAD_AES_128_GCM
     speaker, listener = meet(profile, profile)
     log = EventLog(engine)
     track = engine.add_track(speaker.transport, "audio", mid="0", ssrcs=[(5, 0)], **OPUS)
-    lane, ssrc, _ = engine.add_slot(listener.transport, "audio", mid="3", auto=True, **OPUS)
-    own, _, _ = engine.add_slot(speaker.transport, "audio", mid="3", auto=True, **OPUS)
+    lane, ssrc, _, _ = engine.add_slot(listener.transport, "audio", mid="3", auto=True, **OPUS)
+    own, _, _, _ = engine.add_slot(speaker.transport, "audio", mid="3", auto=True, **OPUS)
     for n in range(60):
         speaker.send_rtp(opus_packet(n, ssrc=5, level=10))
         engine.stats()  # paces the loop with the worker's turns
@@ -105,7 +121,7 @@ def test_video_starts_with_a_key_frame_that_the_engine_asks_for(engine, meet):
     sender, receiver = meet(profile, profile)
     log = EventLog(engine)
     track = engine.add_track(sender.transport, "video", mid="1", ssrcs=[(7, 8)], **VP8)
-    slot, ssrc, _ = engine.add_slot(receiver.transport, "video", mid="6", **VP8)
+    slot, ssrc, _, _ = engine.add_slot(receiver.transport, "video", mid="6", **VP8)
     for n in range(3):
         sender.send_rtp(vp8_packet(n, ssrc=7, key=False))
     engine.bind_slot(slot, track)
@@ -123,16 +139,22 @@ def test_video_starts_with_a_key_frame_that_the_engine_asks_for(engine, meet):
 
 def wait_for_pli(peer: WirePeer) -> RtcpPsfbPacket:
     """Return the first picture loss indication that the engine sends to the peer."""
-    with contextlib.suppress(TimeoutError):
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError):
-                peer.receive_rtp(timeout=0.05)
-            for compound in peer.other:
-                for packet in RtcpPacket.parse(compound):
-                    if isinstance(packet, RtcpPsfbPacket) and packet.fmt == 1:
-                        return packet
-    raise TimeoutError("no picture loss indication came")
+    return wait_for_rtcp(
+        peer, lambda packet: isinstance(packet, RtcpPsfbPacket) and packet.fmt == 1
+    )
+
+
+def wait_for_rtcp(peer: WirePeer, wanted):
+    """Return the first RTCP packet to the peer that is `wanted`."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with contextlib.suppress(TimeoutError):
+            peer.receive_rtp(timeout=0.05)
+        for compound in peer.other:
+            for packet in RtcpPacket.parse(compound):
+                if wanted(packet):
+                    return packet
+    raise TimeoutError("no such RTCP packet came")
 
 
 SERVER = """
@@ -147,7 +169,7 @@ for (transport, _, _), keys in zip(transports, json.loads(sys.stdin.readline()))
     engine.set_keys(transport, 7, *map(bytes.fromhex, keys))
 opus = {"codecs": [(111, "opus", 48000, 0)], "extensions": []}
 track = engine.add_track(transports[0][0], "audio", mid="0", ssrcs=[(5, 0)], **opus)
-slot, _, _ = engine.add_slot(transports[1][0], "audio", mid="3", **opus)
+slot, _, _, _ = engine.add_slot(transports[1][0], "audio", mid="3", **opus)
 engine.bind_slot(slot, track)
 engine.stats()
 calls = engine.stats()["api_calls"]

@@ -9,6 +9,7 @@ import pytest
 from sfu import _engine, native
 from sfu.engine import (
     DtlsRecord,
+    EngineDied,
     Event,
     EventsDropped,
     KeyframeFailed,
@@ -21,6 +22,7 @@ from sfu.engine import (
 )
 from sfu.errors import PortTakenError, StaleEngineError
 from sfu.native import NativeEngine, check_digest, decode, source_digest
+from tests.support.broken_engine import BreakableEngine
 from tests.support.wait import until
 
 
@@ -138,4 +140,25 @@ async def test_more_than_one_batch_is_drained(monkeypatch: pytest.MonkeyPatch) -
             len([e for e in seen if isinstance(e, TransportState) and e.state == "closed"]) == 30
         )
     )
+    engine.close()
+
+
+async def test_a_dead_worker_is_told_once_and_its_descriptor_is_left_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The last event says why, one error is logged, and the loop is not woken any more."""
+    engine = BreakableEngine(host="127.0.0.1", seed=6)
+    seen: list[Event] = []
+    engine.start(seen.append)
+    engine.break_worker()
+    await until(lambda: bool(seen))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert seen == [EngineDied("Invalid argument (os error 22)")]
+    errors = [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")]
+    assert [record.getMessage() for record in errors] == [
+        "the packet engine has died: Invalid argument (os error 22)"
+    ]
+    assert not asyncio.get_running_loop().remove_reader(engine._engine.fileno())
+    engine.close_room(engine.create_room())  # commands go nowhere, and harm nobody
     engine.close()

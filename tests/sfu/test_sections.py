@@ -18,7 +18,7 @@ def endpoint() -> Endpoint:
 
 
 def test_every_slot_has_its_own_stream_and_fid(endpoint: Endpoint) -> None:
-    """Streams are never shared (they would be lip-synced) and video repairs by RTX."""
+    """Streams and names are never shared (they would be lip-synced) and video repairs by RTX."""
     answer = endpoint.offer(OFFER, labels(8))
     slots = answer.media[3:]
     assert [m.msid.stream for m in slots if m.msid] == list(labels(8).values())[3:]
@@ -27,6 +27,7 @@ def test_every_slot_has_its_own_stream_and_fid(endpoint: Endpoint) -> None:
         group = [(g.semantics, g.ssrcs) for g in media.ssrc_groups]
         expected = [("FID", tuple(s for s, _ in media.ssrcs))] if media.kind == "video" else []
         assert group == expected
+        assert {cname for _, cname in media.ssrcs} == {f"cname{media.ssrcs[0][0] - 1000}"}
 
 
 def test_an_unknown_codec_refuses_its_section_alone(endpoint: Endpoint) -> None:

@@ -216,7 +216,7 @@ class Stage:
     def client(self):
         codec = CODECS["sunup.v1.json"]
         connection = Connection(codec, self.clock.now())
-        return Client(connection, ListWire(codec), address="test")
+        return Client(connection, ListWire(codec))
 
 
 def wire(client):

@@ -274,10 +274,10 @@ class TestSlots:
         slot = bench.slot(jane, "6")
         bench.told.clear()
         for _ in range(3):
-            bench.engine.deliver(SlotLayer(slot, "q", 160, 90, "your_link"))
+            bench.engine.deliver(SlotLayer(slot, "q", 160, 90, "small_tile"))
         bench.engine.deliver(SlotLayer(slot, "f", 640, 360, "fit"))
         assert [body.reason for body in bench.of(jane, SlotWhy) if body.slot == "6"] == [
-            "your_link", "fit",
+            "small_tile", "fit",
         ]  # fmt: skip
 
     async def test_sizes_reach_the_engine_once(self, bench):

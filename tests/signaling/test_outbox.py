@@ -34,9 +34,9 @@ def frame(kind="chat.msg", stream="scope:main", size=10, number=1, body=None):
     return Encoded(Event(stream, 1, kind, "", None, body or {"x": "x" * size}, number))
 
 
-def delta(number, **members):
+def delta(number, stream="room", epoch=1, **members):
     return Encoded(
-        Event("room", 1, "roster.delta", "", None, RosterDelta(number, **members), number)
+        Event(stream, epoch, "roster.delta", "", None, RosterDelta(number, **members), number)
     )
 
 
@@ -115,6 +115,46 @@ def test_deltas_are_not_merged_across_another_event_of_the_room():
     outbox.push(frame(stream="room", kind="room.state", number=2))
     outbox.push(delta(3, add=[view("b")]))
     assert [one["s"] for one in drained(outbox)] == [1, 2, 3]
+
+
+def test_deltas_of_two_streams_stay_apart():
+    """A host gets both: each stream keeps its own numbers, and merges within itself."""
+    outbox = Outbox(CODEC)
+    outbox.push(delta(7, add=[view("a")]))
+    outbox.push(delta(3, stream="hosts", add=[view("b")]))
+    outbox.push(delta(8, add=[view("c")]))
+    outbox.push(delta(4, stream="hosts", add=[view("d")]))
+    assert [(one["st"], one["s"], one["n"]) for one in drained(outbox)] == [
+        ("room", 8, 2),
+        ("hosts", 4, 2),
+    ]
+
+
+def test_somebody_who_moves_between_streams_is_not_overtaken():
+    """A delta stays behind what another stream says of the same person."""
+    outbox = Outbox(CODEC)
+    outbox.push(delta(1, add=[view("a")]))
+    outbox.push(delta(1, stream="hosts", del_=["b"]))
+    outbox.push(delta(2, add=[view("b")]))
+    assert [one["st"] for one in drained(outbox)] == ["room", "hosts", "room"]
+
+
+def test_deltas_are_merged_within_one_epoch_and_without_a_gap():
+    """Numbers begin again with an epoch, and `n` counts a run of them."""
+    outbox = Outbox(CODEC)
+    outbox.push(delta(1, add=[view("a")]))
+    outbox.push(delta(2, epoch=2, add=[view("b")]))
+    outbox.push(delta(4, epoch=2, add=[view("c")]))
+    assert [(one["ep"], one["s"]) for one in drained(outbox)] == [(1, 1), (2, 2), (2, 4)]
+
+
+def test_no_delta_moves_before_a_snapshot():
+    """The snapshot would take away again what came after it."""
+    outbox = Outbox(CODEC)
+    outbox.push(delta(1, add=[view("a")]))
+    outbox.push(frame(stream="self:a", kind="snapshot"))
+    outbox.push(delta(2, add=[view("b")]))
+    assert [one["t"] for one in drained(outbox)] == ["roster.delta", "snapshot", "roster.delta"]
 
 
 def applied(roster, one):

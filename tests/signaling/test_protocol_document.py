@@ -4,20 +4,23 @@ import base64
 import pathlib
 import re
 import zlib
+from typing import get_args
 
 import pytest
 
 from rooms import events, policy, snapshot
-from sfu.engine import ICECredentials, SlotIds
+from sfu.engine import ICECredentials, LayerReason, SlotIds
 from sfu.negotiation import AddSlot, Negotiation
 from sfu.sdp import Candidate, Fingerprint
+from sfu.sdp_parser import MAX_LINES
+from sfu.subscriptions import Reason
 from signaling import limits, messages
 from signaling.connection import _CLOSE_OF_REFUSED_HELLO
 from signaling.envelope import CODECS, MAX_FRAME
 from signaling.errors import CLOSES, FAULTS
 from signaling.http import join
 from signaling.messages import EVENTS, METHODS, MediaOffer
-from signaling.sdptext import answer_like, offered_sdp, session_id
+from signaling.sdptext import MAX_INFLATED, answer_like, offered_sdp, session_id
 from tests.support.protocol_tables import read_tables, table
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "reference" / "protocol.md"
@@ -64,6 +67,13 @@ def test_the_codes_that_close_a_refused_hello_are_told():
     assert closes == {name: int(code) for name, code in _CLOSE_OF_REFUSED_HELLO.items()}
 
 
+def test_the_reasons_of_a_slot_are_those_that_can_come():
+    """slot.why says what the engine or the filling of slots says, nothing else."""
+    (row,) = re.findall(r"### `slot\.why`.*?\| `reason` \|(.*?)\|\n", TEXT, re.DOTALL)
+    words = set(re.findall(r"`([a-z_]+)`", row))
+    assert words == {*get_args(LayerReason), *get_args(Reason)}
+
+
 def test_the_table_of_errors_is_the_codes_own():
     """Code, HTTP status, retry and meaning, row by row."""
     rows = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (\w+) \| (.+) \|$", TEXT, re.MULTILINE)
@@ -92,6 +102,8 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"{limits.FRAME_FLOOD} refused: close 4429" in TEXT
     assert f"| requests under way | {limits.MAX_IN_FLIGHT}; " in TEXT
     assert f"| {limits.JOIN_BURST:.0f} at once, then {limits.JOIN_RATE:.0f} per second;" in TEXT
+    assert f"`sdp` and `sdp_z` {messages.MAX_SDP:,} characters each;" in TEXT
+    assert f"`sdp_z` {MAX_INFLATED // 1024} KiB inflated; {MAX_LINES:,} lines," in TEXT
     assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT
 
 
@@ -117,7 +129,7 @@ def test_the_sample_answer_is_what_the_server_answers_to_the_sample_offer():
         operation.mid: ids
         for operation, ids in zip(
             (one for one in plan.operations if isinstance(one, AddSlot)),
-            (SlotIds(1, 1001, 0), SlotIds(2, 1002, 2002)),
+            (SlotIds(1, 1001, 0, "Kd8fJq2mX0vTz5Lb"), SlotIds(2, 1002, 2002, "pW3nYc7RhE1uGs9A")),
             strict=True,
         )
     }

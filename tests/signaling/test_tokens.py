@@ -12,11 +12,13 @@ from signaling.tokens import (
     RESUME_LIFETIME,
     JoinGrant,
     ResumeGrant,
-    Revocations,
     Tokens,
+    join_key,
 )
 
 KEY = bytes(range(32))
+LIFE = b"one life"
+JOIN_KEY = join_key(KEY, LIFE)
 NOW = 1_800_000_000.0
 GRANT = JoinGrant("t1", "r1", "l1", "participant", "person", "p1", "d1", True, "Jane")
 RESUME = ResumeGrant("t1", "r1", 1, "pa1", "person:p1", 3)
@@ -24,7 +26,7 @@ RESUME = ResumeGrant("t1", "r1", 1, "pa1", "person:p1", 3)
 
 @pytest.fixture
 def tokens():
-    return Tokens(KEY)
+    return Tokens(KEY, life=LIFE)
 
 
 def refused(call):
@@ -34,10 +36,13 @@ def refused(call):
     return error.value.detail
 
 
-def forged(claims=None, header=None, key=KEY, algorithm="HS256"):
+def forged(claims=None, header=None, key=JOIN_KEY, algorithm="HS256"):
     """A token of the right shape with something changed."""
     base = jwt.decode(
-        Tokens(KEY).issue_join(GRANT, NOW), KEY, ["HS256"], options={"verify_signature": False}
+        Tokens(KEY, life=LIFE).issue_join(GRANT, NOW),
+        JOIN_KEY,
+        ["HS256"],
+        options={"verify_signature": False},
     )
     base |= claims or {}
     return jwt.encode(
@@ -98,8 +103,9 @@ def test_one_kind_is_not_the_other(tokens):
         "a.b.c",
         "..",
         forged(key=b"k" * 32),
-        forged(algorithm="HS512", key=KEY * 2),
-        forged(algorithm="HS384", key=KEY * 2),
+        forged(key=KEY),
+        forged(algorithm="HS512", key=JOIN_KEY * 2),
+        forged(algorithm="HS384", key=JOIN_KEY * 2),
         jwt.encode({"sub": "x"}, None, "none", {"typ": "sunup-join"}),
         forged(header={"typ": "JWT"}),
         forged({"iss": "someone"}),
@@ -149,24 +155,32 @@ def test_the_grant_stands_in_the_signed_part_alone(tokens):
     assert "secret" not in json.dumps(payload)
 
 
-def test_revocation_voids_what_was_issued_before(tokens):
-    """By identity and not-before: older secrets are void, newer ones are not."""
-    old = tokens.issue_resume(RESUME, NOW)
-    tokens.revocations.revoke("r1", "person:p1", NOW + 1)
-    assert "revoked" in refused(lambda: tokens.read_resume(old, NOW + 2))
-    new = tokens.issue_resume(RESUME, NOW + 2)
-    assert tokens.read_resume(new, NOW + 3) == RESUME
+def test_what_the_forger_starts_from_is_good(tokens):
+    """Each refusal above is for the one thing that was changed."""
+    assert tokens.redeem_join(forged(), NOW) == GRANT
 
 
-def test_revocations_are_bounded():
-    """The longest ago is forgotten first."""
-    revocations = Revocations(capacity=2)
-    for number in range(3):
-        revocations.revoke("r", f"i{number}", NOW)
-    assert not revocations.is_revoked("r", "i0", NOW - 1)
-    assert revocations.is_revoked("r", "i1", NOW - 1)
-    assert revocations.is_revoked("r", "i2", NOW)
-    assert not revocations.is_revoked("r", "i2", NOW + 1)
+def test_no_join_token_works_again_after_a_restart(tokens):
+    """The next process remembers no use, so it takes no token of the last; resuming goes on."""
+    token, secret = tokens.issue_join(GRANT, NOW), tokens.issue_resume(RESUME, NOW)
+    tokens.redeem_join(token, NOW + 1)
+    next_life = Tokens(KEY)
+    refused(lambda: next_life.redeem_join(token, NOW + 2))
+    assert next_life.read_resume(secret, NOW + 2) == RESUME
+
+
+def test_uses_are_forgotten_only_after_their_time(tokens, monkeypatch):
+    """When no more can be remembered, new tokens wait; old ones do not become good again."""
+    monkeypatch.setattr("signaling.tokens.MAX_USED", 2)
+    made = [tokens.issue_join(GRANT, NOW) for _ in range(3)]
+    for token in made[:2]:
+        tokens.redeem_join(token, NOW)
+    with pytest.raises(RequestError) as error:
+        tokens.redeem_join(made[2], NOW)
+    assert error.value.code == "unavailable"
+    refused(lambda: tokens.redeem_join(made[0], NOW))
+    later = NOW + JOIN_LIFETIME + 31
+    assert tokens.redeem_join(tokens.issue_join(GRANT, later), later) == GRANT
 
 
 def test_a_short_key_is_refused():

@@ -207,3 +207,11 @@ async def test_thirty_sqlite_writers_wait_their_turn(sqlite_url):
     await asyncio.gather(*(write(number) for number in range(30)))
     assert len(await _roles(pool, made)) == 34
     await pool.close()
+
+
+async def test_errors_hold_no_values_of_rows(database):
+    """What a statement carried may be personal or secret, and errors are logged."""
+    with pytest.raises(sa.exc.DBAPIError) as error:
+        async with database.without_tenant() as connection:
+            await connection.execute(sa.text("SELECT nonsense(:v)"), {"v": "CanaryValue"})
+    assert "Canary" not in str(error.value)

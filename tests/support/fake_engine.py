@@ -176,7 +176,7 @@ class FakeEngine:
         self.calls.append(("add_slot", transport, params.mid))
         self.slots[slot] = (transport, params)
         rtx = any(codec.rtx_payload_type for codec in params.codecs)
-        return SlotIds(slot, 10_000 + slot, 20_000 + slot if rtx else 0)
+        return SlotIds(slot, 10_000 + slot, 20_000 + slot if rtx else 0, f"{slot:016}")
 
     def bind_slot(self, slot: int, track: int) -> None:
         self.calls.append(("bind_slot", slot, track))

@@ -56,6 +56,12 @@ class Server:
         return (self.data / "server.log").read_text()
 
     @property
+    def traceback(self) -> str:
+        """The log from its first traceback on; empty when there is none, as there should be."""
+        _, found, rest = self.log.partition("Traceback")
+        return f"{found}{rest[:6000]}"
+
+    @property
     def dev(self) -> dict[str, str]:
         """The contents of dev.json."""
         return json.loads((self.data / "dev.json").read_text())

@@ -89,8 +89,6 @@ pub enum LayerReason {
     TheirCamera,
     /// Paused by a command or by a size of 0 x 0.
     Paused,
-    /// The receiver's link cannot carry more.
-    YourLink,
 }
 
 impl LayerReason {
@@ -103,7 +101,6 @@ impl LayerReason {
             Self::SmallTile => "small_tile",
             Self::TheirCamera => "their_camera",
             Self::Paused => "paused",
-            Self::YourLink => "your_link",
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The last packets of one layer, as plaintext, each held once for all its receivers.
 //!
-//! Answers NACKs, replays a key frame or the onset of a voice to a slot that starts late, and
-//! feeds a recording. A slot keeps no copies: its numbering is a constant distance from the
-//! layer's (see `munge.rs`), so a wanted packet is looked up here and rewritten again.
+//! Answers NACKs, and replays a key frame or the onset of a voice to a slot that starts late. A
+//! slot keeps no copies: its numbering is a constant distance from the layer's (see `munge.rs`),
+//! so a wanted packet is looked up here and rewritten again.
 
 use crate::codec::FrameInfo;
 use crate::params::CodecName;

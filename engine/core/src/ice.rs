@@ -125,8 +125,9 @@ impl Credentials {
     #[must_use]
     pub fn generate(rng: &mut Rng) -> Self {
         Self {
-            ufrag: ice_chars(rng, 12),
-            pwd: ice_chars(rng, 24),
+            // The ice-char of RFC 8839 section 5.4 are base64's alphabet.
+            ufrag: rng.base64(12),
+            pwd: rng.base64(24),
         }
     }
 }
@@ -137,17 +138,6 @@ impl std::fmt::Debug for Credentials {
             .field("ufrag", &self.ufrag)
             .finish_non_exhaustive() // the password must not reach a log
     }
-}
-
-/// ice-char of RFC 8839 section 5.4: exactly 64 characters, 6 bits each.
-fn ice_chars(rng: &mut Rng, count: usize) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = vec![0; count];
-    rng.fill(&mut bytes);
-    bytes
-        .into_iter()
-        .map(|byte| char::from(ALPHABET[usize::from(byte & 0x3f)]))
-        .collect()
 }
 
 /// One set of credentials as the agent keeps it.

@@ -118,6 +118,8 @@ pub struct SlotParams {
     pub ssrc: u32,
     /// The SSRC of the slot's retransmissions, when a codec has them.
     pub rtx_ssrc: Option<u32>,
+    /// The canonical name of both in source descriptions (RFC 3550 section 6.5.1).
+    pub cname: String,
 }
 
 /// Why parameters were refused, as a sentence.
@@ -134,6 +136,8 @@ impl std::error::Error for ParamError {}
 
 /// A MID or RID travels in a header extension element of at most this many bytes.
 pub const MAX_NAME: usize = 16;
+/// The length of an item in a source description is one byte (RFC 3550 section 6.5).
+const MAX_CNAME: usize = 255;
 /// Simulcast encodings of one track.
 pub const MAX_RIDS: usize = 4;
 
@@ -175,6 +179,9 @@ impl SlotParams {
         }
         if self.ssrc == 0 || self.rtx_ssrc == Some(0) || self.rtx_ssrc == Some(self.ssrc) {
             return refuse("a slot needs two different ssrcs that are not 0".into());
+        }
+        if self.cname.is_empty() || self.cname.len() > MAX_CNAME {
+            return refuse(format!("cname must have 1 to {MAX_CNAME} bytes"));
         }
         Ok(())
     }
@@ -292,9 +299,9 @@ mod tests {
     }
 
     #[test]
-    fn only_an_audio_slot_is_a_lane() {
+    fn only_an_audio_slot_is_a_lane_and_every_slot_has_a_name_that_fits() {
         let track = track();
-        let slot = SlotParams {
+        let mut slot = SlotParams {
             kind: track.kind,
             mid: track.mid,
             codecs: track.codecs,
@@ -302,7 +309,12 @@ mod tests {
             auto: true,
             ssrc: 5,
             rtx_ssrc: None,
+            cname: "c".into(),
         };
         assert!(slot.validate().unwrap_err().to_string().contains("auto"));
+        slot.auto = false;
+        slot.validate().unwrap();
+        slot.cname = "c".repeat(256);
+        assert!(slot.validate().unwrap_err().to_string().contains("cname"));
     }
 }

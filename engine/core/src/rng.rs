@@ -71,6 +71,23 @@ impl Rng {
         self.other_ssrc(0)
     }
 
+    /// A short-term canonical name: 96 random bits in base64 (RFC 7022 section 4.2).
+    pub fn cname(&mut self) -> String {
+        self.base64(16)
+    }
+
+    /// So many characters of base64's alphabet, 6 random bits each.
+    pub fn base64(&mut self, count: usize) -> String {
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut bytes = vec![0; count];
+        self.fill(&mut bytes);
+        bytes
+            .into_iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte & 0x3f)]))
+            .collect()
+    }
+
     /// One that differs from another, for its retransmissions.
     pub fn other_ssrc(&mut self, other: u32) -> u32 {
         loop {

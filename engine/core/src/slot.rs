@@ -139,7 +139,7 @@ impl Slot {
             kind: params.kind,
             auto: params.auto,
             ssrc: params.ssrc,
-            cname: format!("slot-{}", params.mid),
+            cname: params.cname.clone(),
             assigned: None,
             assigned_us: 0,
             current: None,
@@ -418,6 +418,7 @@ mod tests {
                 auto: false,
                 ssrc: 1_460,
                 rtx_ssrc: rtx.then_some(1_461),
+                cname: "c".into(),
             };
         Slot::new(TransportId(1), &params, &mut Rng::from_seed(1))
     }

@@ -156,6 +156,7 @@ fn params() -> (TrackParams, SlotParams) {
         auto: false,
         ssrc: 31,
         rtx_ssrc: Some(32),
+        cname: "c".into(),
     };
     (track, slot)
 }

@@ -218,6 +218,7 @@ fn add_slot(engine: &Engine, id: u64) {
             auto: false,
             ssrc: 10_000 + number,
             rtx_ssrc: Some(20_000 + number),
+            cname: "c".into(),
         }),
     });
     engine.send(Command::BindSlot {

@@ -1,5 +1,6 @@
 //! The handle of a running worker: what the Python binding and the benchmarks hold.
 
+use std::any::Any;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
@@ -59,7 +60,7 @@ impl Engine {
                 match ended {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => worker_mailbox.died(error.to_string()),
-                    Err(_) => worker_mailbox.died("it panicked; see the log".into()),
+                    Err(panic) => worker_mailbox.died(panic_text(panic.as_ref())),
                 }
             })?;
         Ok(Self {
@@ -121,5 +122,32 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// What a panic said; its place was printed by the panic hook.
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = match panic.downcast_ref::<&str>() {
+        Some(text) => Some(*text),
+        None => panic.downcast_ref::<String>().map(String::as_str),
+    };
+    format!("it panicked: {}", text.unwrap_or("without a text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_in_its_own_words() {
+        let number = std::hint::black_box(7);
+        let told = |panic: Box<dyn Any + Send>| panic_text(panic.as_ref());
+        let caught = |call: fn(i32)| catch_unwind(|| call(number)).unwrap_err();
+        assert_eq!(told(caught(|_| panic!("plain"))), "it panicked: plain");
+        assert_eq!(
+            told(caught(|n| panic!("number {n}"))),
+            "it panicked: number 7"
+        );
+        assert_eq!(told(Box::new(number)), "it panicked: without a text");
     }
 }

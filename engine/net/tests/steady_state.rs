@@ -84,6 +84,7 @@ fn video(server: &mut Server, publisher: &Peer) {
                 auto: false,
                 ssrc: 1000 + u32::from(n),
                 rtx_ssrc: Some(2000 + u32::from(n)),
+                cname: "c".into(),
             }),
         });
         server.command(Command::BindSlot {

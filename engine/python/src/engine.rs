@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pyo3::create_exception;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -20,6 +21,13 @@ use crate::event;
 
 /// A datagram of DTLS must fit one of UDP.
 const MAX_DTLS_DATAGRAM: usize = 65_507;
+
+create_exception!(
+    sfu._engine,
+    WorkerDied,
+    PyRuntimeError,
+    "The worker ended without being told to."
+);
 
 /// One worker thread and one UDP port.
 #[pyclass(frozen, module = "sfu._engine")]
@@ -110,9 +118,7 @@ impl Engine {
         }
         match mail.died {
             // What it said before it died is delivered first.
-            Some(why) if list.is_empty() => Err(PyRuntimeError::new_err(format!(
-                "the engine's worker thread has ended: {why}"
-            ))),
+            Some(why) if list.is_empty() => Err(WorkerDied::new_err(why)),
             _ => Ok(list),
         }
     }
@@ -274,13 +280,14 @@ impl Engine {
         codecs: Vec<CodecTuple>,
         extensions: Vec<ExtensionTuple>,
         auto: bool,
-    ) -> PyResult<(u64, u32, u32)> {
+    ) -> PyResult<(u64, u32, u32, String)> {
         let codecs = convert::codecs(codecs)?;
-        let (ssrc, rtx_ssrc) = {
+        let (ssrc, rtx_ssrc, cname) = {
             let mut rng = self.rng();
             let ssrc = rng.ssrc();
             let with_rtx = codecs.iter().any(|codec| codec.rtx_payload_type.is_some());
-            (ssrc, with_rtx.then(|| rng.other_ssrc(ssrc)))
+            let rtx_ssrc = with_rtx.then(|| rng.other_ssrc(ssrc));
+            (ssrc, rtx_ssrc, rng.cname())
         };
         let params = SlotParams {
             kind: convert::media_kind(kind)?,
@@ -290,6 +297,7 @@ impl Engine {
             auto,
             ssrc,
             rtx_ssrc,
+            cname: cname.clone(),
         };
         params.validate().map_err(refused)?;
         let slot = self.ids.slot();
@@ -298,7 +306,7 @@ impl Engine {
             transport: TransportId(transport),
             params: Box::new(params),
         });
-        Ok((slot.0, ssrc, rtx_ssrc.unwrap_or(0)))
+        Ok((slot.0, ssrc, rtx_ssrc.unwrap_or(0), cname))
     }
 
     fn bind_slot(&self, slot: u64, track: u64) {

@@ -24,5 +24,6 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         module.add(name, profile.number())?;
     }
+    module.add("WorkerDied", module.py().get_type::<engine::WorkerDied>())?;
     module.add_class::<engine::Engine>()
 }

@@ -7,6 +7,7 @@ import msgspec
 
 from crm_core.resources.fields import check_json
 
+from ..incoming import CutOffError, TooLargeError, TooSlowError, read_body
 from .problems import HttpProblem
 
 MAX_BODY = 1024 * 1024
@@ -17,7 +18,8 @@ async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
     """The decoded body and its bytes; no body counts as ``{}``.
 
     Raises:
-        HttpProblem: 413 too large, 415 another media type, 400 no JSON or too deep.
+        HttpProblem: 413 too large, 415 another media type, 408 too slow, 400 no JSON, too deep
+            or cut off.
     """
     raw = await _read(request)
     if not raw:
@@ -43,9 +45,11 @@ async def _read(request: aiohttp.web.Request) -> bytes:
     too_large = HttpProblem(413, "too_large", f"a body has at most {MAX_BODY} bytes")
     if request.content_length is not None and request.content_length > MAX_BODY:
         raise too_large
-    parts = bytearray()
-    async for chunk in request.content.iter_any():
-        parts += chunk
-        if len(parts) > MAX_BODY:
-            raise too_large
-    return bytes(parts)
+    try:
+        return await read_body(request.content, MAX_BODY)
+    except TooLargeError:
+        raise too_large from None
+    except TooSlowError as error:
+        raise HttpProblem(408, "timeout", error.sentence) from None
+    except CutOffError as error:
+        raise HttpProblem(400, "bad_request", error.sentence) from None

@@ -77,6 +77,7 @@ _PROBLEM: dict[str, Any] = {
         "code": {"type": "string"},
         "detail": {"type": "string"},
         "field": {"type": "string"},
+        "ref": {"type": "string", "description": "With internal: names the line in the log"},
         "conflict": {
             "type": "object",
             "description": "With slot_taken: what is in the way",
@@ -222,7 +223,7 @@ def _create(resource: Resource) -> dict[str, Any]:
                 headers={**_ETAG, "Location": {"schema": {"type": "string"}}},
             )
         },
-        more=("409", "413", "415"),
+        more=("408", "409", "413", "415"),
     )
     return {
         **operation,
@@ -264,7 +265,7 @@ def _update(resource: Resource) -> dict[str, Any]:
                 "Changed", {"$ref": f"#/components/schemas/{resource.noun}"}, headers=_ETAG
             )
         },
-        more=("409", "412", "413", "415", "428"),
+        more=("408", "409", "412", "413", "415", "428"),
     )
     return {
         **operation,
@@ -292,7 +293,7 @@ def _verb(resource: Resource, verb: Verb) -> dict[str, Any]:
         answers={
             "200": _answer("Done", _with_extra(resource, verb.extra, required=True), headers=_ETAG)
         },
-        more=("409", "412", "413", "415"),
+        more=("408", "409", "412", "413", "415"),
     )
     return {
         **operation,

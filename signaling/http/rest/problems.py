@@ -1,11 +1,10 @@
 """Refusals as RFC 9457 problem documents, with a stable ``code`` and the ``field`` at fault.
 
 `STATUS` is the one table from error classes to HTTP. What is in no table is our bug: it is logged
-with a reference, and the answer carries that reference and nothing else.
+with a reference, and the answer carries that reference (``ref``) and nothing else.
 """
 
 import logging
-import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +17,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from crm_core import errors
 from crm_core.resources.integrity import explain
 from crm_core.tenants.service import Unauthorized
+from signaling.logs import internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -99,9 +99,8 @@ def answer_for(error: Exception) -> aiohttp.web.Response:
         return problem(
             503, "unavailable", "the database cannot be reached", headers={"Retry-After": "1"}
         )
-    reference = uuid.uuid4().hex
-    logger.error("request failed, reference %s", reference, exc_info=error)
-    return problem(500, "internal", "this is a fault of the server", reference=reference)
+    ref = internal_error("rest", error).extras["ref"]
+    return problem(500, "internal", "this is a fault of the server", ref=ref)
 
 
 def _refusal(error: errors.CrmError) -> aiohttp.web.Response:

@@ -42,15 +42,17 @@ export interface ConnectionOptions {
   name: string;
   client: string;
   events: ConnectionEvents;
-  /** Milliseconds of the waits between attempts; jitter comes on top. */
+  /** Longest milliseconds of the waits between attempts; each is a random part of its own. */
   delays?: readonly number[];
   random?: () => number;
   now?: () => number;
 }
 
-/** Full jitter from the first attempt on, so that a restarted server is not stormed. */
-export const DELAYS: readonly number[] = [300, 600, 1200, 2500, 5000, 8000];
+/** The longest waits. Full jitter from the first attempt on, so that a restarted server is not stormed. */
+export const DELAYS: readonly number[] = [300, 600, 1200, 2400, 4800, 9600, 10_000];
 
+/** Of `WebSocket.readyState`; above it the socket closes or is closed. */
+const OPEN = 1;
 /** Our own close codes: to connect again, and because the server was silent. */
 const TRY_AGAIN = 4001;
 const SILENCE = 4002;
@@ -109,7 +111,7 @@ export class Connection {
     const frame = JSON.stringify(body);
     return new Promise<T>((resolve, reject) => {
       this.#pending.set(id, { method, frame, resolve: resolve as (payload: unknown) => void, reject });
-      if (this.#welcomed) this.#socket?.send(frame);
+      if (this.#welcomed) this.#send(frame);
     });
   }
 
@@ -137,7 +139,14 @@ export class Connection {
       }
       if (this.#ended || this.#socket) return;
     }
-    const socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(this.#options.url, SUBPROTOCOL);
+    } catch (error) {
+      // An address that is none, or one that the page's security forbids: never another time.
+      this.#refuse(new RequestError({ code: "offline", detail: String(error) }), "lost");
+      return;
+    }
     this.#socket = socket;
     this.#heardAt = this.#clock();
     socket.addEventListener("open", () => this.#hello(token));
@@ -156,14 +165,14 @@ export class Connection {
     const p: Record<string, unknown> = { proto: 1, name, client };
     if (this.#resume === null) p["token"] = token;
     else p["resume"] = { secret: this.#resume, streams: Object.fromEntries(this.#positions) };
-    this.#socket?.send(JSON.stringify({ id: "hello", m: "hello", p }));
+    this.#send(JSON.stringify({ id: "hello", m: "hello", p }));
   }
 
   #receive(socket: WebSocket, text: string): void {
     if (socket !== this.#socket) return;
     this.#heardAt = this.#clock();
     const frame = JSON.parse(text) as Record<string, unknown>;
-    if ("ping" in frame) socket.send(JSON.stringify({ pong: frame["ping"] }));
+    if ("ping" in frame) this.#send(JSON.stringify({ pong: frame["ping"] }));
     else if ("re" in frame) this.#reply(frame as unknown as ReplyFrame);
     else if ("batch" in frame) for (const event of frame["batch"] as EventFrame[]) this.#event(event);
     else if ("t" in frame) this.#event(frame as unknown as EventFrame);
@@ -203,7 +212,7 @@ export class Connection {
       this.#lostAt = null;
       this.#options.events.onLost(false);
     }
-    for (const { frame } of this.#pending.values()) this.#socket?.send(frame);
+    for (const { frame } of this.#pending.values()) this.#send(frame);
     clearInterval(this.#pulse);
     this.#pulse = setInterval(() => this.#beat(), PING_EVERY);
   }
@@ -238,9 +247,14 @@ export class Connection {
     for (const [stream, position] of Object.entries(positions)) this.#positions.set(stream, position);
   }
 
+  /** A browser complains of what is sent to a socket that closes; its requests wait for the next. */
+  #send(text: string): void {
+    if (this.#socket && this.#socket.readyState <= OPEN) this.#socket.send(text);
+  }
+
   #beat(): void {
     if (this.#clock() - this.#heardAt > DEAD_AFTER) this.#socket?.close(SILENCE);
-    else this.#socket?.send(JSON.stringify({ ping: Math.round(this.#clock()) }));
+    else this.#send(JSON.stringify({ ping: Math.round(this.#clock()) }));
   }
 
   #closed(socket: WebSocket, code: number): void {
@@ -270,7 +284,7 @@ export class Connection {
     }
     const delays = this.#options.delays ?? DELAYS;
     const ceiling = delays[Math.min(this.#attempt, delays.length - 1)] ?? 0;
-    const wait = this.#retryIn ?? ceiling * (0.5 + (this.#options.random ?? Math.random)() / 2);
+    const wait = this.#retryIn ?? ceiling * (this.#options.random ?? Math.random)();
     this.#retryIn = null;
     this.#attempt += 1;
     this.#timer = setTimeout(() => void this.#dial(), wait);

@@ -36,7 +36,7 @@ export function deviceKey(storage: Pick<Storage, "getItem" | "setItem"> | null):
  * Trades the link for a join token.
  *
  * @throws RequestError `not_found`, `ended`, `cancelled`, `early` (with `opens_at`), `full`, `rate`;
- *   `offline` when the server cannot be reached.
+ *   `offline` when the server cannot be reached; `http_…` when something else answered.
  */
 export async function requestToken(invitation: Invitation, device: string): Promise<JoinAnswer> {
   let answer: Response;
@@ -50,10 +50,16 @@ export async function requestToken(invitation: Invitation, device: string): Prom
   } catch {
     throw new RequestError({ code: "offline", detail: "The server can't be reached." });
   }
-  const body: unknown = await answer.json().catch(() => ({}));
-  if (!answer.ok) {
+  const body: unknown = (await answer.json().catch(() => null)) ?? {};
+  if (!answer.ok || !isAnswer(body)) {
     const problem = body as Partial<WireError>;
     throw new RequestError({ ...problem, code: problem.code ?? `http_${answer.status}` });
   }
-  return body as JoinAnswer;
+  return body;
+}
+
+/** Whether it is an answer of this server, not of some proxy before it. */
+function isAnswer(body: unknown): body is JoinAnswer {
+  const { token, ws } = body as Partial<JoinAnswer>;
+  return typeof token === "string" && typeof ws === "string";
 }

@@ -16,7 +16,9 @@ import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
   type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
 } from "./messages";
-import { applyChat, applyLobby, applyRoster, type Lobby, type LobbyDelta, type Roster, type RosterDelta, rosterOf } from "./roster";
+import {
+  applyChat, applyLobby, applyRoster, changeChat, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
+} from "./roster";
 import type { Binding, Shown } from "./slots";
 
 /** What the page can be; the words are those of `data-room-state`. */
@@ -74,6 +76,8 @@ const REFUSALS: Record<string, PageState> = {
   denied: "denied", forbidden: "denied", removed: "removed", superseded: "superseded",
 };
 const TRY_AGAIN_AFTER = 1000;
+/** A token this near to its end is left alone: opening the socket takes its time, too. */
+const TOKEN_MARGIN = 10_000;
 const SOURCES = ["mic", "camera", "screen"] as const;
 
 export class Meeting {
@@ -118,7 +122,8 @@ export class Meeting {
   #known = new Map<string, { who: string | null; source: Source | null; width: number; height: number }>();
   /** Elements outlive a media transport: a new one plays in the same places. */
   readonly #elements = new Map<string, HTMLMediaElement>();
-  #fresh: JoinAnswer | null = null;
+  /** A token that was asked for and not spent, and until when it can be. */
+  #fresh: { token: string; until: number } | null = null;
   #view: View | null = null;
   /** What was on when the end began, for an undo. */
   #wasOn: readonly Source[] = [];
@@ -137,25 +142,30 @@ export class Meeting {
 
   /** Asks the server about the link. The token is kept for a join that follows soon. */
   async lookUp(): Promise<void> {
-    if (typeof RTCPeerConnection === "undefined") {
-      this.state.set("unsupported");
-      return;
-    }
+    if (!this.#supported()) return;
     try {
-      this.#fresh = await requestToken(this.invitation, this.#device);
-      this.info.set(this.#fresh);
+      await this.#ask();
       this.state.set("prejoin");
     } catch (error) {
       this.#refused(error);
     }
   }
 
-  /** Joins under this name; settles when the server has let us in, or into the waiting room. */
+  /**
+   * Joins under this name; settles when the server has let us in, or into the waiting room. What
+   * hinders it becomes the state, with or without a `lookUp` before; nothing is thrown.
+   */
   async join(name: string): Promise<void> {
     this.#connection?.close();
+    if (!this.#supported()) return;
     this.state.set("connecting");
-    const info = this.info.get() ?? (await requestToken(this.invitation, this.#device));
-    this.info.set(info);
+    let info: JoinAnswer;
+    try {
+      info = this.info.get() ?? (await this.#ask());
+    } catch (error) {
+      this.#refused(error);
+      return;
+    }
     const connection = new Connection({
       url: info.ws,
       token: () => this.#token(),
@@ -274,13 +284,28 @@ export class Meeting {
     this.#connection?.hurry();
   }
 
+  #supported(): boolean {
+    const supported = typeof RTCPeerConnection !== "undefined";
+    if (!supported) this.state.set("unsupported");
+    return supported;
+  }
+
+  /** Trades the link for an answer, whose token waits to be spent. */
+  async #ask(): Promise<JoinAnswer> {
+    const answer = await requestToken(this.invitation, this.#device);
+    this.info.set(answer);
+    this.#fresh = { token: answer.token, until: performance.now() + answer.expires_in * 1000 - TOKEN_MARGIN };
+    return answer;
+  }
+
+  /** A token that was not spent yet and is good for long enough to be. */
   async #token(): Promise<string> {
     const fresh = this.#fresh;
     this.#fresh = null;
-    if (fresh) return fresh.token;
-    const answer = await requestToken(this.invitation, this.#device);
-    this.info.set(answer);
-    return answer.token;
+    if (fresh && performance.now() < fresh.until) return fresh.token;
+    const { token } = await this.#ask();
+    this.#fresh = null;
+    return token;
   }
 
   #refused(error: unknown): void {
@@ -313,7 +338,7 @@ export class Meeting {
     snapshot: (body: Snapshot | WaitingSnapshot) => ("roster" in body ? this.#inside(body) : this.#outside(body)),
     "roster.delta": (body: RosterDelta) => {
       this.roster.update((roster) => applyRoster(roster, body));
-      this.count.set(this.roster.get().size);
+      if (this.room.get()?.policy["roster"] !== "count") this.count.set(peopleIn(this.roster.get()));
       const me = this.me.get();
       const mine = me && this.roster.get().get(me.id);
       if (mine) this.me.set(mine);
@@ -336,6 +361,9 @@ export class Meeting {
       this.onNotice({ kind: "lobby_message", name: body.name, text: body.text });
     },
     "chat.msg": (body: ChatMessage) => this.chat.update((chat) => applyChat(chat, { ...body, to: body.to ?? null })),
+    "chat.edited": (body: { id: string; body: string }) =>
+      this.chat.update((chat) => changeChat(chat, body.id, { body: body.body, state: "edited" })),
+    "chat.deleted": (body: { id: string }) => this.chat.update((chat) => changeChat(chat, body.id, { body: "", state: "deleted" })),
     hands: (body: { order: string[] }) => this.hands.set(body.order),
     speakers: (body: { list: string[] }) => this.speakers.set(body.list),
     "perm.changed": (body: { role: Role; can: string[] }) => {

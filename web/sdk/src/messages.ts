@@ -61,6 +61,8 @@ export interface ChatMessage {
   body: string;
   at: string;
   to: string | null;
+  /** `deleted`: its place is kept, its text is gone. Left out: as it was sent. */
+  state?: "stored" | "edited" | "deleted";
 }
 
 /** What `POST /m/{code}/join` answers. */

@@ -30,6 +30,11 @@ export function rosterOf(snapshot: Snapshot): Roster {
   return new Map(snapshot.roster.map((participant) => [participant.id, participant]));
 }
 
+/** Human beings: machines such as bots are in the roster and take no seat. */
+export function peopleIn(roster: Roster): number {
+  return [...roster.values()].filter(({ identity_kind }) => identity_kind !== "service").length;
+}
+
 export function applyRoster(roster: Roster, delta: RosterDelta): Roster {
   const next = new Map(roster);
   for (const participant of delta.add ?? []) next.set(participant.id, participant);
@@ -52,6 +57,13 @@ export function applyLobby(lobby: Lobby, delta: LobbyDelta): Lobby {
       return newer ?? waiter;
     });
   return { ver: delta.ver, list: [...kept, ...added.values()] };
+}
+
+/** Changes a message in its place; one that is not kept is no matter. */
+export function changeChat(chat: readonly ChatMessage[], id: string, change: Partial<ChatMessage>): readonly ChatMessage[] {
+  const place = chat.findIndex((message) => message.id === id);
+  const known = chat[place];
+  return known ? chat.with(place, { ...known, ...change }) : chat;
 }
 
 /** Adds a message once, in the order of its scope. */

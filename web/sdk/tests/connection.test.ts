@@ -6,6 +6,7 @@ import { type EventFrame, type HelloReply, RequestError } from "../src/messages"
 class FakeSocket extends EventTarget {
   static all: FakeSocket[] = [];
   readonly sent: Record<string, unknown>[] = [];
+  readyState = 1;
   closedWith: number | null = null;
 
   constructor(readonly url: string, readonly protocol: string) {
@@ -52,14 +53,14 @@ class FakeSocket extends EventTarget {
   }
 }
 
-function connect(token: () => Promise<string> = async () => "t1") {
+function connect(token: () => Promise<string> = async () => "t1", random = () => 1) {
   const seen = { welcomes: [] as HelloReply[], events: [] as EventFrame[], lost: [] as boolean[], endings: [] as Ending[] };
   const connection = new Connection({
     url: "ws://meet.test/ws",
     token,
     name: "Jane",
     client: "test",
-    random: () => 1,
+    random,
     events: {
       onWelcome: (reply) => seen.welcomes.push(reply),
       onEvent: (event) => seen.events.push(event),
@@ -141,6 +142,22 @@ describe("a lost socket", () => {
     expect(seen.lost).toEqual([true, false]);
   });
 
+  it.each([[0.01, [3, 6]], [0.5, [150, 300, 600, 1200, 2400, 4800, 5000, 5000]], [0.99, [297, 594]]])(
+    "waits a random part of the delay, which doubles up to ten seconds: %s", async (share, waits) => {
+      const { connection } = connect(async () => "t1", () => share);
+      void connection.open().catch(() => {});
+      await settle();
+      FakeSocket.last.welcome();
+      for (const [attempt, wait] of waits.entries()) {
+        FakeSocket.last.drop(1006);
+        await vi.advanceTimersByTimeAsync(wait - 1);
+        expect(FakeSocket.all).toHaveLength(attempt + 1);
+        await vi.advanceTimersByTimeAsync(1);
+        expect(FakeSocket.all).toHaveLength(attempt + 2);
+      }
+      connection.close();
+    });
+
   it("shows no event twice", async () => {
     const { seen } = await connected();
     FakeSocket.last.say(event("room", 1));
@@ -165,6 +182,20 @@ describe("a lost socket", () => {
     for (const frame of again) FakeSocket.last.say({ re: frame["id"], ok: true, p: { done: frame["m"] } });
     expect(await reply).toEqual({ done: "chat.send" });
     expect(await later).toEqual({ done: "hand.set" });
+  });
+
+  it("is told nothing any more while it closes; what waits is for the next", async () => {
+    const { connection } = await connected();
+    FakeSocket.last.readyState = 2;
+    const before = FakeSocket.last.sent.length;
+    void connection.request("hand.set", { up: true }).catch(() => {});
+    FakeSocket.last.say({ ping: 1 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(FakeSocket.last.sent).toHaveLength(before);
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true, "r2");
+    expect(FakeSocket.last.sent.map(({ m }) => m)).toEqual(["hello", "hand.set"]);
   });
 
   it("drops what concerned the old media transport when the server starts anew", async () => {

@@ -27,7 +27,7 @@ describe("the trade for a token", () => {
   const invitation = { origin: "https://meet.test", code: "abc", secret: "s" };
 
   it("sends the secret in the body, never in the address", async () => {
-    const fetched = vi.fn<(url: string, init: RequestInit) => Promise<Response>>(async () => Response.json({ token: "t" }));
+    const fetched = vi.fn<(url: string, init: RequestInit) => Promise<Response>>(async () => Response.json({ token: "t", ws: "wss://meet.test/ws" }));
     vi.stubGlobal("fetch", fetched);
     await requestToken(invitation, "d");
     const [url, init] = fetched.mock.calls[0] ?? [];

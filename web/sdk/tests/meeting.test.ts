@@ -5,6 +5,7 @@ import { Meeting, type Notice } from "../src/index";
 /** The server's end of the only WebSocket. */
 class Server extends EventTarget {
   static current: Server;
+  readonly readyState = 1;
   readonly requests: { id: string; m: string; p: Record<string, unknown> }[] = [];
   /** What is refused, by method. */
   static refusals: Record<string, object> = {};
@@ -75,10 +76,10 @@ class FakePeerConnection {
 }
 
 const me = { id: "p1", name: "Jane", role: "participant", state: "active", tracks: {}, track_ids: {}, hand: null, rev: 1 };
-const room = { title: "Roof", state: "live", host_presence: "present", starts_at: null };
+const room = { title: "Roof", state: "live", host_presence: "present", starts_at: null, policy: { roster: "full" } };
 const inside = { room, me, can: ["chat"], publish: {}, roster: [me], count: 1, chat: [], hands: [], speakers: [], positions: {} };
 const outside = { room, me: { ...me, state: "waiting" }, verdict: "waiting", place: 2, messages: [], positions: {} };
-const info = { token: "t", ws: "ws://meet.test/ws", room: { title: "Roof" }, link: { lobby: true } };
+const info = { token: "t", expires_in: 60, ws: "ws://meet.test/ws", room: { title: "Roof" }, link: { lobby: true } };
 
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
@@ -138,6 +139,108 @@ describe("the door", () => {
       await meeting.join("Jane");
       expect(meeting.state.get()).toBe(state);
     });
+});
+
+const fresh = () => new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
+
+async function tokenAfter(milliseconds: number): Promise<unknown> {
+  const meeting = fresh();
+  await meeting.lookUp();
+  await vi.advanceTimersByTimeAsync(milliseconds);
+  await meeting.join("Jane");
+  return Server.current.asked("hello")[0]?.["token"];
+}
+
+describe("joining", () => {
+  it.each([["full", 409, "full"], ["not_found", 404, "unknown"], ["early", 403, "early"]])(
+    "without a look first: the refusal %s becomes a state", async (code, status, state) => {
+      answer(status, { code, opens_at: "2026-11-25T10:00:00Z" });
+      const meeting = fresh();
+      await meeting.join("Jane");
+      expect([meeting.state.get(), meeting.detail.get()["code"]]).toEqual([state, code]);
+    });
+
+  it("without a server leads to the page offline", async () => {
+    vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("no network")));
+    const meeting = fresh();
+    await meeting.join("Jane");
+    expect(meeting.state.get()).toBe("offline");
+  });
+
+  it("without WebRTC says so and asks nobody", async () => {
+    vi.stubGlobal("RTCPeerConnection", undefined);
+    answer(200, info);
+    const meeting = fresh();
+    await meeting.join("Jane");
+    expect(meeting.state.get()).toBe("unsupported");
+    expect(fetch).not.toHaveBeenCalled();
+  });
+
+  it.each([["an address that is none", { ...info, ws: "ws://[" }], ["something else than an answer", {}]])(
+    "where the server answers %s doesn't wait for ever", async (_, body) => {
+      answer(200, body);
+      vi.stubGlobal("WebSocket", class extends Server {
+        constructor(url?: string) {
+          super();
+          if (url === "ws://[") throw new DOMException("not an address", "SyntaxError");
+        }
+      });
+      const meeting = fresh();
+      await meeting.join("Jane");
+      expect(["offline", "unknown"]).toContain(meeting.state.get());
+    });
+
+  it("without a look first spends one token", async () => {
+    answer(200, info);
+    await fresh().join("Jane");
+    expect(fetch).toHaveBeenCalledTimes(1);
+  });
+
+  it("asks for a new token when the one of the look has grown old", async () => {
+    let serial = 0;
+    vi.stubGlobal("fetch", async () => Response.json({ ...info, token: `t${++serial}` }));
+    expect(await tokenAfter(30_000)).toBe("t1");
+    expect(await tokenAfter(60_000)).toBe("t3");
+  });
+});
+
+describe("the number of people", () => {
+  const guest = { ...me, id: "p2" };
+  const bot = { ...me, id: "p3", identity_kind: "service" };
+
+  it("is the roster's where that is shown in full, machines not counted", async () => {
+    const meeting = await joined(inside);
+    Server.current.tell("roster.delta", { rev: 2, add: [guest, bot] });
+    await settle();
+    expect([meeting.roster.get().size, meeting.count.get()]).toEqual([3, 2]);
+  });
+
+  it("is the server's where only a count is shown", async () => {
+    const meeting = await joined({ ...inside, room: { ...room, policy: { roster: "count" } }, count: 40 });
+    Server.current.tell("roster.delta", { rev: 2, add: [guest] });
+    await settle();
+    expect(meeting.count.get()).toBe(40);
+    Server.current.tell("roster.count", { count: 41 });
+    await settle();
+    expect(meeting.count.get()).toBe(41);
+  });
+});
+
+describe("the chat", () => {
+  const line = { id: "m1", no: 1, from: "h", name: "Ana", body: "Helo", at: "2026-11-25T10:00:00Z" };
+
+  it("changes a message in its place, and takes the text of a deleted one away", async () => {
+    const meeting = await joined(inside);
+    Server.current.tell("chat.msg", line);
+    Server.current.tell("chat.msg", { ...line, id: "m2", no: 2, body: "Bye" });
+    Server.current.tell("chat.edited", { id: "m1", no: 1, body: "Hello", at: "2026-11-25T10:01:00Z" });
+    await settle();
+    expect(meeting.chat.get()).toMatchObject([{ body: "Hello", state: "edited", at: line.at }, { body: "Bye" }]);
+    Server.current.tell("chat.deleted", { id: "m1", no: 1 });
+    await settle();
+    expect(meeting.chat.get()).toMatchObject([{ id: "m1", body: "", state: "deleted" }, { body: "Bye" }]);
+  });
 });
 
 describe("the offer", () => {

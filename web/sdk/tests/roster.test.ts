@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ChatMessage, Participant, Waiter } from "../src/messages";
-import { applyChat, applyLobby, applyRoster } from "../src/roster";
+import { applyChat, applyLobby, applyRoster, changeChat } from "../src/roster";
 
 const person = (id: string, rev = 1): Participant => ({
   id, identity_kind: "guest", name: id, role: "participant", state: "active", verified: false,
@@ -37,6 +37,11 @@ describe("the chat", () => {
   it("shows a message once, in the order of its numbers", () => {
     const after = [message("b", 2), message("a", 1), message("b", 2)].reduce<readonly ChatMessage[]>(applyChat, []);
     expect(after.map(({ id }) => id)).toEqual(["a", "b"]);
+  });
+
+  it("ignores a change of a message that isn't kept any more", () => {
+    const before = [message("b", 2)];
+    expect(changeChat(before, "a", { body: "x", state: "edited" })).toBe(before);
   });
 
   it("keeps the newest 300", () => {

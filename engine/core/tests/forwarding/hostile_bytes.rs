@@ -171,6 +171,7 @@ fn those_who_watch_an_absurd_publisher_survive_it() {
             auto: false,
             ssrc: 500_000 + slot.0 as u32,
             rtx_ssrc: Some(600_000 + slot.0 as u32),
+            cname: "c".into(),
         };
         forwarder.add_slot(0, slot, TransportId(transport), &params);
         forwarder.bind_slot(0, slot, Some(track));

@@ -225,6 +225,7 @@ fn forwarder(seed: u64, audio: bool) -> Forwarder {
         auto,
         ssrc,
         rtx_ssrc,
+        cname: "c".into(),
     };
     forwarder.add_slot(0, SlotId(1), TransportId(9), &params);
     forwarder

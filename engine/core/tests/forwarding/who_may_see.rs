@@ -116,6 +116,7 @@ fn a_track_of_another_room_cannot_be_bound() {
         auto: false,
         ssrc: 9,
         rtx_ssrc: Some(10),
+        cname: "c".into(),
     };
     world
         .forwarder

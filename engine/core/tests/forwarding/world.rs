@@ -164,6 +164,7 @@ impl World {
             auto,
             ssrc,
             rtx_ssrc,
+            cname: "c".into(),
         };
         params.validate().unwrap();
         let transport = self.person(number).transport;

@@ -91,7 +91,14 @@ function Message({ message }: { message: ChatMessage }) {
   return (
     <li className={styles["message"]}>
       <p className={styles["from"]}>{head}</p>
-      <p className={styles["body"]}>{message.body}</p>
+      {message.state === "deleted" ? (
+        <p className={styles["gone"]}>{t("chat.deleted")}</p>
+      ) : (
+        <p className={styles["body"]}>
+          {message.body}
+          {message.state === "edited" ? <span className={styles["edited"]}> {t("chat.edited")}</span> : null}
+        </p>
+      )}
     </li>
   );
 }

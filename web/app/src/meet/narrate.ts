@@ -124,7 +124,7 @@ function followChat({ meeting, announcer, panel, unread }: Session): void {
   follow(meeting, meeting.chat, (before, now) => {
     const me = meeting.me.get()?.id;
     const last = before.at(-1)?.at ?? "";
-    const fresh = now.filter(({ id, from, at }) => from !== me && at >= last && !before.some((old) => old.id === id));
+    const fresh = now.filter(({ id, from, at, state }) => from !== me && at >= last && state !== "deleted" && !before.some((old) => old.id === id));
     if (fresh.length === 0) return;
     if (panel.get() !== "chat") unread.update((count) => count + fresh.length);
     for (const { name, body, to } of fresh) {

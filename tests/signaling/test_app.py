@@ -1,0 +1,51 @@
+"""The composition root and the command line over it: what the process does when a part dies."""
+
+import asyncio
+import signal
+
+import aiohttp
+
+from sfu import native
+from signaling.app import serving
+from signaling.config import Config
+from tests.support.broken_engine import BreakableEngine
+from tests.support.server import Server, free_udp_port
+from tests.support.services import free_port
+
+
+async def health(url: str) -> tuple[int, str]:
+    """What the supervisor's probe sees."""
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/healthz") as answer:
+        return answer.status, (await answer.text()).strip()
+
+
+async def test_a_server_without_its_engine_is_not_ready(tmp_path, monkeypatch) -> None:
+    """/healthz names the engine from the moment it is dead, and closing down still works."""
+    made: list[BreakableEngine] = []
+
+    def engine(**options: object) -> BreakableEngine:
+        made.append(BreakableEngine(**options))
+        return made[-1]
+
+    monkeypatch.setattr(native, "NativeEngine", engine)
+    config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_udp_port())
+    async with serving(config) as running:
+        url = f"http://127.0.0.1:{running.port}"
+        assert await health(url) == (200, "ok")
+        made[0].break_worker()
+        await asyncio.wait_for(running.media.died(), 10)
+        assert await health(url) == (503, "not ready: engine")
+
+
+async def test_the_process_ends_with_1_when_its_engine_dies(tmp_path) -> None:
+    """A supervisor sees a failure and starts a new one; the log says once why, without a trace."""
+    server = Server(tmp_path / "data", module="tests.support.broken_engine")
+    await server.start()
+    assert server.process is not None
+    server.process.send_signal(signal.SIGUSR1)
+    try:
+        assert await asyncio.wait_for(server.process.wait(), 20) == 1
+    finally:
+        await server.kill()
+    assert server.log.count("the packet engine has died: Invalid argument (os error 22)") == 1
+    assert "Traceback" not in server.log
