@@ -26,11 +26,13 @@ from .ids import (
     Stream,
     TrackId,
 )
-from .policy import IdentityKind, Kind, Right, Role, Source
+from .policy import IdentityKind, Kind, Right, Role, RoomConfig, Source
 from .states import ChatMessageState, HostPresence, ParticipantState, RoomState
 
 Durability = Literal["committed", "ephemeral"]
 Verdict = Literal["waiting", "admitted", "denied"]
+RightsReason = Literal["role", "policy", "host"]
+"""Why somebody's rights changed: their role, the room's rules, a host's grant to this person."""
 Waits = Literal["verdict", "start", "seat"]
 """What a waiting person waits for: a host's word, the first host, a free seat."""
 
@@ -78,6 +80,14 @@ class Event(Struct, frozen=True):
 
 
 # ------------------------------------------------------------- facts for the journal alone
+
+
+class RoomOpened(Body, frozen=True):
+    """The first fact of a sitting: what the room was set up to be when it began."""
+
+    event: ClassVar[str] = "room.opened"
+
+    config: RoomConfig
 
 
 class ParticipantEntered(Body, frozen=True):
@@ -438,7 +448,7 @@ class PermChanged(Body, frozen=True):
     role: Role
     can: list[str]
     publish: dict[str, bool]
-    reason: str
+    reason: RightsReason
 
 
 class UnmuteRequest(Body, frozen=True):
@@ -483,6 +493,7 @@ class ReactSum(Body, frozen=True):
 
 
 FACTS: Final[tuple[type[Body], ...]] = (
+    RoomOpened,
     ParticipantEntered,
     ParticipantConnected,
     ParticipantDisconnected,

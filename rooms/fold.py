@@ -35,6 +35,7 @@ from .events import (
     ParticipantWaits,
     RoomChanged,
     RoomEnded,
+    RoomOpened,
     RoomRescheduled,
     RoomStateChanged,
     TrackState,
@@ -81,6 +82,11 @@ def apply(state: State, event: Event) -> None:
         raise CorruptHistory(f"fact {state.seq} ({event.kind}): no {error}") from error
     if event.done is not None:
         state.replies.remember(event.done, event.now)
+
+
+def _opened(state: State, _event: Event, body: RoomOpened) -> None:
+    """What the sitting began with, which the room's row may not say any more."""
+    state.configure(body.config)
 
 
 def _entered(state: State, event: Event, body: ParticipantEntered) -> None:
@@ -363,6 +369,7 @@ def _watch_empty(state: State, now: float) -> None:
 
 
 _FOLDS: Final[dict[type[Body], Callable[[State, Event, Any], None]]] = {
+    RoomOpened: _opened,
     ParticipantEntered: _entered,
     ParticipantConnected: _connected,
     ParticipantDisconnected: _disconnected,

@@ -134,8 +134,13 @@ HIDDEN_MAY: Final = frozenset(
 
 def may(state: State, participant: Participant, right: Right) -> bool:
     """Whether the participant has the right now."""
+    return allows(state.policy, state.features, participant, right)
+
+
+def allows(policy: Policy, features: Features, participant: Participant, right: Right) -> bool:
+    """Whether these rules give the participant the right."""
     feature = FEATURE_RULES.get(right)
-    if right in participant.deny or (feature is not None and not feature(state.features)):
+    if right in participant.deny or (feature is not None and not feature(features)):
         return False
     if not participant.person and (
         right in PEOPLE_ONLY or (participant.hidden and right not in HIDDEN_MAY)
@@ -151,7 +156,7 @@ def may(state: State, participant: Participant, right: Right) -> bool:
     if grade is Grade.YES:
         return True
     rule = POLICY_RULES.get(right)
-    return rule is not None and rule(state.policy)
+    return rule is not None and rule(policy)
 
 
 def require(state: State, participant: Participant, right: Right) -> None:
@@ -166,4 +171,9 @@ def require(state: State, participant: Participant, right: Right) -> None:
 
 def rights(state: State, participant: Participant) -> list[str]:
     """The names of everything the participant may do now."""
-    return [right.value for right in Right if may(state, participant, right)]
+    return rights_under(state.policy, state.features, participant)
+
+
+def rights_under(policy: Policy, features: Features, participant: Participant) -> list[str]:
+    """The names of everything that these rules let the participant do."""
+    return [right.value for right in Right if allows(policy, features, participant, right)]

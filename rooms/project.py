@@ -14,6 +14,7 @@ from .events import (
     ParticipantPermission,
     ParticipantRole,
     PermChanged,
+    RightsReason,
     RoomChanged,
     RoomRescheduled,
     SpeakersChanged,
@@ -22,7 +23,7 @@ from .events import (
 )
 from .ids import EPHEMERAL, HOSTS, ParticipantId, Stamp, lobby_stream, self_stream
 from .participant import HOSTING, Participant
-from .permissions import PUBLISH, may, rights
+from .permissions import PUBLISH, may, rights, rights_under
 from .roster import settle as settle_roster
 from .state import State
 from .states import SEATED, ParticipantState
@@ -42,6 +43,7 @@ def settle(step: Step) -> None:
         if row_id is not None:
             touched[row_id] = None
         _personal(step, fact)
+    _new_rules(step)
     live = step.live
     live.roster_pending.update(touched)
     live.roster_urgent = live.roster_urgent or any(
@@ -83,7 +85,7 @@ def waiting_view(state: State, row: Participant, place: int | None, stamp: Stamp
     )
 
 
-def perm_changed(state: State, row: Participant, reason: str) -> PermChanged:
+def perm_changed(state: State, row: Participant, reason: RightsReason) -> PermChanged:
     """What a person may do now."""
     return PermChanged(
         role=row.role,
@@ -101,7 +103,7 @@ def _personal(step: Step, fact: Event) -> None:
     elif isinstance(body, ParticipantRole):
         row = step.state.participants[body.participant]
         if row.state in SEATED:
-            step.show(perm_changed(step.state, row, body.reason), self_stream(row.id))
+            step.show(perm_changed(step.state, row, "role"), self_stream(row.id))
             if (body.role in HOSTING) is not (body.was in HOSTING):
                 step.resync(row.id, withdraw=body.was in HOSTING)
     elif isinstance(body, ParticipantPermission):
@@ -109,6 +111,18 @@ def _personal(step: Step, fact: Event) -> None:
         step.show(perm_changed(step.state, row, "host"), self_stream(row.id))
     elif isinstance(body, RoomChanged) and "policy" in body.patch:
         _roster_mode(step)
+
+
+def _new_rules(step: Step) -> None:
+    """Tell whoever may do more or less under rules that this step changed."""
+    state = step.state
+    if (step.policy, step.features) == (state.policy, state.features):
+        return
+    for row in state.participants.values():
+        if row.state not in SEATED:
+            continue
+        if rights_under(step.policy, step.features, row) != rights(state, row):
+            step.show(perm_changed(state, row, "policy"), self_stream(row.id))
 
 
 def _verdict(step: Step, body: ParticipantMoved) -> None:

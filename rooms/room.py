@@ -99,7 +99,8 @@ class Room:
         """The room that wrote these facts. Tell it ``Restarted`` if it runs on a fresh node.
 
         Args:
-            initial: The configuration, or what ``save`` gave.
+            initial: The configuration, or what ``save`` gave. A sitting that has facts starts from
+                the configuration in its first one, whatever the room's row says by now.
             events: The facts since then, in order (``events.from_record``).
             ids: As for a new room.
             stamp: As for a new room.

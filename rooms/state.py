@@ -104,10 +104,20 @@ class State(Struct):
             features=config.features,
             starts_at=config.starts_at,
             ends_at=config.ends_at,
-            state=RoomState.SCHEDULED if config.scheduled else RoomState.DRAFT,
+            state=RoomState.DRAFT,
         )
-        state.schedule()
+        state.configure(config)
         return state
+
+    def configure(self, config: RoomConfig) -> None:
+        """Begin with this configuration."""
+        self.config = config
+        self.policy = config.policy
+        self.features = config.features
+        self.starts_at = config.starts_at
+        self.ends_at = config.ends_at
+        self.state = RoomState.SCHEDULED if config.scheduled else RoomState.DRAFT
+        self.schedule()
 
     def schedule(self) -> None:
         """Set the timers that follow from the appointment's times."""

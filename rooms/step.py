@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from .commands import Entered
 from .errors import Code, RoomBug, RoomError
-from .events import Body, Done, Event, ParticipantMoved, Waits
+from .events import Body, Done, Event, ParticipantMoved, RoomOpened, Waits
 from .fold import apply
 from .ids import JOURNAL, Ids, ParticipantId, Stamp, Stream
 from .live import Live
@@ -30,6 +30,8 @@ class Step:
         ids: Where new ids come from.
         now: Room time.
         at: The same as a stamp.
+        policy: The policy before this step.
+        features: The features before it.
         by: The participant who asked, or None.
         entered: The answer to an entry.
         facts: What was stated so far.
@@ -42,6 +44,8 @@ class Step:
         self.ids = ids
         self.now = now
         self.at = stamp(now)
+        self.policy = state.policy
+        self.features = state.features
         self.by: ParticipantId | None = None
         self.entered: Entered | None = None
         self.facts: list[Event] = []
@@ -57,7 +61,12 @@ class Step:
         return self._stamp(when)
 
     def fact(self, body: Body, stream: Stream = JOURNAL) -> None:
-        """State what happened, and fold it."""
+        """State what happened, and fold it; the first fact of a sitting says what it began with."""
+        if self.state.seq == 0:
+            self._state(RoomOpened(self.state.config), JOURNAL)
+        self._state(body, stream)
+
+    def _state(self, body: Body, stream: Stream) -> None:
         event = Event(body.event, stream, "committed", self.now, self.at, self.by, body)
         apply(self.state, event)
         self.facts.append(event)

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
+from crm_core.meetings.service import RoomPlan
 from rooms.commands import Action, Arrived, Disconnected, Input, Request, Restarted
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Resume as ResumeRoom
@@ -35,7 +36,7 @@ from .feed import Delivery, Feed
 from .journal import LEASE, FencedError, Journal, JournalError, Opened
 from .logs import internal_error
 from .outbound import Outbound
-from .roomconfig import config_of
+from .roomconfig import config_of, news
 from .tokens import ResumeGrant
 
 log: Final = logging.getLogger("sunup.room")
@@ -180,6 +181,11 @@ class RoomActor:
         due = self._live.room.next_timeout()
         return due is None or due > self._clock.now() + 3600
 
+    @property
+    def over(self) -> bool:
+        """Whether the sitting has ended and nobody is connected any more."""
+        return self._live is not None and self._live.room.state.over and not len(self.members)
+
     async def _load(self) -> None:
         opened = await self._journal.open()
         config = config_of(opened.record, opened.session_no)
@@ -197,26 +203,28 @@ class RoomActor:
             ),
             Outbound(self.members, room, opened.epoch, feed, self._clock),
         )
+        self._ready.set()
         self._adapter.reopened(room)
         self._reconcile(opened)
-        self._ready.set()
+        self._timeout()  # what fell due while nobody had the room, and the next timer
 
     async def _append(self, opened: Opened, first_seq: int, facts: list[Event]) -> None:
         await self._journal.append(opened.epoch, opened.session_no, first_seq, facts)
 
     def _reconcile(self, opened: Opened) -> None:
-        """Bring the connections that are there and the room that was read together."""
+        """Bring the connections that are there, the calendar and the room that was read together."""
         room = self.room
         attached = list(self.members)
-        if not attached and opened.facts:
-            self._tell(Restarted(lost_at=opened.last_alive))
-            return
         for client in attached:
             row = room.participant(client.participant) if client.participant else None
-            if row is None or row.conn_epoch != client.conn_epoch:
+            if row is None or row.conn_epoch != client.conn_epoch or not row.connected:
                 client.close(CloseCode.INTERNAL, "reconnect")
             else:
                 self._submit(Outcome({}, resync=(row.id,)))
+        self._heed(opened.record.plan)
+        if not attached and opened.facts:
+            self._tell(Restarted(lost_at=opened.last_alive))
+            return
         for row in list(room.state.participants.values()):
             there = self.members.get(row.id)
             if row.connected and (there is None or there.closing):
@@ -275,7 +283,9 @@ class RoomActor:
             if live is None:
                 continue
             try:
-                await self._journal.renew(live.epoch)
+                plan = await self._journal.renew(live.epoch)
+                if self._live is live:
+                    self._heed(plan)
             except FencedError as error:
                 if self._live is live:
                     self._throw_away(str(error))
@@ -417,15 +427,19 @@ class RoomActor:
         replies = self.room.state.replies.by_identity
         return row is not None and request_id in replies.get(row.identity, {})
 
-    def _decide(self, command: Input) -> Outcome:
+    def _decide(self, command: Input, *, what_is_due: bool = True) -> Outcome:
         """One decision of the room, after whatever is due.
+
+        Args:
+            command: The input.
+            what_is_due: False decides it before, as what is due may depend on it.
 
         Raises:
             RequestError: refused; ``internal`` for a defect of the room, which is thrown away.
         """
         room, now = self.room, self._clock.now()
         try:
-            due = room.next_timeout()
+            due = room.next_timeout() if what_is_due else None
             if due is not None and due <= now:
                 self._submit(room.handle_timeout(now))
             return room.handle(command, now)
@@ -435,10 +449,16 @@ class RoomActor:
             self._throw_away("a defect of the room")
             raise internal_error("room", defect) from defect
 
-    def _tell(self, command: Input) -> None:
+    def _heed(self, plan: RoomPlan) -> None:
+        """Tell the room what the calendar decided, before anything falls due by what it did not."""
+        command = news(plan, self.room)
+        if command is not None:
+            self._tell(command, what_is_due=False)
+
+    def _tell(self, command: Input, *, what_is_due: bool = True) -> None:
         """An input that the room cannot refuse for a reason that matters to anybody."""
         try:
-            self._submit(self._decide(command))
+            self._submit(self._decide(command, what_is_due=what_is_due))
         except RequestError as error:
             log.info("input refused", extra={"code": error.code})
 

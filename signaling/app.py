@@ -5,6 +5,7 @@ place where they meet. `serving` is the whole product as a context manager.
 """
 
 import contextlib
+import functools
 import logging
 import os
 import socket
@@ -40,7 +41,7 @@ from .http.health import Health, Metrics
 from .http.join import JoinEndpoint
 from .http.pages import Pages
 from .http.routes import add_shell_routes, address_of, make_application, websocket_url
-from .journal import CrmJournal
+from .journal import CrmJournal, find_overdue
 from .limits import PreAuthSockets
 from .links import CrmLinks
 from .media import MediaHub
@@ -104,7 +105,13 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 gone=gone,
             )
 
-        conductor = Conductor(tokens, clock, make_actor, idle_after=float(config.max_room_idle_s))
+        conductor = Conductor(
+            tokens,
+            clock,
+            make_actor,
+            functools.partial(find_overdue, meetings),
+            idle_after=float(config.max_room_idle_s),
+        )
         gateway = Gateway(
             conductor,
             clock,

@@ -2,13 +2,14 @@
 
 The conductor verifies what a hello carries, finds or opens the room's actor, and passes requests
 on; it is the `Door` of the gateway. Opening a room is claiming it: one node at a time may write a
-room. What happens inside a room is in ``actor``, media in ``media``.
+room. Rooms that nobody needs leave memory; rooms that nobody has, and whose time is past, are opened
+so that their timers close the books. What happens inside a room is in ``actor``, media in ``media``.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -20,12 +21,14 @@ from .clock import Clock
 from .connection import Enter, Perform
 from .errors import RequestError
 from .identities import DEVICE, enter_command
-from .journal import FencedError, JournalDownError, RoomUnknownError
+from .journal import FencedError, JournalDownError, JournalError, RoomUnknownError
 from .messages import Hello
 from .tokens import ResumeGrant, Tokens
 
 log: Final = logging.getLogger("sunup.conductor")
 DRAIN_SPREAD_MS: Final = 5000
+OVERDUE_AT_MOST: Final = 50
+"""Rooms that one look for overdue ones opens."""
 
 
 class Conductor:
@@ -35,7 +38,10 @@ class Conductor:
         tokens: verifies join tokens and resume secrets.
         clock: the time.
         make_actor: builds the actor of a room; told what to call when the room is lost.
+        find_overdue: tenant and room of sittings that should be over and that no node has, at a
+            Unix time, so many at most.
         idle_after: seconds after which a room that nobody needs leaves memory.
+        overdue_every: seconds between looks for overdue rooms.
     """
 
     def __init__(
@@ -43,17 +49,21 @@ class Conductor:
         tokens: Tokens,
         clock: Clock,
         make_actor: Callable[[RoomKey, Callable[[RoomActor], None]], RoomActor],
+        find_overdue: Callable[[float, int], Awaitable[Sequence[tuple[UUID, UUID]]]],
         *,
         idle_after: float = 300.0,
+        overdue_every: float = 30.0,
     ) -> None:
         self._tokens = tokens
         self._clock = clock
         self._make_actor = make_actor
+        self._find_overdue = find_overdue
         self._idle_after = idle_after
+        self._overdue_every = overdue_every
         self._rooms: dict[RoomKey, asyncio.Task[RoomActor]] = {}
         self._of: dict[Client, RoomActor] = {}
         self._draining = False
-        self._sweeper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
 
     # ------------------------------------------------------------------------------- door
 
@@ -125,18 +135,51 @@ class Conductor:
         return [actor for key in list(self._rooms) if (actor := self.running(key)) is not None]
 
     async def start(self) -> None:
-        """Begin to let go of rooms that nobody needs."""
-        self._sweeper = asyncio.create_task(self._sweep())
+        """Begin to let go of rooms that nobody needs, and to look for those that nobody has."""
+        self._keepers = [asyncio.create_task(self._sweep()), asyncio.create_task(self._look())]
 
     async def close(self) -> None:
         """Send everybody away to reconnect, commit what waits, let every room go."""
         self._draining = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         for actor in self.actors:
             actor.dismiss(self._spread)
         await asyncio.gather(*(actor.close() for actor in self.actors))
         self._rooms.clear()
+
+    async def close_overdue(self) -> None:
+        """Open rooms that should be over and that nobody has: their timers close the books.
+
+        One whose last timer has run is let go at once; another stays as long as any room does.
+        """
+        try:
+            found = await self._find_overdue(self._clock.wall(), OVERDUE_AT_MOST)
+        except JournalError as error:
+            log.warning("overdue rooms not looked for", extra={"why": str(error)})
+            return
+        for key in (key_of(*ids) for ids in found):
+            try:
+                actor = await self.actor(key)
+            except RequestError as error:  # somebody has it by now, or the database went away
+                log.info(
+                    "overdue room not opened", extra={"room_id": key.room_id, "code": error.code}
+                )
+            except Exception as defect:  # noqa: BLE001 one bad journal must not keep the others open
+                log.error(  # noqa: TRY400 said at every look, and the text says what is torn
+                    "overdue room cannot be opened",
+                    extra={"room_id": key.room_id, "why": f"{type(defect).__name__}: {defect}"},
+                )
+            else:
+                if actor.over:
+                    await actor.close()
+                    self._rooms.pop(key, None)
+
+    async def _look(self) -> None:
+        while True:
+            await self.close_overdue()
+            await asyncio.sleep(self._overdue_every)
 
     async def _open(self, key: RoomKey) -> RoomActor:
         actor = self._make_actor(key, self._lost_room)

@@ -8,15 +8,16 @@ then the room is opened anew, under a new epoch, and the database says what is t
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from crm_core.errors import CrmError, Fenced, NotFound, OutOfSequence, RoomOwned
-from crm_core.meetings.service import JournalRecord, MeetingService, RoomRecord
+from crm_core.meetings.service import JournalRecord, MeetingService, RoomPlan, RoomRecord
 from rooms.events import Event, from_record, to_record
+from rooms.timers import AFTER_END_S, EMPTY_S, RECONNECT_S
 
 from .clock import stamp
 
@@ -25,6 +26,8 @@ COMMIT_TIMEOUT: Final = 10.0
 OPEN_TIMEOUT: Final = 5.0
 LEASE: Final = 15.0
 """Seconds that a node may be silent before another may take its rooms."""
+SILENCE: Final = RECONNECT_S + EMPTY_S
+"""Seconds without owner after which a room's people are not expected back in it."""
 
 
 class JournalError(Exception):
@@ -51,8 +54,8 @@ class Opened(NamedTuple):
     session_no: int
     facts: list[Event]
     """What is committed of this sitting, in order; the next fact has number ``len(facts) + 1``."""
-    last_alive: float
-    """Room time of the last sign of life of the node that had it before."""
+    last_alive: float | None
+    """Room time of the last sign of life of the node that had it before; None when unknown."""
 
 
 class Journal(Protocol):
@@ -75,8 +78,8 @@ class Journal(Protocol):
             JournalDownError: unknown whether written.
         """
 
-    async def renew(self, epoch: int) -> None:
-        """Keep the lease; raises as `append`."""
+    async def renew(self, epoch: int) -> RoomPlan:
+        """Keep the lease, and hear what the calendar says of the room; raises as `append`."""
 
     async def release(self, epoch: int) -> None:
         """Let the room go; raises as `append`."""
@@ -106,7 +109,7 @@ class CrmJournal:
             claim.epoch,
             claim.session_no,
             [_fact(row) for row in rows],
-            claim.earlier_lease_until.timestamp() - LEASE,
+            None if claim.last_alive is None else claim.last_alive.timestamp(),
         )
 
     async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
@@ -115,15 +118,36 @@ class CrmJournal:
         async with _Guard(COMMIT_TIMEOUT):
             await self._service.append(self._tenant_id, self._room_id, epoch, batch)
 
-    async def renew(self, epoch: int) -> None:
+    async def renew(self, epoch: int) -> RoomPlan:
         """See `Journal.renew`."""
         async with _Guard(COMMIT_TIMEOUT):
-            await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
+            return await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
 
     async def release(self, epoch: int) -> None:
         """See `Journal.release`."""
         async with _Guard(COMMIT_TIMEOUT):
             await self._service.release_room(self._tenant_id, self._room_id, epoch)
+
+
+async def find_overdue(
+    service: MeetingService, wall: float, at_most: int
+) -> list[tuple[UUID, UUID]]:
+    """Tenant and room of sittings that should be over and that no node has.
+
+    Args:
+        service: the CRM.
+        wall: Unix time.
+        at_most: how many.
+
+    Raises:
+        JournalDownError: the database does not answer.
+    """
+    async with _Guard(OPEN_TIMEOUT):
+        return await service.overdue_rooms(
+            ended_before=datetime.fromtimestamp(wall - AFTER_END_S, UTC),
+            silent_since=datetime.fromtimestamp(wall - SILENCE, UTC),
+            at_most=at_most,
+        )
 
 
 class _Guard:

@@ -278,7 +278,7 @@ _JOURNAL_ONLY: Final = frozenset(
     body.event
     for body in FACTS
     if body.event.startswith(("participant.", "interval.", "link."))
-    or body.event in {"track.state", "room.rescheduled"}
+    or body.event in {"room.opened", "track.state", "room.rescheduled"}
 )
 EVENTS: Final[Mapping[str, type[Body]]] = {
     **{body.event: body for body in SHELL_EVENTS},

@@ -1,16 +1,20 @@
 """What a room is set up to be, from its rows: `RoomRecord` to ``rooms.policy.RoomConfig``.
 
+`news` is what a room has to hear because the calendar decided it while the room was open, or slept.
 The type's preset, changed by the fields that the row names. A value that this version does not
 know is our own data gone wrong and is raised, except a lobby policy, which makes everybody wait.
 """
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, replace
 
-from crm_core.meetings.service import RoomRecord
+from crm_core.meetings.service import RoomPlan, RoomRecord
+from rooms.commands import Cancelled, Finish, Input, Rescheduled
 from rooms.policy import Features, Policy, RoomConfig, preset
+from rooms.room import Room
 
 
 def config_of(record: RoomRecord, session_no: int) -> RoomConfig:
@@ -21,8 +25,8 @@ def config_of(record: RoomRecord, session_no: int) -> RoomConfig:
         code=record.code,
         title=record.title,
         session_no=session_no,
-        starts_at=None if record.starts_at is None else record.starts_at.timestamp(),
-        ends_at=None if record.ends_at is None else record.ends_at.timestamp(),
+        starts_at=_seconds(record.starts_at),
+        ends_at=_seconds(record.ends_at),
     )
     return replace(
         config,
@@ -32,6 +36,23 @@ def config_of(record: RoomRecord, session_no: int) -> RoomConfig:
         policy=_merged(config.policy, record.policy, Policy),
         features=_merged(config.features, record.features, Features),
     )
+
+
+def news(plan: RoomPlan, room: Room) -> Input | None:
+    """What the room must be told to be as planned: cancelled, or at other times; None if it is."""
+    state = room.state
+    if state.over:
+        return None
+    if plan.status == "cancelled":
+        return Finish("cancelled") if state.live else Cancelled()
+    starts_at, ends_at = _seconds(plan.starts_at), _seconds(plan.ends_at)
+    if (starts_at, ends_at) == (state.starts_at, state.ends_at):
+        return None
+    return Rescheduled(starts_at, ends_at)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
 
 
 def _merged(preset_value: Any, changes: dict[str, Any], kind: type[Any]) -> Any:

@@ -32,8 +32,8 @@ class Claim:
     session_no: int
     last_seq: int
     """The last committed event of the sitting; the next append starts behind it."""
-    earlier_lease_until: datetime
-    """Until when the owner before had the room; that owner lived when it asked for this."""
+    last_alive: datetime | None
+    """The last sign of life of the owner before; None when there was none."""
 
 
 async def claim_room(
@@ -46,7 +46,7 @@ async def claim_room(
         RoomOwned: another node's lease still runs.
     """
     now = _database_now(unit)
-    earlier_lease_until = (await _owner(unit, room_id)).lease_until
+    last_alive = (await _owner(unit, room_id)).alive_at
     row = (
         await unit.session.execute(
             sa.update(RoomOwner)
@@ -58,13 +58,14 @@ async def claim_room(
                 node=node,
                 epoch=RoomOwner.epoch + 1,
                 lease_until=_later(unit, lease_seconds),
+                alive_at=now,
             )
             .returning(RoomOwner.epoch, RoomOwner.session_no, RoomOwner.last_seq)
             .execution_options(synchronize_session=False)
         )
     ).first()
     if row is not None:
-        return Claim(row.epoch, row.session_no, row.last_seq, earlier_lease_until)
+        return Claim(row.epoch, row.session_no, row.last_seq, last_alive)
     owner = await _owner(unit, room_id)
     raise RoomOwned(owner.node, owner.lease_until)
 
@@ -80,7 +81,7 @@ async def renew_room(
     renewed = await unit.session.execute(
         sa.update(RoomOwner)
         .where(RoomOwner.room_id == room_id, RoomOwner.epoch == epoch)
-        .values(lease_until=_later(unit, lease_seconds))
+        .values(lease_until=_later(unit, lease_seconds), alive_at=_database_now(unit))
         .returning(RoomOwner.epoch)
         .execution_options(synchronize_session=False)
     )
@@ -90,10 +91,11 @@ async def renew_room(
 
 async def release_room(unit: Unit, room_id: UUID, epoch: int) -> None:
     """End the lease now, so that another node need not wait; harmless when it is lost already."""
+    now = _database_now(unit)
     await unit.session.execute(
         sa.update(RoomOwner)
         .where(RoomOwner.room_id == room_id, RoomOwner.epoch == epoch)
-        .values(lease_until=_database_now(unit))
+        .values(lease_until=now, alive_at=now)
         .execution_options(synchronize_session=False)
     )
 

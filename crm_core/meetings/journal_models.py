@@ -24,6 +24,8 @@ class RoomOwner(TenantScoped, Base):
     node: Mapped[str]
     epoch: Mapped[int]
     lease_until: Mapped[datetime]
+    alive_at: Mapped[datetime | None]
+    """The owner's last sign of life: it claimed, renewed or released; None before the first."""
     session_no: Mapped[int]
     last_seq: Mapped[int] = mapped_column(default=0)
 

@@ -29,9 +29,12 @@ from .states import (
     PARTICIPANT_KINDS,
     PARTICIPANT_STATES,
     ROLES,
+    ROOM_OPEN,
     ROOM_STATES,
     ROOM_TYPES,
 )
+
+_OPEN = sa.text(f"status IN ({', '.join(map(repr, ROOM_OPEN))})")
 
 
 class VideoRoom(TenantRow, Stamped, Extensible, Base):
@@ -65,6 +68,7 @@ class VideoRoom(TenantRow, Stamped, Extensible, Base):
         sa.UniqueConstraint("code"),
         unique("external_id"),
         ix("status", "starts_at"),
+        sa.Index("ix_video_rooms_open", "ends_at", postgresql_where=_OPEN, sqlite_where=_OPEN),
         one_of("type", ROOM_TYPES),
         one_of("status", ROOM_STATES),
     )

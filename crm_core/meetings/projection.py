@@ -21,7 +21,7 @@ from ..changes.service import announce
 from .activity import MeetingChatMessage
 from .models import RoomLink, VideoRoom, VideoRoomInterval, VideoRoomParticipant, VideoRoomSession
 from .rooms import get_room
-from .states import PARTICIPANT_GONE
+from .states import PARTICIPANT_GONE, ROOM_OVER
 
 
 @dataclass(frozen=True)
@@ -270,6 +270,8 @@ def _interval_closed(
 def _room_state(projection: Projection, record: JournalRecord, fields: dict[str, Any]) -> None:
     room, sitting = projection.room, projection.sitting
     state = fields["state"]
+    if sitting.status in ROOM_OVER and state != "archived":
+        return  # cancelled by the calendar while this fact was under way; over is over
     room.status = sitting.status = state
     if state == "live" and sitting.started_at is None:
         room.started_at = sitting.started_at = record.at
@@ -287,6 +289,8 @@ def _room_state(projection: Projection, record: JournalRecord, fields: dict[str,
 
 def _room_ended(projection: Projection, _record: JournalRecord, fields: dict[str, Any]) -> None:
     room, sitting = projection.room, projection.sitting
+    if sitting.ended_at is not None:
+        return  # as above
     room.status = sitting.status = "ended"
     room.end_reason = sitting.end_reason = fields["reason"]
     by = fields.get("by")
@@ -295,6 +299,7 @@ def _room_ended(projection: Projection, _record: JournalRecord, fields: dict[str
 
 
 def _room_changed(projection: Projection, _record: JournalRecord, fields: dict[str, Any]) -> None:
+    """The room's own settings; its times are the calendar's, which tells them to the room."""
     room = projection.room
     room.settings_rev = fields["rev"]
     patch = fields["patch"]
@@ -303,10 +308,6 @@ def _room_changed(projection: Projection, _record: JournalRecord, fields: dict[s
             setattr(room, column, patch[name])
     if "title" in patch:
         room.name = patch["title"]
-    for name in ("starts_at", "ends_at"):
-        if name in patch:
-            value = patch[name]
-            setattr(room, name, None if value is None else datetime.fromisoformat(value))
 
 
 # ------------------------------------------------------------------------------------- chat

@@ -17,7 +17,7 @@ from .journal_models import RoomOwner
 from .links import CODE_BYTES, RandomBytes, random_text
 from .models import VideoRoom, VideoRoomSession
 
-# (seats, of them reserved for hosts); DESIGN's defaults for both kinds of meeting.
+# (seats, of them reserved for hosts), as in the presets of ``rooms.policy``.
 SEATS = {"consultation": (4, 1), "training": (205, 5), "webinar": (205, 5), "instant": (4, 1)}
 LOBBY = {
     "consultation": "guests",
@@ -25,6 +25,15 @@ LOBBY = {
     "webinar": "walk_ins",
     "instant": "guests",
 }
+
+
+@dataclass(frozen=True)
+class RoomPlan:
+    """What the calendar has decided about a room; it may decide anew while people are in it."""
+
+    status: str
+    starts_at: datetime | None
+    ends_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,11 @@ class RoomRecord:
     host_name: str | None
     appointment_id: UUID | None
     person_name: str | None
+
+    @property
+    def plan(self) -> RoomPlan:
+        """What the calendar has decided about it."""
+        return RoomPlan(self.status, self.starts_at, self.ends_at)
 
 
 _ROOM_AND_WHO = (  # built once, as everybody who joins asks it
@@ -180,6 +194,24 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
         appointment_id=appointment_id,
         person_name=person_name,
     )
+
+
+async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
+    """What the calendar says of the room now.
+
+    Raises:
+        NotFound: not in this tenant.
+    """
+    row = (
+        await unit.session.execute(
+            sa.select(VideoRoom.status, VideoRoom.starts_at, VideoRoom.ends_at).where(
+                VideoRoom.id == room_id
+            )
+        )
+    ).first()
+    if row is None:
+        raise NotFound("video room", room_id)
+    return RoomPlan(row.status, row.starts_at, row.ends_at)
 
 
 async def _create_sitting(unit: Unit, room_id: UUID, session_no: int) -> None:

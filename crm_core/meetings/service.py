@@ -5,17 +5,18 @@ durable. Errors are those of ``crm_core.errors``.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from storage.database import Database
 
-from . import journal, links, rooms
+from . import journal, links, overdue, rooms
 from .journal import LEASE_SECONDS, Claim
 from .links import LinkGrant
 from .projection import JournalRecord
-from .rooms import RoomRecord
+from .rooms import RoomPlan, RoomRecord
 
-__all__ = ["Claim", "JournalRecord", "LinkGrant", "MeetingService", "RoomRecord"]
+__all__ = ["Claim", "JournalRecord", "LinkGrant", "MeetingService", "RoomPlan", "RoomRecord"]
 
 
 class MeetingService:
@@ -36,6 +37,14 @@ class MeetingService:
             RoomOver: the secret is right and the meeting is over or cancelled.
         """
         return await links.resolve_link(self._database, code, secret)
+
+    async def overdue_rooms(
+        self, *, ended_before: datetime, silent_since: datetime, at_most: int
+    ) -> list[tuple[UUID, UUID]]:
+        """Tenant and room of sittings that should be over and have no owner; see `overdue`."""
+        return await overdue.find_overdue(
+            self._database, ended_before=ended_before, silent_since=silent_since, at_most=at_most
+        )
 
     async def load_room(self, tenant_id: UUID, room_id: UUID) -> RoomRecord:
         """The room with its host and appointment.
@@ -60,14 +69,15 @@ class MeetingService:
 
     async def renew_room(
         self, tenant_id: UUID, room_id: UUID, epoch: int, lease_seconds: float = LEASE_SECONDS
-    ) -> None:
-        """Keep the lease.
+    ) -> RoomPlan:
+        """Keep the lease; returns what the calendar says of the room now.
 
         Raises:
             Fenced: the room has another owner by now.
         """
         async with self._database.unit_of_work(tenant_id) as unit:
             await journal.renew_room(unit, room_id, epoch, lease_seconds)
+            return await rooms.load_plan(unit, room_id)
 
     async def release_room(self, tenant_id: UUID, room_id: UUID, epoch: int) -> None:
         """End the lease now, so that another node need not wait for it."""

@@ -62,6 +62,8 @@ RECORDING_STATES = (
 )
 LINK_ROLES = ("host", "participant")
 
+# A sitting in one of these is still to end.
+ROOM_OPEN = ("scheduled", "lobby_open", "live", "ending")
 # Nobody gets into a room in one of these.
 ROOM_OVER = frozenset({"ended", "archived", "cancelled", "expired"})
 # Times and presence of somebody in one of these have come to an end.

@@ -18,7 +18,7 @@ from rooms.events import Event, from_record, to_record
 from rooms.ids import ConnEpoch, Identity, LinkId, ParticipantId, RequestId
 from rooms.outcome import Close, Outcome
 from rooms.participant import Participant
-from rooms.policy import IdentityKind, Role, RoomConfig, preset
+from rooms.policy import Features, IdentityKind, Policy, Role, RoomConfig, preset
 from rooms.room import Room
 
 START = 1_800_000_000.0
@@ -234,9 +234,22 @@ class Meeting:
         """The bodies of the journal's facts of this kind."""
         return [fact.body for fact in self.facts() if fact.kind == kind]
 
+    def recorded(self) -> RoomConfig:
+        """The configuration that its row gives by now: the room's own changes are in it."""
+        changes: dict[str, Any] = {}
+        for fact in self.facts():
+            if fact.kind == "room.changed":
+                patch = fact.body.patch
+                for field, kind in (("policy", Policy), ("features", Features)):
+                    if field in patch:
+                        changes[field] = msgspec.convert(patch[field], kind)
+            elif fact.kind == "room.rescheduled":
+                changes.update(starts_at=fact.body.starts_at, ends_at=fact.body.ends_at)
+        return msgspec.structs.replace(self.config, **changes)
+
     def restored(self) -> Room:
-        """The room that the journal gives."""
-        return Room.restore(self.config, self.facts(), self.ids, stamp)
+        """The room that the journal and the row of now give."""
+        return Room.restore(self.recorded(), self.facts(), self.ids, stamp)
 
     def check(self) -> None:
         """What holds after any history: the journal gives the same room, by both ways."""

@@ -5,7 +5,7 @@ import pytest
 from rooms import commands as c
 from rooms.errors import Code
 from rooms.outcome import CloseReason
-from rooms.policy import IdentityKind, Kind, Role, Source
+from rooms.policy import FeaturesPatch, IdentityKind, Kind, Role, Source
 from tests.rooms.meeting import Guest, Meeting
 
 
@@ -41,6 +41,29 @@ def test_a_cohost_gets_the_queue_and_loses_it(meeting, host, jane):
     jane.forget()
     meeting.guest("Rita").come()
     assert jane.got("lobby.list") == []
+
+
+def test_new_rules_are_told_to_whom_they_concern(meeting, host, jane):
+    """A policy or feature that changes somebody's rights is told to them, and to nobody else."""
+    presenter, waiting = meeting.member("Ben", role=Role.PRESENTER), meeting.guest("Paul")
+    waiting.come()
+    everybody = (host, jane, presenter, waiting)
+
+    def told(**patch):
+        for guest in everybody:
+            guest.forget()
+        host.ask(c.RoomPolicy(c.PolicyPatch(**patch)))
+        return {guest.name: guest.got("perm.changed") for guest in everybody}
+
+    changed = told(mic=True)
+    assert [name for name, got in changed.items() if got] == ["Jane"]
+    (body,) = changed["Jane"]
+    assert (body.reason, body.role, body.publish["mic"]) == ("policy", Role.PARTICIPANT, True)
+    assert "publish_mic" in body.can
+    assert not any(told(host_gone="end").values()), "no right depends on it"
+    off = told(features=FeaturesPatch(hands=False))
+    assert [name for name, got in off.items() if got] == ["Ana", "Jane", "Ben"]
+    assert "raise_hand" not in off["Ana"][0].can
 
 
 def test_a_demotion_takes_media_and_hand_in_the_same_step(meeting, host, jane):

@@ -42,6 +42,15 @@ BY_NAME = {
     "seconds": FINITE,
     "starts_at": st.none() | FINITE,
     "ends_at": st.none() | FINITE,
+    "config": st.builds(
+        preset,
+        st.sampled_from(["consultation", "training"]),
+        id=st.sampled_from("ab"),
+        code=st.just("abc"),
+        title=st.text(),
+        starts_at=st.none() | FINITE,
+        seats=st.integers(1, 200),
+    ),
 }
 
 

@@ -12,7 +12,7 @@ from rooms.policy import Source
 from rooms.room import _ACTIONS, _INPUTS, _TIMERS, Room
 from rooms.snapshot import to_wire
 from rooms.timers import Timer
-from tests.rooms.meeting import Counter, Meeting, config, stamp
+from tests.rooms.meeting import START, Counter, Meeting, config, stamp
 
 
 class Unknown(c.Action, frozen=True):
@@ -138,6 +138,28 @@ def test_a_node_crash_loses_no_acknowledged_fact(lost_at, seconds):
     meeting.check()
 
 
+def test_a_restored_room_starts_from_what_the_sitting_started_from():
+    """The row of now has a policy and times that came later; they do not reach back."""
+    meeting = Meeting(policy={"host_gone": "lock"})
+    host = meeting.host()
+    host.ask(c.RoomPolicy(c.PolicyPatch(host_gone="continue", mic=False)))
+    meeting.tell(c.Rescheduled(START + 60, START + 9000))
+    assert meeting.recorded() != meeting.config
+    assert meeting.restored().state.config == meeting.config
+    meeting.check()
+
+
+def test_a_journal_from_before_the_first_fact_said_so_still_folds():
+    """Without `room.opened` the row's configuration stands in for it."""
+    meeting = Meeting()
+    meeting.host()
+    first, *others = meeting.facts()
+    assert first.kind == "room.opened"
+    old = Room.restore(meeting.config, others, meeting.ids, stamp)
+    assert old.seq == meeting.room.seq - 1
+    assert old.state.participants.keys() == meeting.room.state.participants.keys()
+
+
 def test_restart_tells_nothing_of_people_who_were_out():
     """Rows without a connection are not lost a second time."""
     meeting = Meeting()
@@ -187,8 +209,8 @@ def test_a_torn_journal_is_refused_loudly():
     meeting = Meeting()
     meeting.host()
     facts = meeting.facts()
-    with pytest.raises(CorruptHistory, match="fact 1"):
-        Room.restore(config(), facts[1:], Counter(), stamp)
+    with pytest.raises(CorruptHistory, match="fact 2"):
+        Room.restore(config(), [facts[0], *facts[2:]], Counter(), stamp)
     for kind, record in (
         ("roster.delta", {"p": {}, "by": None, "now": 1.0}),
         ("chat.msg", {"p": {"id": 1}, "by": None, "now": 1.0}),

@@ -103,14 +103,15 @@ def test_the_application_owns_nothing_and_bypasses_nothing(catalogue):
 
 
 def test_the_lookup_role_reads_only_what_lookups_need(catalogue):
-    """It may SELECT from the tables of its two functions, and do nothing else anywhere."""
+    """It may SELECT from the tables of its three functions, and do nothing else anywhere."""
     rows = catalogue(
         """SELECT table_name, privilege_type FROM information_schema.role_table_grants
            WHERE grantee = %(role)s""",
         role=LOOKUP_ROLE,
     )
     assert {(row["table_name"], row["privilege_type"]) for row in rows} == {
-        (table, "SELECT") for table in ("api_keys", "tenants", "video_rooms", "room_links")
+        (table, "SELECT")
+        for table in ("api_keys", "tenants", "video_rooms", "room_links", "room_owners")
     }
 
 
@@ -124,7 +125,11 @@ def test_lookup_functions_are_for_the_application_alone(catalogue):
            WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace""",
         app=APP_ROLE,
     )
-    assert {row["proname"] for row in rows} == {"find_api_key", "find_room_links"}
+    assert {row["proname"] for row in rows} == {
+        "find_api_key",
+        "find_room_links",
+        "find_overdue_rooms",
+    }
     for row in rows:
         assert (row["owner"], row["app"], row["everyone"]) == (LOOKUP_ROLE, True, False)
         assert row["proconfig"] == ["search_path=pg_catalog, public"]

@@ -1,6 +1,7 @@
 """Fakes behind the shell's ports: a journal in memory, a wire that is a list, a clock by hand."""
 
 import asyncio
+import dataclasses
 import json
 import uuid
 from datetime import UTC, datetime
@@ -54,6 +55,10 @@ class MemoryStore:
         self.batches = []
         self.last_alive = 0.0
 
+    def change(self, **fields):
+        """The CRM writes the room's record."""
+        self.record = dataclasses.replace(self.record, **fields)
+
 
 class MemoryJournal:
     """The `Journal` port over a `MemoryStore`; can be slow, down or fenced."""
@@ -94,6 +99,7 @@ class MemoryJournal:
 
     async def renew(self, epoch):
         self.renewed += 1
+        return self.store.record.plan
 
     async def release(self, epoch):
         self.released.append(epoch)

@@ -91,6 +91,21 @@ async def test_another_nodes_lease_holds(meeting):
     assert (await journal_of(meeting, "node-b").open()).epoch == opened.epoch + 1
 
 
+@pytest.mark.parametrize("sign", ["open", "renew", "release"])
+async def test_the_next_owner_hears_when_the_last_one_lived(meeting, sign):
+    """Killed: its last renewal (or the claim). Stopped in good order: the moment of the release."""
+    first = journal_of(meeting)
+    earliest = datetime.now(UTC).timestamp()
+    opened = await first.open()
+    assert opened.last_alive is None
+    if sign != "open":
+        earliest = datetime.now(UTC).timestamp()
+        await getattr(first, sign)(opened.epoch)
+    latest = datetime.now(UTC).timestamp()
+    again = await journal_of(meeting).open()
+    assert earliest <= again.last_alive <= latest
+
+
 async def test_a_repeated_batch_is_written_once(meeting):
     """When the answer to COMMIT was lost, appending again does no harm."""
     one = journal_of(meeting)

@@ -15,6 +15,7 @@ from sfu.sdp import Candidate, Fingerprint
 from sfu.sdp_parser import MAX_LINES
 from sfu.subscriptions import Reason
 from signaling import limits, messages
+from signaling.connection import _CLOSE_OF_REFUSED_HELLO
 from signaling.envelope import CODECS, MAX_FRAME
 from signaling.errors import CLOSES, FAULTS
 from signaling.http import join
@@ -51,6 +52,19 @@ def test_the_document_names_nothing_that_the_code_does_not_have():
     assert named <= known
     sections = set(re.findall(r"^### `([a-z.]+)`", TEXT, re.MULTILINE))
     assert sections == {*METHODS, *EVENTS, "snapshot"}
+
+
+def test_the_codes_that_close_a_refused_hello_are_told():
+    """The sentence names each error whose close code is not 4401, and no other."""
+    (told,) = re.findall(
+        r"^A refused `hello` is closed (.+?), 4401 for", TEXT, re.MULTILINE | re.DOTALL
+    )
+    closes = {
+        name: int(code)
+        for code, names in re.findall(r"(\d{4}) for\s((?:`\w+`(?: and )?)+)", told)
+        for name in re.findall(r"\w+", names.replace(" and ", " "))
+    }
+    assert closes == {name: int(code) for name, code in _CLOSE_OF_REFUSED_HELLO.items()}
 
 
 def test_the_reasons_of_a_slot_are_those_that_can_come():

@@ -1,13 +1,21 @@
 """Room events become typed rows: participants, attendance, chat, room state."""
 
+from datetime import timedelta
+
 import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment
-from crm_core.appointments.service import fresh_links
+from crm_core.appointments.service import cancel, fresh_links, reschedule
+from crm_core.communications.models import Communication
 from crm_core.errors import LinkRefused
 from crm_core.meetings.activity import MeetingChatMessage
-from crm_core.meetings.models import VideoRoomInterval, VideoRoomParticipant
+from crm_core.meetings.models import (
+    VideoRoom,
+    VideoRoomInterval,
+    VideoRoomParticipant,
+    VideoRoomSession,
+)
 from crm_core.meetings.projection import PROJECTORS
 from tests.crm_core.meetings.support import START, book_meeting
 from tests.support.databases import LINKS
@@ -137,12 +145,55 @@ async def test_the_rooms_settings_follow_the_meeting(database, tenant):
         "room.changed",
         1,
         rev=4,
-        patch={"locked": True, "policy": {"lobby": "off"}, "title": "New", "ends_at": None},
+        patch={"locked": True, "policy": {"lobby": "off"}, "title": "New"},
     )
     await meeting.commit(epoch)
     room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
-    assert (room.is_locked, room.settings_rev, room.title, room.ends_at) == (True, 4, "New", None)
+    assert (room.is_locked, room.settings_rev, room.title) == (True, 4, "New")
     assert room.policy == {"lobby": "off"}
+
+
+async def test_the_times_are_the_calendars(database, tenant):
+    """What a room heard of its times late does not undo what the calendar decided since."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    later = START + timedelta(days=1)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        appointment = await unit.session.get(
+            Appointment, (meeting.tenant_id, meeting.appointment_id)
+        )
+        await reschedule(unit, appointment, later)
+    meeting.event("room.changed", 1, rev=1, patch={"starts_at": "2026-12-01T09:00:00.000Z"})
+    await meeting.commit(epoch)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert room.starts_at == later
+
+
+@pytest.mark.parametrize("state", ["lobby_open", "live", "ended"])
+async def test_a_cancelled_room_stays_cancelled(database, tenant, state):
+    """Facts that were under way when the appointment was cancelled do not bring it back."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        appointment = await unit.session.get(
+            Appointment, (meeting.tenant_id, meeting.appointment_id)
+        )
+        await cancel(unit, appointment, "ill")
+    meeting.enter("guest:1")
+    meeting.event("room.state", 1, state=state)
+    if state == "ended":
+        meeting.end(1)
+    await meeting.commit(epoch)
+    plan = await meeting.service.renew_room(meeting.tenant_id, meeting.room_id, epoch)
+    assert plan.status == "cancelled"
+    async with database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        room = (await unit.session.scalars(sa.select(VideoRoom))).one()
+        sitting = (await unit.session.scalars(sa.select(VideoRoomSession))).one()
+        appointment = (await unit.session.scalars(sa.select(Appointment))).one()
+        assert (room.end_reason, room.started_at) == ("ill", None)
+        assert (sitting.status, sitting.started_at) == ("cancelled", None)
+        assert appointment.status == "cancelled"
+        assert (await unit.session.scalars(sa.select(Communication))).all() == []
 
 
 async def test_unknown_kinds_are_kept_and_need_no_row(database, tenant):

@@ -1,0 +1,352 @@
+"""The rooms of a node over the real database: books are closed, whoever comes back or does not."""
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+import sqlalchemy as sa
+
+from crm_core.appointments.models import Appointment
+from crm_core.appointments.service import book, cancel, reschedule
+from crm_core.communications.models import Communication
+from crm_core.meetings.journal_models import RoomOwner
+from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
+from crm_core.meetings.service import JournalRecord, MeetingService
+from crm_core.people.models import Person
+from rooms.commands import Enter
+from rooms.ids import Identity
+from rooms.policy import IdentityKind, Role
+from rooms.timers import AFTER_END_S, EMPTY_S, HOST_LEFT_GRACE_S, RECONNECT_S, SHOW_LOST_S
+from signaling.actor import RoomActor
+from signaling.clock import TextIds
+from signaling.conductor import Conductor, ResumeSecrets, key_of
+from signaling.errors import CloseCode
+from signaling.feed import LocalFeed
+from signaling.journal import SILENCE, CrmJournal, find_overdue
+from signaling.tokens import Tokens
+from storage.database import Database
+from tests.signaling.fakes import ManualClock, RecordingAdapter, Stage, events, hello, request, wire
+from tests.support.databases import LINKS
+from tests.support.wait import until
+
+HOUR = 3600.0
+TOKENS = Tokens(b"k" * 32)
+
+
+@pytest.fixture
+def clock():
+    """Starts now, as PostgreSQL's leases run by its own clock."""
+    return ManualClock(float(int(time.time())))
+
+
+@pytest.fixture(params=["sqlite_url", "app_url"])
+def database_url(request):
+    """A database of either kind that nobody shares: the look for overdue rooms crosses tenants."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest_asyncio.fixture
+async def database(database_url, clock):
+    """A pool by the test's clock."""
+    pool = Database(database_url, clock=lambda: datetime.fromtimestamp(clock.time, UTC))
+    yield pool
+    await pool.close()
+
+
+@pytest_asyncio.fixture
+async def booked(database, tenant, clock):
+    """An appointment of an hour that begins now, with Ana Diaz and Jane Doe."""
+    starts_at = datetime.fromtimestamp(clock.time, UTC)
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        person = Person(id=unit.ids(), first_name="Jane", last_name="Doe")
+        await unit.add(person)
+        values = {
+            "title": "Roof review", "staff_id": tenant.staff.id, "person_id": person.id,
+            "starts_at": starts_at, "ends_at": starts_at + timedelta(hours=1),
+            "location_kind": "video",
+        }  # fmt: skip
+        made = await book(unit, values, LINKS)
+    return made.appointment
+
+
+class Node:
+    """A server process, as far as rooms go."""
+
+    def __init__(self, database, clock, name="node-a", **settings):
+        self.database, self.clock, self.name = database, clock, name
+        self.meetings = MeetingService(database)
+        self.looks = 0
+
+        async def find(wall, at_most):
+            self.looks += 1
+            return await find_overdue(self.meetings, wall, at_most)
+
+        self.conductor = Conductor(TOKENS, clock, self.make_actor, find, **settings)
+
+    def make_actor(self, key, gone):
+        async def open_feed(_key, _epoch):
+            return LocalFeed()
+
+        room = (uuid.UUID(key.tenant_id), uuid.UUID(key.room_id))
+        return RoomActor(
+            key,
+            CrmJournal(self.meetings, *room, self.name),
+            clock=self.clock,
+            ids=TextIds(),
+            secrets=ResumeSecrets(TOKENS, self.clock),
+            open_feed=open_feed,
+            make_adapter=RecordingAdapter,
+            gone=gone,
+        )
+
+    async def actor(self, appointment):
+        return await self.conductor.actor(key_of(appointment.tenant_id, appointment.video_room_id))
+
+    async def enter(self, appointment, kind, who, role=Role.PARTICIPANT, *, lobby=False):
+        """Somebody comes in by a link."""
+        actor = await self.actor(appointment)
+        client = Stage().client()
+        hello(client, token="t")
+        command = Enter(Identity(f"{kind}:{who}"), kind, str(who), role=role, lobby=lobby)
+        await actor.enter(client, "h", lambda: command)
+        actor.heard(client)
+        return client
+
+    async def both(self, appointment):
+        """Consultant and customer meet."""
+        return [
+            await self.enter(appointment, IdentityKind.STAFF, appointment.staff_id, Role.HOST),
+            await self.enter(appointment, IdentityKind.PERSON, appointment.person_id),
+        ]
+
+    async def kill(self):
+        """The process is gone, as its database sees it."""
+        for actor in self.conductor.actors:
+            actor._closed = True
+            actor._keeper.cancel()
+            await actor._live.committer.flush()
+            await actor._live.committer.abandon()
+            actor._stop()
+
+    async def pass_time(self, appointment, *seconds):
+        """Let time pass in steps, and the room's timers fire."""
+        actor = await self.actor(appointment)
+        for step in seconds:
+            self.clock.time += step
+            actor._timeout()
+            await actor._live.committer.flush()
+
+
+async def rows(database, appointment, model):
+    async with database.unit_of_work(appointment.tenant_id, read_only=True) as unit:
+        return list(await unit.session.scalars(sa.select(model)))
+
+
+async def outcome(database, appointment):
+    """Status of room and appointment, and how many communications there are."""
+    (room,) = await rows(database, appointment, VideoRoom)
+    (row,) = await rows(database, appointment, Appointment)
+    return room.status, row.status, len(await rows(database, appointment, Communication))
+
+
+async def left_at(database, appointment):
+    """When each attendance ended, as room time."""
+    found = await rows(database, appointment, VideoRoomInterval)
+    return {None if row.left_at is None else row.left_at.timestamp() for row in found}
+
+
+async def test_a_meeting_that_everybody_left_is_closed_though_nobody_returns(
+    database, booked, clock
+):
+    """Not before its time; then once, with the attendance that was, and the room is let go."""
+    first = Node(database, clock)
+    clients = await first.both(booked)
+    clock.time += 1200
+    gone = clock.time
+    actor = await first.actor(booked)
+    for client in clients:
+        await actor.perform(client, request("leave"))
+        actor.lost(client)
+    await first.pass_time(booked, HOST_LEFT_GRACE_S)
+    assert actor.idle, "its next timer is far away"
+    await first.conductor.close()
+
+    second = Node(database, clock)
+    clock.time = booked.ends_at.timestamp() + AFTER_END_S - 1
+    await second.conductor.close_overdue()
+    assert await outcome(database, booked) == ("live", "in_progress", 0)
+    clock.time += 1
+    for _ in range(2):
+        await second.conductor.close_overdue()
+        assert await outcome(database, booked) == ("ended", "completed", 1)
+        assert second.conductor.actors == []
+    assert await left_at(database, booked) == {gone}
+
+
+async def test_a_meeting_whose_server_was_killed_is_closed_though_nobody_returns(
+    database, booked, clock
+):
+    """Attendance ends at the dead node's last sign of life, not when its room was found."""
+    first = Node(database, clock)
+    await first.both(booked)
+    await first.kill()
+    alive = clock.time + 1500
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        await unit.session.execute(
+            sa.update(RoomOwner).values(
+                alive_at=datetime.fromtimestamp(alive, UTC),
+                lease_until=datetime.fromtimestamp(alive + 15, UTC),
+            )
+        )
+    second = Node(database, clock)
+    clock.time = booked.ends_at.timestamp() + AFTER_END_S
+    await second.conductor.close_overdue()
+    assert second.conductor.actors, "the look opened it"
+    assert await outcome(database, booked) == ("live", "in_progress", 0), "they have their window"
+    await second.pass_time(booked, SHOW_LOST_S, RECONNECT_S, EMPTY_S)
+    assert await outcome(database, booked) == ("ended", "completed", 1)
+    assert await left_at(database, booked) == {alive}
+    assert {row.status for row in await rows(database, booked, VideoRoomParticipant)} == {"left"}
+    assert (await second.actor(booked)).idle
+    await second.conductor.close()
+
+
+async def test_an_appointment_that_nobody_came_to_is_a_no_show(database, booked, clock):
+    """Its room was never opened; the look at the start of any server finds it, and those later."""
+    node = Node(database, clock, overdue_every=0.01)
+    clock.time = booked.ends_at.timestamp() + AFTER_END_S - 1
+    await node.conductor.start()
+    await until(lambda: node.looks > 2)
+    assert await outcome(database, booked) == ("scheduled", "scheduled", 0)
+    clock.time += 1
+    looks = node.looks
+    await until(lambda: node.looks > looks + 2)
+    assert await outcome(database, booked) == ("expired", "no_show", 0)
+    assert node.conductor.actors == []
+    await node.conductor.close()
+
+
+async def test_a_room_that_another_node_has_is_left_alone(database, booked, clock):
+    """A lease that lives keeps the room, however long its appointment is past."""
+    owner, other = Node(database, clock), Node(database, clock, "node-b")
+    await owner.both(booked)
+    clock.time = booked.ends_at.timestamp() + AFTER_END_S + HOUR
+    actor = await owner.actor(booked)
+    await actor._journal.renew(actor._live.epoch)
+    await other.conductor.close_overdue()
+    assert other.conductor.actors == []
+    assert await outcome(database, booked) == ("live", "in_progress", 0)
+    await owner.conductor.close()
+
+
+async def test_a_room_is_not_taken_while_its_people_may_return(database, booked, clock):
+    """A node that was killed has its whole window to come back and find its rooms free."""
+    node = Node(database, clock)
+    await node.both(booked)
+    await node.kill()
+    since = clock.time = booked.ends_at.timestamp() + AFTER_END_S + HOUR
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        await unit.session.execute(
+            sa.update(RoomOwner).values(lease_until=datetime.fromtimestamp(since, UTC))
+        )
+    assert await find_overdue(node.meetings, since + SILENCE - 1, 9) == []
+    room = (booked.tenant_id, booked.video_room_id)
+    assert await find_overdue(node.meetings, since + SILENCE, 9) == [room]
+
+
+async def test_one_room_that_cannot_be_opened_does_not_keep_the_others(
+    database, booked, clock, caplog
+):
+    """A room that is gone, or whose journal is torn, is told in the log; the next is closed."""
+    node = Node(database, clock)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        values = {
+            "staff_id": booked.staff_id,
+            "starts_at": booked.ends_at,
+            "location_kind": "video",
+        }
+        other = (await book(unit, values, LINKS)).appointment
+    torn = (booked.tenant_id, other.video_room_id)
+    claim = await node.meetings.claim_room(*torn, node.name)
+    junk = JournalRecord(1, "nonsense", "room", {"p": {}, "by": None}, booked.ends_at, 1)
+    await node.meetings.append(*torn, claim.epoch, [junk])
+    clock.time = booked.ends_at.timestamp() + AFTER_END_S
+    room = (booked.tenant_id, booked.video_room_id)
+
+    async def find(_wall, _at_most):
+        return [(booked.tenant_id, uuid.uuid4()), torn, room]
+
+    make = node.make_actor
+    made = []
+
+    def make_actor(key, gone):
+        actor = make(key, gone)
+        made.append(actor)
+        return actor
+
+    node.conductor = Conductor(TOKENS, clock, make_actor, find)
+    await node.conductor.close_overdue()
+    assert len(made) == 3
+    assert "CorruptHistory: 'nonsense'" in caplog.records[-1].why
+    async with database.unit_of_work(booked.tenant_id, read_only=True) as unit:
+        status = sa.select(Appointment.status).where(Appointment.id == booked.id)
+        assert await unit.session.scalar(status) == "no_show"
+
+
+async def test_so_many_at_most(database, booked, clock):
+    """One look finds a bounded number, those without an owner for longest first."""
+    meetings = MeetingService(database)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        later = booked.ends_at + timedelta(hours=1)
+        other = await book(
+            unit,
+            {"staff_id": booked.staff_id, "starts_at": later, "location_kind": "video"},
+            LINKS,
+        )
+        await unit.session.execute(
+            sa.update(RoomOwner)
+            .where(RoomOwner.room_id == other.appointment.video_room_id)
+            .values(lease_until=booked.starts_at - timedelta(hours=1))
+            .execution_options(synchronize_session=False)
+        )
+    wall = clock.time + 24 * HOUR
+    found = await find_overdue(meetings, wall, 9)
+    assert [room for _, room in found] == [other.appointment.video_room_id, booked.video_room_id]
+    assert await find_overdue(meetings, wall, 1) == found[:1]
+
+
+async def test_a_cancellation_over_the_crm_closes_the_waiting_room(
+    database, booked, clock, monkeypatch
+):
+    """Who waits is told; room and appointment are cancelled and stay so; no meeting is logged."""
+    monkeypatch.setattr("signaling.actor.LEASE", 0.03)
+    node = Node(database, clock)
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
+        await cancel(unit, row, "ill")
+    await until(lambda: wire(jane).closed)
+    assert wire(jane).closed == (CloseCode.ENDED, "cancelled")
+    await node.conductor.close()
+    assert await outcome(database, booked) == ("cancelled", "cancelled", 0)
+    assert {row.status for row in await rows(database, booked, VideoRoomParticipant)} == {"left"}
+
+
+async def test_a_rescheduled_appointment_is_overdue_by_its_new_times(
+    database, booked, clock, monkeypatch
+):
+    """An open room is told of them; a room that slept is not closed by the old ones."""
+    monkeypatch.setattr("signaling.actor.LEASE", 0.03)
+    node = Node(database, clock)
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True)
+    until_then = booked.ends_at + timedelta(days=1)
+    clock.time += 2
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
+        await reschedule(unit, row, booked.starts_at + timedelta(days=1))
+    await until(lambda: events(jane, "lobby.state"))
+    await node.conductor.close()
+    assert await find_overdue(node.meetings, booked.ends_at.timestamp() + 2 * HOUR, 9) == []
+    assert len(await find_overdue(node.meetings, until_then.timestamp() + 2 * HOUR, 9)) == 1
