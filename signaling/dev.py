@@ -1,11 +1,12 @@
 """Dev mode: what ``make run`` runs once everything is built.
 
 It makes sure that there is a demo tenant with an appointment that is not over, keeps its links and
-key in ``dev.json`` (mode 0600), and tells people where to click. A second start keeps the data and
-the links. Links carry the address they were made for; when the port changes, only that part does.
+key in ``dev.json`` (mode 0600), and tells people where to click. A second start keeps the data, the
+key and the links; when the meeting is over, the links are those of another one. Links carry the address they were made for; when the port changes, only that part does.
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from crm_core.appointments.service import LinkMaker
-from crm_core.demo import create_demo
+from crm_core.demo import book_again, create_demo
 from crm_core.errors import CrmError
 from crm_core.meetings.service import MeetingService
 from storage.database import Database
 
 from .installation import DEV_FILE, read_dev, write_secret
 
+log: Final = logging.getLogger("sunup.dev")
 _LINKS: Final = ("host_url", "guest_url")
 
 
@@ -43,16 +45,30 @@ class DevFile:
         """Make sure that the links work; makes the demo when there is none that can be used."""
         kept = read_dev(self._path)
         if kept is None or not await _usable(database, kept["guest_url"]):
-            demo = await create_demo(database, LinkMaker(base_url, secrets.token_bytes))
-            kept = {
-                "api_key": demo.api_key,
-                "host_url": demo.host_url,
-                "guest_url": demo.guest_url,
-            }
+            kept = await _fresh(database, LinkMaker(base_url, secrets.token_bytes), kept)
         moved = {name: _moved(kept[name], base_url) for name in _LINKS}
         self._contents = {"url": base_url, "api_key": kept["api_key"], **moved}
         write_secret(self._path, json.dumps(self._contents, indent=2) + "\n")
         return self._contents
+
+
+async def _fresh(
+    database: Database, links: LinkMaker, kept: Mapping[str, str] | None
+) -> dict[str, str]:
+    """A meeting that can be entered: in the tenant that is there, or else with a new one."""
+    if kept is not None:
+        try:
+            urls = await book_again(database, links, kept["api_key"])
+        except CrmError as error:
+            log.warning("another demo tenant is made", extra={"why": error.code})
+        else:
+            return {
+                "api_key": kept["api_key"],
+                "host_url": urls.host_url,
+                "guest_url": urls.guest_url,
+            }
+    demo = await create_demo(database, links)
+    return {"api_key": demo.api_key, "host_url": demo.host_url, "guest_url": demo.guest_url}
 
 
 async def _usable(database: Database, url: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.support import client
+from tests.support.api import Api
 from tests.support.server import ROOT, free_udp_port
 from tests.support.services import free_port
 from tests.support.wait import until
@@ -233,6 +234,27 @@ async def test_a_second_start_keeps_data_and_links(make_server):
     await again.close()
     assert await server.stop() == 0
     assert not server.traceback, server.traceback
+
+
+async def test_a_start_after_the_end_books_again_in_the_same_tenant(make_server):
+    """When the demo's meeting is over, the next start has links that work and the same key."""
+    server = make_server()
+    await server.start()
+    first = server.dev
+    person = await Api(server.url, first["api_key"]).create("/v1/people", {"first_name": "Kept"})
+    host = await client.enter(first["host_url"])
+    await host.ask("room.end")
+    await host.closed()
+    assert await server.stop() == 0
+    for _ in range(2):  # and it stays with that
+        await server.start()
+        again = server.dev
+        assert again["api_key"] == first["api_key"]
+        assert again["host_url"] != first["host_url"]
+        host = await client.enter(again["host_url"])
+        await host.close()
+        assert await Api(server.url, again["api_key"]).get(f"/v1/people/{person['id']}")
+        assert await server.stop() == 0
 
 
 async def test_nothing_secret_is_logged(sqlite_server):
