@@ -63,12 +63,16 @@ def pick_payloads(
 
 
 def pick_extensions(known: set[str], offered: Iterable[Extension]) -> tuple[Extension, ...]:
-    """Return the offered extensions that we know, with the offer's ids, each URI once."""
+    """Return the offered extensions that we know, with the offer's ids, each URI once.
+
+    In the order of their ids: the order of the lines means nothing (RFC 8285 section 5), and some
+    clients list them differently in each offer.
+    """
     picked: dict[str, Extension] = {}
     for extension in offered:
         if extension.uri in known:
             picked.setdefault(extension.uri, extension)
-    return tuple(picked.values())
+    return tuple(sorted(picked.values(), key=lambda extension: extension.id))
 
 
 def is_constrained_baseline(profile_level_id: str) -> bool:

@@ -60,6 +60,9 @@ class Adapter(Protocol):
     def entered(self, participant: ParticipantId) -> None:
         """A new page of this participant took over from whatever was there."""
 
+    def resumed(self, participant: ParticipantId) -> None:
+        """The same page is back over a new connection; it missed what is not numbered."""
+
     async def perform(self, participant: ParticipantId, action: Action) -> Any:
         """Carry out one of `messages.SHELL_METHODS`; the reply's ``p``.
 
@@ -488,6 +491,8 @@ class RoomActor:
             self.members.attach(client, streams)
             if positions is None:
                 self._adapter.entered(participant)
+            else:
+                self._adapter.resumed(participant)
             reply = self._hello_reply(client, participant, resumed=missed is not None)
             client.send_frame(Reply(request_id, reply, committed=True))
             if missed is not None:

@@ -182,6 +182,13 @@ class RoomMedia:
         """See `actor.Adapter`: a new page took over; what the old one had is closed."""
         self._drop(participant)
 
+    def resumed(self, participant: ParticipantId) -> None:
+        """See `actor.Adapter`: bindings are passing events, so those of the gap are told anew."""
+        seat = self._seats.get(participant)
+        if seat is not None:
+            seat.missed = True
+            self._settle_soon()
+
     async def close(self) -> None:
         """See `actor.Adapter`."""
         for timer in (self._settle_timer, self._hole_timer):
@@ -317,6 +324,9 @@ class RoomMedia:
         for mid, slot in seat.slots.items():
             if before.get(mid) == slot:
                 continue
+            if mid in before:  # another slot in its place: nothing is on it yet
+                seat.assignment = None
+                seat.bound.pop(mid, None)
             self._viewer[slot] = (participant, mid)
             self._hub.add_slot(slot, self)
             kind = seat.labels[mid].partition("-")[0]
@@ -347,7 +357,7 @@ class RoomMedia:
             self._viewer.pop(slot, None)
             self._hub.remove_slot(slot)
         seat.tracks, seat.slots, seat.labels = {}, {}, {}
-        seat.sizes, seat.page, seat.assignment, seat.why = {}, None, None, {}
+        seat.sizes, seat.page, seat.assignment, seat.why, seat.bound = {}, None, None, {}, {}
         self._floor = speakers.left(self._floor, participant, self._hub.clock.now())
 
     # ------------------------------------------------------------------------- from below
@@ -371,7 +381,10 @@ class RoomMedia:
         participant, mid = viewer
         who, source = self._owner.get(event.track, (None, None))
         rtp = None if who is None else event.rtp_timestamp
-        self._notify(participant, SlotBind(mid, who, source, event.binding, rtp))
+        bound = SlotBind(mid, who, source, event.binding, rtp)
+        if (seat := self._seats.get(participant)) is not None:
+            seat.bound[mid] = bound
+        self._notify(participant, bound)
 
     def slot_why(self, slot: int, reason: str) -> None:
         """Why a slot shows nothing, or less than it could."""
@@ -399,6 +412,8 @@ class RoomMedia:
         stage = self._stage(self._room)
         due: list[float] = []
         for participant, seat in self._seats.items():
+            if seat.missed:
+                self._tell_again(participant, seat)
             if seat.transport is None or not seat.slots:
                 continue
             self._fill(participant, seat, stage, now)
@@ -407,6 +422,13 @@ class RoomMedia:
         if (when := self._floor.next_timeout()) is not None:
             due.append(when)
         self._arm(due, now)
+
+    def _tell_again(self, participant: ParticipantId, seat: Seat) -> None:
+        seat.missed = False
+        for bound in seat.bound.values():
+            self._notify(participant, bound)
+        for mid, reason in seat.why.items():
+            self._notify(participant, SlotWhy(mid, reason))
 
     def _arm(self, due: list[float], now: float) -> None:
         if self._hole_timer is not None:

@@ -16,7 +16,7 @@ from sfu.transport import MediaTransport
 
 from .errors import RequestError
 from .limits import TokenBucket
-from .messages import MediaOffer, ViewSet
+from .messages import MediaOffer, SlotBind, ViewSet
 
 DEFAULT_SIZES: Final = {"video": (640, 360), "screen": (1920, 1080)}
 """How large a slot counts as drawn until the client says."""
@@ -40,6 +40,10 @@ class Seat:
     page: pages.Page | None = None
     assignment: subscriptions.Assignment | None = None
     why: dict[str, str] = field(default_factory=dict)
+    bound: dict[str, SlotBind] = field(default_factory=dict)
+    """mid → what the client was last told of it."""
+    missed: bool = False
+    """The client may have been told while it could not hear."""
 
 
 def fill(

@@ -5,7 +5,9 @@ import pytest
 from sfu.codecs import (
     FEEDBACK,
     MID_URI,
+    SLOT_EXTENSIONS,
     TRACK_EXTENSIONS,
+    TRANSPORT_CC_URI,
     is_constrained_baseline,
     pick_codecs,
     pick_extensions,
@@ -60,6 +62,14 @@ def test_payloads_keep_the_offers_numbers_and_drop_unknown_feedback() -> None:
         assert payload.parameters == offered[payload.payload_type].parameters
         assert "goog-remb" not in payload.feedback
         assert (payload.name == "rtx") == (not payload.feedback)
+
+
+def test_the_order_of_extensions_means_nothing() -> None:
+    """Clients may list them differently in each offer; a slot's parameters stay the same."""
+    offered = [Extension(9, MID_URI), Extension(3, TRANSPORT_CC_URI)]
+    known = SLOT_EXTENSIONS
+    assert len(pick_extensions(known, offered)) == 2
+    assert pick_extensions(known, offered) == pick_extensions(known, reversed(offered))
 
 
 def test_an_extension_offered_twice_is_taken_once() -> None:

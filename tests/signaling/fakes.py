@@ -135,6 +135,7 @@ class RecordingAdapter:
         self.tell = tell
         self.facts = []
         self.entries = []
+        self.resumes = []
         self.reopens = 0
         self.closed = False
 
@@ -146,6 +147,9 @@ class RecordingAdapter:
 
     def entered(self, participant):
         self.entries.append(participant)
+
+    def resumed(self, participant):
+        self.resumes.append(participant)
 
     async def perform(self, participant, action):
         return {"asked": action.method}

@@ -1,7 +1,9 @@
 """Transports for who was admitted, slots for what they look at, over an engine without packets."""
 
 import asyncio
+import itertools
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -164,6 +166,22 @@ class TestOffers:
             set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
         )  # fmt: skip
 
+    async def test_a_second_offer_may_list_its_extensions_in_another_order(self, bench):
+        """Some clients do at each offer: tracks and slots stay what they are."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        first = offer()
+        await bench.media.perform(ana, first)
+        before = (set(bench.engine.tracks), set(bench.engine.slots))
+        lines = first.sdp.split("\r\n")
+        at = [n for n, line in enumerate(lines) if line.startswith("a=extmap:")]
+        for one, other in itertools.pairwise(at):
+            if other == one + 1:
+                lines[one], lines[other] = lines[other], lines[one]
+        again = msgspec.structs.replace(first, sdp="\r\n".join(lines))
+        assert again.sdp != first.sdp
+        await bench.media.perform(ana, again)
+        assert before == (set(bench.engine.tracks), set(bench.engine.slots))
+
     async def test_a_new_peer_connection_replaces_the_old(self, bench):
         """Another number in the o-line is another connection: the old transport is closed."""
         ana = bench.enter("Ana", role=Role.HOST)
@@ -266,6 +284,22 @@ class TestSlots:
             SlotBind("6", ana, Source.CAMERA, 1, 4_000_000_000),
             SlotBind("6", None, None, 2, None),
         ]
+        assert bench.of(ana, SlotBind) == []
+
+    async def test_a_resumed_page_hears_its_bindings_anew(self, bench):
+        """What was bound while the socket was away is not numbered: all of it is told again."""
+        ana, jane = await self.pair(bench)
+        slot, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
+        bench.engine.deliver(SlotBound(slot, track, 4_000_000_000, 1))
+        bench.engine.deliver(SlotBound(bench.slot(jane, "7"), 0, 0, 2))
+        bench.told.clear()
+        bench.media.resumed(jane)
+        await until(lambda: len(bench.of(jane, SlotBind)) == 2)
+        assert bench.of(jane, SlotBind) == [
+            SlotBind("6", ana, Source.CAMERA, 1, 4_000_000_000),
+            SlotBind("7", None, None, 2, None),
+        ]
+        assert {body.slot for body in bench.of(jane, SlotWhy)} >= {"8"}
         assert bench.of(ana, SlotBind) == []
 
     async def test_reasons_are_told_on_change(self, bench):
