@@ -37,6 +37,11 @@ class PublicConnection(ServerConnection):
 
     slot: PreAuthSlot
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back, also when the upgrade was refused and no handler ever ran."""
+        self.slot.release()
+        super().connection_lost(exc)
+
 
 def _refusal(status: str, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", "Connection: close", "Content-Length: 0", *headers, "", ""]

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from aiohttp import web
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from signaling.envelope import CODECS
 from signaling.limits import PreAuthSockets
@@ -76,6 +76,16 @@ async def test_behind_a_trusted_proxy_each_visitor_has_places_of_their_own():
         await until(lambda: sockets.count == 0)
         async with contextlib.AsyncExitStack() as stack:
             assert await opened(stack, number, ONE) == 101
+
+
+async def test_a_refused_upgrade_gives_its_place_back():
+    """Whatever the reason: otherwise refusals would lock their address out for good."""
+    sockets = PreAuthSockets(per_address=2, total=2)
+    async with port(sockets) as number:
+        for _ in range(5):
+            with pytest.raises(InvalidHandshake):
+                await connect(f"ws://127.0.0.1:{number}/ws", subprotocols=["other"], proxy=None)
+            await until(lambda: sockets.count == 0)
 
 
 async def test_from_elsewhere_the_header_buys_no_places():
