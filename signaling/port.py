@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .envelope import CODECS, MAX_FRAME
@@ -41,6 +42,14 @@ class PublicConnection(ServerConnection):
         """Give the place back, also when the upgrade was refused and no handler ever ran."""
         self.slot.release()
         super().connection_lost(exc)
+
+    def eof_received(self) -> None:
+        """Let the loop close a connection whose upgrade is not answered yet.
+
+        The library would fail with an assertion if it refused the upgrade after that.
+        """
+        if self.protocol.state is not State.CONNECTING or self.response is not None:
+            super().eof_received()
 
 
 def _refusal(status: str, *headers: str) -> bytes:

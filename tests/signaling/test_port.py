@@ -88,6 +88,25 @@ async def test_a_refused_upgrade_gives_its_place_back():
             await until(lambda: sockets.count == 0)
 
 
+async def test_an_upgrade_whose_sender_says_no_more_is_let_go(caplog):
+    """Its end may arrive together with its head: no error of ours, and the place comes back."""
+    head = (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    sockets = PreAuthSockets()
+    async with port(sockets) as number:
+        for _ in range(30):
+            reader, writer = await asyncio.open_connection("127.0.0.1", number)
+            writer.write(head)
+            writer.write_eof()
+            answer = await asyncio.wait_for(reader.read(), 5)
+            assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+            writer.close()
+        await until(lambda: sockets.count == 0)
+    assert [entry for entry in caplog.records if entry.levelname == "ERROR"] == []
+
+
 async def test_from_elsewhere_the_header_buys_no_places():
     """Who is no trusted proxy is counted by their own address, whatever they write."""
     sockets = PreAuthSockets(per_address=2, total=10)
