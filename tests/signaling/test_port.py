@@ -18,7 +18,7 @@ ONE, OTHER = "203.0.113.1", "203.0.113.2"
 
 
 @contextlib.asynccontextmanager
-async def port(sockets, *trusted):
+async def port(sockets, *trusted, accept=lambda _connection, _request: None):
     """A public port that keeps every WebSocket before its hello; its number."""
 
     async def websocket(connection):
@@ -33,7 +33,7 @@ async def port(sockets, *trusted):
     server = await listen(
         bound,
         websocket=websocket,
-        accept=lambda _connection, _request: None,
+        accept=accept,
         http=runner.server,
         sockets=sockets,
         late=LateUpgrades(sockets),
@@ -88,23 +88,60 @@ async def test_a_refused_upgrade_gives_its_place_back():
             await until(lambda: sockets.count == 0)
 
 
-async def test_an_upgrade_whose_sender_says_no_more_is_let_go(caplog):
-    """Its end may arrive together with its head: no error of ours, and the place comes back."""
-    head = (
-        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def errors(caplog):
+    """What was logged as an error: anybody could fill the log with it."""
+    return [entry for entry in caplog.records if entry.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_who_does_not_wait_for_the_answer_is_let_go(together, caplog):
+    """Bytes that come before an upgrade is answered are no error of ours; the place is free."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def accept(connection, _request):
+        asked.set()
+        await go_on.wait()
+        return connection.respond(403, "no")
+
     sockets = PreAuthSockets()
-    async with port(sockets) as number:
-        for _ in range(30):
-            reader, writer = await asyncio.open_connection("127.0.0.1", number)
-            writer.write(head)
-            writer.write_eof()
-            answer = await asyncio.wait_for(reader.read(), 5)
-            assert not answer or answer.startswith(b"HTTP/1.1 400 ")
-            writer.close()
+    async with port(sockets, accept=accept) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        if together:
+            go_on.set()
+            writer.write(UPGRADE + b"no frame")
+        else:
+            writer.write(UPGRADE)
+            await asked.wait()
+            writer.write(b"no frame")
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        go_on.set()
         await until(lambda: sockets.count == 0)
-    assert [entry for entry in caplog.records if entry.levelname == "ERROR"] == []
+        writer.close()
+    assert errors(caplog) == []
+
+
+async def test_who_ends_before_the_answer_is_let_go(caplog):
+    """The end of the input may come in the very moment of the answer."""
+
+    def accept(connection, _request):
+        connection.eof_received()
+        return connection.respond(403, "no")
+
+    sockets = PreAuthSockets()
+    async with port(sockets, accept=accept) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        writer.write(UPGRADE)
+        assert b" 403 " in await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        await until(lambda: sockets.count == 0)
+    assert errors(caplog) == []
 
 
 async def test_from_elsewhere_the_header_buys_no_places():
