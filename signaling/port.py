@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from .envelope import CODECS, MAX_FRAME
@@ -38,23 +37,31 @@ class PublicConnection(ServerConnection):
 
     slot: PreAuthSlot
 
-    def data_received(self, data: bytes) -> None:
-        """Drop who sends frames before the handshake is answered (RFC 6455 §4.1 forbids it).
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back, also when the upgrade was refused and no handler ever ran."""
+        self.slot.release()
+        super().connection_lost(exc)
 
-        The library would end the stream for it, and end it again with its answer, which it
-        asserts against.
-        """
-        if self.request is not None and self.protocol.state is State.CONNECTING:
+    def data_received(self, data: bytes) -> None:
+        """Take what comes in its turn (RFC 6455 section 4.1: the client waits for the answer)."""
+        if self._unanswered:
             self.transport.abort()
         else:
             super().data_received(data)
 
     def eof_received(self) -> None:
-        """Drop who ends their side within the handshake, for the same reason."""
-        if self.protocol.state is State.CONNECTING:
-            self.transport.abort()
-        else:
+        """Let the loop close the connection of an upgrade that waits for its answer."""
+        if not self._unanswered:
             super().eof_received()
+
+    @property
+    def _unanswered(self) -> bool:
+        """The request is here and its answer is not: the library cannot take more in between.
+
+        It would answer what it takes for a bad frame, or the end, and then fail with an assertion
+        when it refuses the upgrade.
+        """
+        return self.request is not None and self.response is None
 
 
 def _refusal(status: str, *headers: str) -> bytes:
@@ -69,9 +76,10 @@ def _begin(
     transport: asyncio.Transport,
     make: Callable[[], PublicConnection],
     slot: PreAuthSlot,
-    data: bytes,
+    head: bytes,
+    rest: bytes = b"",
 ) -> None:
-    """Give the transport to a new WebSocket connection that reads `data` first."""
+    """Give the transport to a new WebSocket connection that reads `head` and then `rest`."""
     # Let frames of a slow client wait here, where they are counted; the kernel alone would take
     # megabytes for each client.
     connected = transport.get_extra_info("socket")
@@ -80,7 +88,9 @@ def _begin(
     connection.slot = slot
     transport.set_protocol(connection)
     connection.connection_made(transport)
-    connection.data_received(data)
+    connection.data_received(head)
+    if rest:
+        connection.data_received(rest)
 
 
 class LateUpgrades:
@@ -167,10 +177,8 @@ class Sniffer(asyncio.Protocol):
         if not _UPGRADE.search(head):
             self._slot.release()
             self._to_http()
-        elif len(self._buffer) > end + len(_END_OF_HEAD):
-            self._refuse(_refusal("400 Bad Request"))  # frames before the answer: RFC 6455 §4.1
         elif (slot := self._visitors_slot(head)) is not None:
-            self._to_websocket(slot)
+            self._to_websocket(slot, end + len(_END_OF_HEAD))
         else:
             self._refuse(_BUSY)
 
@@ -188,10 +196,11 @@ class Sniffer(asyncio.Protocol):
             self._slot = self._sockets.enter(self._proxies.visitor(self._peer, forwarded))
         return self._slot
 
-    def _to_websocket(self, slot: PreAuthSlot) -> None:
+    def _to_websocket(self, slot: PreAuthSlot, end: int) -> None:
         self._stop()
         assert self._transport is not None  # noqa: S101 set in connection_made
-        _begin(self._transport, self._websocket, slot, bytes(self._buffer))
+        data = bytes(self._buffer)
+        _begin(self._transport, self._websocket, slot, data[:end], data[end:])
 
     def _to_http(self) -> None:
         self._stop()

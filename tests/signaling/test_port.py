@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from aiohttp import web
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from signaling.envelope import CODECS
 from signaling.limits import PreAuthSockets
@@ -18,7 +18,7 @@ ONE, OTHER = "203.0.113.1", "203.0.113.2"
 
 
 @contextlib.asynccontextmanager
-async def port(sockets, *trusted):
+async def port(sockets, *trusted, accept=lambda _connection, _request: None):
     """A public port that keeps every WebSocket before its hello; its number."""
 
     async def websocket(connection):
@@ -33,7 +33,7 @@ async def port(sockets, *trusted):
     server = await listen(
         bound,
         websocket=websocket,
-        accept=lambda _connection, _request: None,
+        accept=accept,
         http=runner.server,
         sockets=sockets,
         late=LateUpgrades(sockets),
@@ -76,6 +76,72 @@ async def test_behind_a_trusted_proxy_each_visitor_has_places_of_their_own():
         await until(lambda: sockets.count == 0)
         async with contextlib.AsyncExitStack() as stack:
             assert await opened(stack, number, ONE) == 101
+
+
+async def test_a_refused_upgrade_gives_its_place_back():
+    """Whatever the reason: otherwise refusals would lock their address out for good."""
+    sockets = PreAuthSockets(per_address=2, total=2)
+    async with port(sockets) as number:
+        for _ in range(5):
+            with pytest.raises(InvalidHandshake):
+                await connect(f"ws://127.0.0.1:{number}/ws", subprotocols=["other"], proxy=None)
+            await until(lambda: sockets.count == 0)
+
+
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def errors(caplog):
+    """What was logged as an error: anybody could fill the log with it."""
+    return [entry for entry in caplog.records if entry.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_who_does_not_wait_for_the_answer_is_let_go(together, caplog):
+    """Bytes that come before an upgrade is answered are no error of ours; the place is free."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def accept(connection, _request):
+        asked.set()
+        await go_on.wait()
+        return connection.respond(403, "no")
+
+    sockets = PreAuthSockets()
+    async with port(sockets, accept=accept) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        if together:
+            go_on.set()
+            writer.write(UPGRADE + b"no frame")
+        else:
+            writer.write(UPGRADE)
+            await asked.wait()
+            writer.write(b"no frame")
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        go_on.set()
+        await until(lambda: sockets.count == 0)
+        writer.close()
+    assert errors(caplog) == []
+
+
+async def test_who_ends_before_the_answer_is_let_go(caplog):
+    """The end of the input may come in the very moment of the answer."""
+
+    def accept(connection, _request):
+        connection.eof_received()
+        return connection.respond(403, "no")
+
+    sockets = PreAuthSockets()
+    async with port(sockets, accept=accept) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        writer.write(UPGRADE)
+        assert b" 403 " in await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        await until(lambda: sockets.count == 0)
+    assert errors(caplog) == []
 
 
 async def test_from_elsewhere_the_header_buys_no_places():
