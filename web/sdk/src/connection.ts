@@ -77,6 +77,8 @@ export class Connection {
   #socket: WebSocket | null = null;
   #resume: string | null = null;
   #welcomed = false;
+  /** Whether a token was refused and another one asked for. */
+  #renewed = false;
   #ended = false;
   #attempt = 0;
   #lostAt: number | null = null;
@@ -195,6 +197,7 @@ export class Connection {
       const error = new RequestError(reply.err ?? { code: "internal" });
       const retried = error.code === "draining" || error.code === "unavailable" || error.code === "rate";
       if (this.#resume !== null && !retried) this.#resume = null; // stale: join anew with a fresh token
+      else if (error.code === "unauthorized" && !this.#renewed) this.#renewed = true; // from before the server's restart
       else if (!retried) this.#refuse(error, TERMINAL_REFUSALS[error.code] ?? "unauthorized");
       this.#retryIn = error.retryMs ?? null;
       this.#socket?.close(TRY_AGAIN);
@@ -202,6 +205,7 @@ export class Connection {
     }
     const welcome = reply.p as HelloReply;
     this.#resume = welcome.resume.secret;
+    this.#renewed = false;
     if (!welcome.resumed) this.#forget();
     this.#welcomed = true;
     this.#attempt = 0;

@@ -115,6 +115,33 @@ describe("the first hello", () => {
     expect(seen.endings).toEqual([]);
   });
 
+  it("with a token that the server does not know any more is said once more with a fresh one", async () => {
+    const tokens = ["before-the-restart", "after-it"];
+    const { connection, seen } = connect(async () => tokens.shift() ?? "none");
+    const opened = connection.open().catch((error: unknown) => error);
+    await settle();
+    FakeSocket.last.accept();
+    FakeSocket.last.say({ re: "hello", ok: false, err: { code: "unauthorized" } });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(FakeSocket.all).toHaveLength(2);
+    FakeSocket.last.welcome();
+    await opened;
+    expect(FakeSocket.last.hello).toMatchObject({ token: "after-it" });
+    expect(seen.welcomes).toHaveLength(1);
+  });
+
+  it("whose fresh token is refused, too, fails the opening", async () => {
+    const { connection } = connect();
+    const opened = connection.open().catch((error: unknown) => error);
+    for (const _ of [1, 2]) {
+      await vi.advanceTimersByTimeAsync(1000);
+      FakeSocket.last.accept();
+      FakeSocket.last.say({ re: "hello", ok: false, err: { code: "unauthorized" } });
+    }
+    expect(await opened).toMatchObject({ code: "unauthorized" });
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
   it("is tried again while the server can't be reached, for a minute", async () => {
     const { connection } = connect();
     const opened = connection.open().catch((error: unknown) => error);
