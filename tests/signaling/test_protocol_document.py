@@ -74,6 +74,12 @@ def test_the_reasons_of_a_slot_are_those_that_can_come():
     assert words == {*get_args(LayerReason), *get_args(Reason)}
 
 
+def test_the_rights_are_those_of_the_rooms():
+    """What `can` and `need` may name is listed, in the order of the code."""
+    (told,) = re.findall(r"The\srights:\s(.*?)\.\sLater", TEXT, re.DOTALL)
+    assert re.findall(r"`([a-z_]+)`", told) == [right.value for right in policy.Right]
+
+
 def test_the_table_of_errors_is_the_codes_own():
     """Code, HTTP status, retry and meaning, row by row."""
     rows = re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \| (\w+) \| (.+) \|$", TEXT, re.MULTILINE)
