@@ -23,8 +23,8 @@ MAX_DEPTH: Final = 16
 MAX_ARRAY: Final = 2048
 MAX_MAP: Final = 256
 
-RequestId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
-Method = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z][a-z.]*$")]
+RequestId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+\Z")]
+Method = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z][a-z.]*\Z")]
 Millis = Annotated[int, Meta(ge=0, le=2**53)]
 
 

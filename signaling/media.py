@@ -207,6 +207,8 @@ class RoomMedia:
             self._admitted.add(participant)
             return
         self._admitted.discard(participant)
+        for source in Source:
+            self._on.pop((participant, source), None)  # the room turned them off without a word
         self._drop(participant)
 
     def _switch(self, participant: ParticipantId, source: Source, *, on: bool) -> None:

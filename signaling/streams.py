@@ -109,6 +109,8 @@ class Streams:
             now: for the age of what was kept.
         """
         missed: list[Encoded] = []
+        if not set(positions) <= set(streams):
+            return None  # the client was on a stream that it may not see any more: it was put out
         for stream in streams:
             if stream == EPHEMERAL:
                 continue

@@ -113,7 +113,8 @@ async def shout(port: int, head: bytes) -> bool:
     # The server may hang up in the middle of it; that is an answer, too.
     with contextlib.suppress(ConnectionError):
         writer.write(head)
-        writer.write_eof()
+        with contextlib.suppress(OSError):  # ENOTCONN: it has hung up already
+            writer.write_eof()
         async with asyncio.timeout(20):
             answer = await reader.read(4096)
     writer.close()

@@ -256,6 +256,18 @@ class TestSlots:
         bench.act(ana, TrackSet(Source.CAMERA, on=False))
         assert bench.is_paused(camera)
 
+    async def test_who_left_with_the_camera_on_comes_back_with_it_off(self, bench):
+        """Leaving turns sources off: what a new page sends is not shown before it says so."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer("1"))
+        bench.act(ana, TrackSet(Source.CAMERA, on=True))
+        assert not bench.is_paused(bench.track(ana, Source.CAMERA))
+        bench.act(ana, Leave())
+        assert bench.enter("Ana", role=Role.HOST) == ana
+        await bench.media.perform(ana, offer("2"))
+        assert not bench.room.participant(ana).publishes(Source.CAMERA)
+        assert bench.is_paused(bench.track(ana, Source.CAMERA))
+
     async def test_a_camera_gets_a_slot_of_the_others_and_loses_it(self, bench):
         """On: bound in the other's first video slot, never in one's own. Off: emptied."""
         ana, jane = await self.pair(bench)

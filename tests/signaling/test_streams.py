@@ -128,3 +128,11 @@ def test_any_cut_is_resumed_exactly():
             assert [*range(1, seen + 1), *numbers(missed)] == list(range(1, total + 1))
         else:
             assert missed is None
+
+
+def test_who_lost_a_stream_needs_a_snapshot():
+    """Put out while away: what is missed on the streams that are left does not say so."""
+    streams = Streams(1)
+    filled(streams, "room", 5)
+    filled(streams, "self:a", 2)
+    assert streams.replay({"room": (1, 5), "self:a": (1, 2)}, ["self:a", "lobby:a"], 0.0) is None
