@@ -6,9 +6,9 @@ or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.
 suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
 journeys and does not look at the floors.
 
-Tests with pictures and sound mostly wait, so the others run beside them, at a lower priority; each
-of the two lanes has servers of its own. The journey has the machine to itself, because it listens
-for what must be gone within half a second.
+Tests with pictures and sound mostly wait, so the others run beside them, at a lower priority, in
+lanes with databases of their own. The journey has the machine to itself, because it listens for
+what must be gone within half a second.
 """
 
 import argparse
@@ -32,6 +32,9 @@ from tests.support import services
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ROOT / "tests" / "floors.json"
 BIN = Path(sys.executable).parent
+SLOW = ("journeys", "browser")
+SERVERS = ("benchmarks", "contracts", "hard", "sfu")
+"""Folders whose tests start processes or move packets; the journeys but one are among them."""
 JOURNEY = "tests/journeys/test_journey.py"
 """The one of its folder that drives browsers."""
 
@@ -85,16 +88,16 @@ def main() -> int:
     rust(report)
     web(report)
     folders = sorted(p.name for p in (ROOT / "tests").iterdir() if list(p.glob("**/test_*.py")))
-    plain = [f"tests/{name}" for name in folders if name not in ("journeys", "browser")]
     if fast:
-        lane(report, "python", plain)
+        lane(report, "python", [f"tests/{name}" for name in folders if name not in SLOW])
     else:
         lane(report, "journey", [JOURNEY])
-        others = [*plain, "tests/journeys", f"--ignore={JOURNEY}"]
+        plain = [name for name in folders if name not in (*SLOW, *SERVERS)]
         with ThreadPoolExecutor() as lanes:
             ends = [
                 lanes.submit(lane, report, "browser", ["tests/browser"]),
-                lanes.submit(lane, report, "python", others, nice=5),
+                lanes.submit(lane, report, "servers", servers(folders), nice=5),
+                lanes.submit(lane, report, "python", [f"tests/{name}" for name in plain], nice=5),
             ]
         for end in ends:
             end.result()
@@ -145,6 +148,15 @@ def web(report: Report) -> None:
             report.counts["web"] += numbers["numPassedTests"]
             if idle := numbers["numPendingTests"] + numbers["numTodoTests"]:
                 report.problems.append(f"web: {idle} tests were skipped")
+
+
+def servers(folders: list[str]) -> list[str]:
+    """What the lane of `SERVERS` runs."""
+    return [
+        *(f"tests/{name}" for name in folders if name in SERVERS),
+        "tests/journeys",
+        f"--ignore={JOURNEY}",
+    ]
 
 
 def lane(report: Report, name: str, arguments: list[str], *, nice: int = 0) -> None:

@@ -116,8 +116,8 @@ async def test_what_was_answered_committed_survives_kill_nine(make_server):
 
 @pytest.mark.timeout(240)
 async def test_the_kill_test_sees_a_reply_before_the_commit(make_server):
-    """The same run against a server that replies first finds lost facts."""
-    ledger, found = await run(make_server, "tests.support.reply_first", seed=20, kills=KILLS)
+    """The same run against a server that replies first finds lost facts; a few kills are enough."""
+    ledger, found = await run(make_server, "tests.support.reply_first", seed=20, kills=KILLS // 4)
     lost = {key for key, body in ledger.promised.items() if found.get(key) != body}
     print(f"lost {len(lost)} of {len(ledger.promised)}")
     assert lost
