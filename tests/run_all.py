@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = ROOT / "tests" / "floors.json"
 BIN = Path(sys.executable).parent
 SLOW = ("journeys", "browser")
-SERVERS = ("benchmarks", "contracts", "hard", "sfu")
+SERVERS = ("contracts", "hard", "sfu")
 """Folders whose tests start processes or move packets; the journeys but one are among them."""
 JOURNEY = "tests/journeys/test_journey.py"
 """The one of its folder that drives browsers."""
