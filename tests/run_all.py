@@ -7,8 +7,8 @@ suite that quietly stops running is a failure too. ``--fast`` leaves out the bro
 journeys and does not look at the floors.
 
 Tests with pictures and sound mostly wait, so the others run beside them, at a lower priority, in
-lanes with databases of their own. Beside the journey, which listens for what must be gone within
-half a second, there are only those that start no server.
+lanes with databases of their own. The journey has the machine to itself, because it listens for
+what must be gone within half a second, and so have the benchmarks' own tests.
 """
 
 import argparse
@@ -91,12 +91,14 @@ def main() -> int:
     if fast:
         lane(report, "python", [f"tests/{name}" for name in folders if name not in SLOW])
     else:
-        plain = [f"tests/{name}" for name in folders if name not in (*SLOW, *SERVERS)]
+        lane(report, "alone", [JOURNEY, "tests/benchmarks"])
+        plain = [name for name in folders if name not in (*SLOW, *SERVERS, "benchmarks")]
         with ThreadPoolExecutor() as lanes:
-            ends = [lanes.submit(lane, report, "python", plain, nice=15)]
-            lane(report, "journey", [JOURNEY])
-            ends.append(lanes.submit(lane, report, "servers", servers(folders), nice=5))
-            lane(report, "browser", ["tests/browser"])
+            ends = [
+                lanes.submit(lane, report, "browser", ["tests/browser"]),
+                lanes.submit(lane, report, "servers", servers(folders), nice=5),
+                lanes.submit(lane, report, "python", [f"tests/{name}" for name in plain], nice=5),
+            ]
         for end in ends:
             end.result()
     if not fast:
