@@ -7,19 +7,21 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::answer::Answer;
 use crate::commands::Command;
 use crate::counters::Counters;
 use crate::demux::{classify, Protocol};
+use crate::egress::Egress;
 use crate::events::Event;
-use crate::forward::{Forwarder, PacketKind, Sink};
+use crate::forward::{Forwarder, PacketKind};
 use crate::ice::{Change, Check, Credentials, Generation, Path, State, QUIET_AFTER};
 use crate::ids::{IdMap, RoomId, TransportId};
 use crate::limiter::Limiter;
 use crate::outbox::{Outbox, Ticket};
 use crate::rng::Rng;
-use crate::srtp::{Keys, OpenError, SealError};
-use crate::stun::{self, Message, Writer};
-use crate::transport::{SendError, Transport};
+use crate::srtp::{Keys, OpenError};
+use crate::stun::{self, Message};
+use crate::transport::Transport;
 
 /// Panics without a transport to blame after which everything is closed.
 const MAX_BLIND_PANICS: u32 = 3;
@@ -566,80 +568,6 @@ impl Core {
         }
         if flipped {
             self.forwarder.set_transport_ready(now, id, ready);
-        }
-    }
-}
-
-/// What a check deserves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Answer {
-    Success,
-    /// A lite agent is always controlled, so the peer must be controlling (RFC 8445 section 6.1.1).
-    RoleConflict,
-    UnknownAttribute(u16),
-}
-
-impl Answer {
-    fn to(message: &Message<'_>) -> Self {
-        if let Some(kind) = message.unknown_attribute {
-            Self::UnknownAttribute(kind)
-        } else if message.ice_controlled.is_some() {
-            Self::RoleConflict
-        } else {
-            Self::Success
-        }
-    }
-
-    fn write(
-        self,
-        message: &Message<'_>,
-        path: Path,
-        key: &stun::IntegrityKey,
-        room: &mut [u8],
-    ) -> Option<usize> {
-        let class = match self {
-            Self::Success => stun::Class::Success,
-            Self::RoleConflict | Self::UnknownAttribute(_) => stun::Class::Error,
-        };
-        let writer = Writer::new(room, class, stun::BINDING, message.transaction);
-        let writer = match self {
-            Self::Success => writer.xor_mapped_address(path.remote),
-            Self::RoleConflict => writer.error_code(487),
-            Self::UnknownAttribute(kind) => writer.error_code(420).unknown_attribute(kind),
-        };
-        writer.integrity(key).fingerprint().finish()
-    }
-}
-
-/// Where the forwarder's packets go: sealed with the transport's key, into the outbox.
-struct Egress<'a> {
-    transports: &'a mut IdMap<TransportId, Transport>,
-    outbox: &'a mut Outbox,
-    counters: &'a mut Counters,
-}
-
-impl Sink for Egress<'_> {
-    fn push(
-        &mut self,
-        to: TransportId,
-        kind: PacketKind,
-        len: usize,
-        write: impl FnOnce(&mut [u8]),
-    ) {
-        let sent = match self.transports.get_mut(&to) {
-            Some(transport) => transport.send(self.outbox, kind, len, write),
-            None => Err(SendError::NotReady),
-        };
-        match sent {
-            Ok(wire_len) => {
-                self.counters.packets_out += 1;
-                self.counters.bytes_out += wire_len as u64;
-            }
-            Err(SendError::NotReady) => self.counters.dropped_out_not_ready += 1,
-            Err(SendError::Seal(SealError::IndexUsed)) => {
-                self.counters.dropped_out_index_used += 1;
-            }
-            Err(SendError::Seal(_)) => self.counters.dropped_out_unsealed += 1,
         }
     }
 }

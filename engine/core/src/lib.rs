@@ -4,12 +4,14 @@
 //! generator, so the same inputs give the same bytes.
 #![forbid(unsafe_code)]
 
+mod answer;
 pub mod codec;
 pub mod commands;
 pub mod core;
 #[macro_use]
 pub mod counters;
 pub mod demux;
+mod egress;
 pub mod events;
 pub mod figures;
 pub mod forward;
