@@ -98,23 +98,24 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
         read_only: the database refuses to write on its connections.
     """
     parsed = normalise_url(url) if isinstance(url, str) else url
+    rules: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "hide_parameters": True,  # errors are logged, and values of rows have no place there
+    }
     if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(
-            parsed, pool_size=pool_size, max_overflow=0, hide_parameters=True
-        )
+        engine = create_async_engine(parsed, **rules)
         _prepare_sqlite(engine, read_only=read_only)
         return engine
     return create_async_engine(
         parsed,
-        pool_size=pool_size,
-        max_overflow=0,
         pool_pre_ping=True,
-        hide_parameters=True,  # errors are logged, and values of rows have no place there
         connect_args={
             "timeout": _CONNECT_SECONDS,
             "server_settings": {"application_name": "sunup", "TimeZone": "UTC"},
         },
         execution_options={"postgresql_readonly": True} if read_only else {},
+        **rules,
     )
 
 

@@ -13,11 +13,7 @@ WITHIN: Final = 20.0
 
 
 class BodyError(Exception):
-    """The body cannot be had."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    """The body cannot be had; the text is a sentence for whoever sent it."""
 
 
 class TooLargeError(BodyError):

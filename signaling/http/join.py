@@ -172,9 +172,9 @@ async def read_json(request: web.Request, kind: type[Any], limit: int) -> Any:
     try:
         data = await read_body(request.content, limit)
     except TooLargeError as error:
-        raise RequestError("too_large", error.sentence, limit=limit) from None
+        raise RequestError("too_large", str(error), limit=limit) from None
     except BodyError as error:
-        raise RequestError("bad_request", error.sentence) from None
+        raise RequestError("bad_request", str(error)) from None
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

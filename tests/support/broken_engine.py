@@ -1,15 +1,14 @@
 """A packet engine whose worker ends by a real error, and the server with such an engine.
 
-The worker waits on an epoll descriptor. `BreakableEngine.break_worker` lays /dev/null over it: the next wait fails
-with EINVAL, and the worker ends as it would for any error of the operating system. The product has
-no command for this. ``python -m tests.support.broken_engine dev`` runs the server and breaks its
+The worker waits on an epoll descriptor. `BreakableEngine.break_worker` lays /dev/null over it: the
+next wait fails with EINVAL, and the worker ends as it would for any error of the operating system.
+The product has no command for this. ``python -m tests.support.broken_engine dev`` runs the server and breaks its
 engine on SIGUSR1.
 """
 
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,8 @@ class BreakableEngine(native.NativeEngine):
     def __init__(self, **options: Any) -> None:
         before = epoll_descriptors()
         super().__init__(**options)
-        while not (made := epoll_descriptors() - before):
-            time.sleep(0.001)  # the worker makes it on its own thread
-        (self._epoll,) = made
+        self.stats()  # answered by the worker, which waits on its descriptor by then
+        (self._epoll,) = epoll_descriptors() - before
 
     def break_worker(self) -> None:
         """Let the worker's next wait fail, and wake it."""

@@ -1,7 +1,7 @@
 """Rows as an administrator reads them with psql or sqlite3: plain SQL, none of the product's code.
 
 On PostgreSQL the database is read by the cluster's superuser, whom row-level security does not
-bind. Ids come as text and times as aware datetimes from both.
+bind. Times come as aware datetimes from both; SQLite keeps ids as hexadecimal text without hyphens.
 """
 
 import contextlib

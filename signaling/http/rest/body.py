@@ -50,6 +50,6 @@ async def _read(request: aiohttp.web.Request) -> bytes:
     except TooLargeError:
         raise too_large from None
     except TooSlowError as error:
-        raise HttpProblem(408, "timeout", error.sentence) from None
+        raise HttpProblem(408, "timeout", str(error)) from None
     except CutOffError as error:
-        raise HttpProblem(400, "bad_request", error.sentence) from None
+        raise HttpProblem(400, "bad_request", str(error)) from None
