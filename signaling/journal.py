@@ -85,73 +85,14 @@ class Journal(Protocol):
         """Let the room go; raises as `append`."""
 
 
-class CrmJournal:
-    """The journal of one room in the database."""
-
-    def __init__(self, service: MeetingService, tenant_id: UUID, room_id: UUID, node: str) -> None:
-        self._service = service
-        self._tenant_id = tenant_id
-        self._room_id = room_id
-        self._node = node
-
-    async def open(self) -> Opened:
-        """See `Journal.open`."""
-        async with _Guard(OPEN_TIMEOUT):
-            claim = await self._service.claim_room(
-                self._tenant_id, self._room_id, self._node, LEASE
-            )
-            record = await self._service.load_room(self._tenant_id, self._room_id)
-            rows = await self._service.room_events_since(
-                self._tenant_id, self._room_id, claim.session_no, 0
-            )
-        return Opened(
-            record,
-            claim.epoch,
-            claim.session_no,
-            [_fact(row) for row in rows],
-            None if claim.last_alive is None else claim.last_alive.timestamp(),
-        )
-
-    async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
-        """See `Journal.append`."""
-        batch = records(facts, session_no, first_seq)
-        async with _Guard(COMMIT_TIMEOUT):
-            await self._service.append(self._tenant_id, self._room_id, epoch, batch)
-
-    async def renew(self, epoch: int) -> RoomPlan:
-        """See `Journal.renew`."""
-        async with _Guard(COMMIT_TIMEOUT):
-            return await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
-
-    async def release(self, epoch: int) -> None:
-        """See `Journal.release`."""
-        async with _Guard(COMMIT_TIMEOUT):
-            await self._service.release_room(self._tenant_id, self._room_id, epoch)
-
-
-async def find_overdue(
-    service: MeetingService, wall: float, at_most: int
-) -> list[tuple[UUID, UUID]]:
-    """Tenant and room of sittings that should be over and that no node has.
-
-    Args:
-        service: the CRM.
-        wall: Unix time.
-        at_most: how many.
+class Guard:
+    """Turn what the database layer raises into this module's errors, within a time limit.
 
     Raises:
-        JournalDownError: the database does not answer.
+        FencedError: the room has another owner.
+        RoomUnknownError: there is no such room.
+        JournalDownError: the database did not answer in time, or broke off.
     """
-    async with _Guard(OPEN_TIMEOUT):
-        return await service.overdue_rooms(
-            ended_before=datetime.fromtimestamp(wall - AFTER_END_S, UTC),
-            silent_since=datetime.fromtimestamp(wall - SILENCE, UTC),
-            at_most=at_most,
-        )
-
-
-class _Guard:
-    """Turn what the database layer raises into this module's errors, within a time limit."""
 
     def __init__(self, seconds: float) -> None:
         self._timeout = asyncio.timeout(seconds)
@@ -175,6 +116,71 @@ class _Guard:
             raise JournalDownError(type(cause).__name__) from cause
         if isinstance(cause, CrmError):
             raise JournalError(str(cause)) from cause
+
+
+class CrmJournal:
+    """The journal of one room in the database."""
+
+    def __init__(self, service: MeetingService, tenant_id: UUID, room_id: UUID, node: str) -> None:
+        self._service = service
+        self._tenant_id = tenant_id
+        self._room_id = room_id
+        self._node = node
+
+    async def open(self) -> Opened:
+        """See `Journal.open`."""
+        async with Guard(OPEN_TIMEOUT):
+            claim = await self._service.claim_room(
+                self._tenant_id, self._room_id, self._node, LEASE
+            )
+            record = await self._service.load_room(self._tenant_id, self._room_id)
+            rows = await self._service.room_events_since(
+                self._tenant_id, self._room_id, claim.session_no, 0
+            )
+        return Opened(
+            record,
+            claim.epoch,
+            claim.session_no,
+            [_fact(row) for row in rows],
+            None if claim.last_alive is None else claim.last_alive.timestamp(),
+        )
+
+    async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
+        """See `Journal.append`."""
+        batch = records(facts, session_no, first_seq)
+        async with Guard(COMMIT_TIMEOUT):
+            await self._service.append(self._tenant_id, self._room_id, epoch, batch)
+
+    async def renew(self, epoch: int) -> RoomPlan:
+        """See `Journal.renew`."""
+        async with Guard(COMMIT_TIMEOUT):
+            return await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
+
+    async def release(self, epoch: int) -> None:
+        """See `Journal.release`."""
+        async with Guard(COMMIT_TIMEOUT):
+            await self._service.release_room(self._tenant_id, self._room_id, epoch)
+
+
+async def find_overdue(
+    service: MeetingService, wall: float, at_most: int
+) -> list[tuple[UUID, UUID]]:
+    """Tenant and room of sittings that should be over and that no node has.
+
+    Args:
+        service: the CRM.
+        wall: Unix time.
+        at_most: how many.
+
+    Raises:
+        JournalDownError: the database does not answer.
+    """
+    async with Guard(OPEN_TIMEOUT):
+        return await service.overdue_rooms(
+            ended_before=datetime.fromtimestamp(wall - AFTER_END_S, UTC),
+            silent_since=datetime.fromtimestamp(wall - SILENCE, UTC),
+            at_most=at_most,
+        )
 
 
 def records(facts: Sequence[Event], session_no: int, first_seq: int) -> list[JournalRecord]:

@@ -1,15 +1,20 @@
-"""Links over the CRM: from a room's code and secret to a token's grant and what may be told."""
+"""Links over the CRM: from a room's code and secret to a token's grant and what may be told.
+
+The database is asked once for all who open links of one room at the same time.
+"""
 
 from datetime import datetime
 from typing import Final
 
-from crm_core.errors import LinkRefused, NotFound, RoomOver
-from crm_core.meetings.service import LinkGrant, MeetingService, RoomRecord
+from crm_core.errors import LinkRefused, RoomOver
+from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomRecord
 
 from .clock import Clock, stamp
 from .errors import RequestError
 from .http.join import OpenedLink, RoomSummary
+from .journal import OPEN_TIMEOUT, Guard, JournalDownError, RoomUnknownError
 from .roomconfig import config_of
+from .sharing import SharedReads
 from .tokens import JoinGrant
 
 _NOT_FOUND: Final = "no such meeting, or the link is not valid any more"
@@ -21,19 +26,35 @@ class CrmLinks:
     def __init__(self, service: MeetingService, clock: Clock) -> None:
         self._service = service
         self._clock = clock
+        self._rooms = SharedReads(self._find)
 
     async def open(self, code: str, secret: str) -> OpenedLink:
         """See `Links.open`."""
+        found = await self._ask(code)
+        if found is None:
+            raise RequestError("not_found", _NOT_FOUND)
         try:
-            link = await self._service.resolve_link(code, secret)
-            record = await self._service.load_room(link.tenant_id, link.room_id)
-        except (LinkRefused, NotFound):
+            link = found.links.open(secret)
+        except LinkRefused:
             raise RequestError("not_found", _NOT_FOUND) from None
         except RoomOver as over:
             refusal = "cancelled" if over.status == "cancelled" else "ended"
             raise RequestError(refusal) from None
+        record = found.record
         self._check_time(link, record)
         return OpenedLink(_grant(link), _summary(record))
+
+    async def _ask(self, code: str) -> FoundRoom | None:
+        try:
+            return await self._rooms.get(code)
+        except RoomUnknownError:  # removed between two looks
+            return None
+        except JournalDownError:
+            raise RequestError("unavailable", retry_ms=1000) from None
+
+    async def _find(self, code: str) -> FoundRoom | None:
+        async with Guard(OPEN_TIMEOUT):
+            return await self._service.find_room(code)
 
     def _check_time(self, link: LinkGrant, record: RoomRecord) -> None:
         config = config_of(record, record.session_no)

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -43,6 +43,37 @@ class LinkGrant:
     display_name: str
     lobby: bool
     """Whether its holder waits for a host."""
+
+
+@dataclass(frozen=True)
+class RoomLinks:
+    """Every open link of one room."""
+
+    tenant_id: UUID
+    room_id: UUID
+    status: str
+    """The room's."""
+    links: tuple[tuple[bytes, LinkGrant], ...]
+    """Each with the hash of its secret."""
+
+    def open(self, secret: str) -> LinkGrant:
+        """What the link with this secret opens.
+
+        Raises:
+            LinkRefused: no open link has it.
+            RoomOver: the secret is right and the meeting is over or cancelled.
+        """
+        wanted = hash_secret(secret)
+        found = None
+        for kept, grant in self.links:
+            # No early exit: the time says nothing about which link was nearly right.
+            if hmac.compare_digest(kept, wanted):
+                found = grant
+        if found is None:
+            raise LinkRefused
+        if self.status in ROOM_OVER:
+            raise RoomOver(self.status)
+        return found
 
 
 @dataclass(frozen=True)
@@ -108,34 +139,31 @@ async def issue_link(
     return link_url(base_url, room.code, secret)
 
 
-async def resolve_link(database: Database, code: str, secret: str) -> LinkGrant:
-    """Whom and what a link stands for, before any tenant is known.
-
-    Raises:
-        LinkRefused: no such room, wrong secret or revoked link; nobody can tell which.
-        RoomOver: the secret is right and the meeting is over or cancelled.
-    """
-    wanted = hash_secret(secret)
+async def find_links(database: Database, code: str) -> RoomLinks | None:
+    """The open links of a room, before any tenant is known; None when the room has none."""
     async with database.without_tenant() as connection:
         rows = (await connection.execute(_find_links(database.dialect), {"code": code})).all()
-    found = None
-    for row in rows:
-        # No early exit: the time says nothing about which link was nearly right.
-        if hmac.compare_digest(bytes(row.secret_hash), wanted):
-            found = row
-    if found is None:
-        raise LinkRefused
-    if found.room_status in ROOM_OVER:
-        raise RoomOver(found.room_status)
+    if not rows:
+        return None
+    first = rows[0]
+    return RoomLinks(
+        tenant_id=first.tenant_id,
+        room_id=first.room_id,
+        status=first.room_status,
+        links=tuple((bytes(row.secret_hash), _grant(row)) for row in rows),
+    )
+
+
+def _grant(row: Any) -> LinkGrant:
     return LinkGrant(
-        tenant_id=found.tenant_id,
-        room_id=found.room_id,
-        link_id=found.id,
-        role=found.role,
-        staff_id=found.staff_id,
-        person_id=found.person_id,
-        display_name=found.display_name,
-        lobby=found.lobby,
+        tenant_id=row.tenant_id,
+        room_id=row.room_id,
+        link_id=row.id,
+        role=row.role,
+        staff_id=row.staff_id,
+        person_id=row.person_id,
+        display_name=row.display_name,
+        lobby=row.lobby,
     )
 
 

@@ -6,17 +6,34 @@ durable. Errors are those of ``crm_core.errors``.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from storage.database import Database
 
+from ..errors import LinkRefused
 from . import journal, links, overdue, rooms
 from .journal import LEASE_SECONDS, Claim
-from .links import LinkGrant
+from .links import LinkGrant, RoomLinks
 from .projection import JournalRecord
 from .rooms import RoomPlan, RoomRecord
 
-__all__ = ["Claim", "JournalRecord", "LinkGrant", "MeetingService", "RoomPlan", "RoomRecord"]
+__all__ = [
+    "Claim",
+    "FoundRoom",
+    "JournalRecord",
+    "LinkGrant",
+    "MeetingService",
+    "RoomPlan",
+    "RoomRecord",
+]
+
+
+class FoundRoom(NamedTuple):
+    """What is asked for at a room's door."""
+
+    links: RoomLinks
+    record: RoomRecord
 
 
 class MeetingService:
@@ -36,7 +53,17 @@ class MeetingService:
             LinkRefused: no such room, wrong secret or revoked link; nobody can tell which.
             RoomOver: the secret is right and the meeting is over or cancelled.
         """
-        return await links.resolve_link(self._database, code, secret)
+        found = await links.find_links(self._database, code)
+        if found is None:
+            raise LinkRefused
+        return found.open(secret)
+
+    async def find_room(self, code: str) -> FoundRoom | None:
+        """The room of a link, before any tenant is known; None when no link of it is open."""
+        found = await links.find_links(self._database, code)
+        if found is None:
+            return None
+        return FoundRoom(found, await self.load_room(found.tenant_id, found.room_id))
 
     async def overdue_rooms(
         self, *, ended_before: datetime, silent_since: datetime, at_most: int

@@ -100,7 +100,8 @@ class Links(Protocol):
         """The link's grant.
 
         Raises:
-            RequestError: ``not_found``, ``ended``, ``cancelled`` or ``early``.
+            RequestError: ``not_found``, ``ended``, ``cancelled``, ``early``, or ``unavailable`` when
+                the database does not answer.
         """
 
 
