@@ -16,6 +16,8 @@ _ARGUMENTS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
     "--disable-background-networking",
+    "--disable-gpu",
+    "--disable-software-rasterizer",
     "--autoplay-policy=no-user-gesture-required",
     # Background tabs would slow their timers and paint nothing; tests watch several at a time.
     "--disable-background-timer-throttling",

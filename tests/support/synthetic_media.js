@@ -25,6 +25,8 @@
     }
   };
 
+  // Enough to see that a picture moves: every frame costs an encoder and several decoders.
+  const RATE = 10;
   const picture = (colour, width, height) => {
     const canvas = document.createElement("canvas");
     canvas.width = width;
@@ -39,8 +41,8 @@
       context.fillRect((step * width) / 40, height - height / 10, width / 40, height / 10);
     };
     draw();
-    setInterval(draw, 40);
-    return canvas.captureStream(25).getVideoTracks()[0];
+    setInterval(draw, 1000 / RATE);
+    return canvas.captureStream(RATE).getVideoTracks()[0];
   };
 
   let audio = null;
