@@ -6,9 +6,10 @@ or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.
 suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
 journeys and does not look at the floors.
 
-Tests with pictures and sound mostly wait, so the others run beside them, at a lower priority, in
-lanes with databases of their own. The journey has the machine to itself, because it listens for
-what must be gone within half a second, and so have the benchmarks' own tests.
+Lanes, each with databases of its own, run side by side. The plain tests take from the first moment
+on what others leave of the machine. Beside them come the checks, then the journey, which listens
+for what must be gone within half a second, and the benchmarks' own tests; at last the tests with
+pictures and sound, which mostly wait, and those that start servers.
 """
 
 import argparse
@@ -84,26 +85,32 @@ def main() -> int:
     fast = arguments.parse_args().fast
     os.environ.pop("PYTEST_ADDOPTS", None)
     report = Report()
-    python_lint(report)
-    rust(report)
-    web(report)
     folders = sorted(p.name for p in (ROOT / "tests").iterdir() if list(p.glob("**/test_*.py")))
     if fast:
+        checks(report)
         lane(report, "python", [f"tests/{name}" for name in folders if name not in SLOW])
     else:
-        lane(report, "alone", [JOURNEY, "tests/benchmarks"])
         plain = [name for name in folders if name not in (*SLOW, *SERVERS, "benchmarks")]
         with ThreadPoolExecutor() as lanes:
-            ends = [
+            ends = [lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=19)]
+            checks(report)
+            lane(report, "alone", [JOURNEY, "tests/benchmarks"])
+            ends += [
                 lanes.submit(lane, report, "browser", ["tests/browser"]),
                 lanes.submit(lane, report, "servers", servers(folders), nice=5),
-                lanes.submit(lane, report, "python", [f"tests/{name}" for name in plain], nice=5),
             ]
         for end in ends:
             end.result()
     if not fast:
         floors(report)
     return summary(report)
+
+
+def checks(report: Report) -> None:
+    """Everything that needs no server."""
+    python_lint(report)
+    rust(report)
+    web(report)
 
 
 def python_lint(report: Report) -> None:

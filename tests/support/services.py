@@ -114,6 +114,7 @@ def postgres() -> Iterator[str]:
             str(bin_dir / "postgres"), "-D", str(data), "-p", str(port),
             "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}",
             "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+            "-c", "fsync=off",  # tests kill our server, never this one or its machine
         ]  # fmt: skip
         probe = [str(bin_dir / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         ready = functools.partial(_succeeds, probe)

@@ -78,7 +78,8 @@ def servers(sqlite_url, shared_app_url):
 def test_the_server_keeps_what_the_document_says(servers):
     """Generated requests, good and bad, on every operation: statuses, schemas, headers as written."""
     print("seed: hypothesis derandomized")
-    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{servers[0].port}/openapi.json")
+    served = schemathesis.openapi.from_url(f"http://127.0.0.1:{servers[0].port}/openapi.json")
+    schema = schemathesis.openapi.from_dict(_apart(served.raw_schema))
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) == _operations()
     for operation in operations:
@@ -111,6 +112,23 @@ def _exercise(operation, servers):
             )
 
     run()
+
+
+def _apart(document):
+    """The same document with each pattern in a schema beside that of its string's length.
+
+    The tool makes one expression of two that stand together, and compiles it anew for each body:
+    with a hundred thousand repetitions that is most of the time.
+    """
+    if isinstance(document, list):
+        return [_apart(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    schema = {key: _apart(value) for key, value in document.items()}
+    if isinstance(schema.get("pattern"), str) and "maxLength" in schema:
+        assert "allOf" not in schema
+        schema["allOf"] = [{"pattern": schema.pop("pattern")}]
+    return schema
 
 
 def _operations() -> int:
