@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import services
+from tests.support.zygote import Zygote, zygote
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("search", database=None, deadline=None, print_blob=True)
@@ -38,3 +39,10 @@ def redis_url() -> Iterator[str]:
         return
     with services.redis() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def nest() -> Iterator[Zygote]:
+    """What servers are forked from, in tests that start many."""
+    with zygote() as made:
+        yield made

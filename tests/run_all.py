@@ -92,7 +92,7 @@ def main() -> int:
     else:
         plain = [name for name in folders if name not in (*SLOW, *SERVERS, "benchmarks")]
         with ThreadPoolExecutor() as lanes:
-            ends = [lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=19)]
+            ends = [lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=10)]
             checks(report)
             lane(report, "alone", [JOURNEY, "tests/benchmarks"])
             ends += [

@@ -23,3 +23,11 @@ async def browser() -> AsyncIterator[Browser]:
     """A headless Chromium."""
     async with chromium() as instance:
         yield instance
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def emptied(browser: Browser) -> AsyncIterator[Browser]:
+    """The file's browser, whose pages of this test are closed at its end."""
+    yield browser
+    for context in browser.contexts:
+        await context.close()

@@ -12,14 +12,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from playwright.async_api import Browser
 
 from sfu.engine import SlotBound
 from sfu.transport import MediaState
-from tests.support.chromium import chromium
 from tests.support.media_lab import MediaLab, Seat, media_lab
 from tests.support.peers import ChromiumPeer
 from tests.support.relay import relay
 from tests.support.wait import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COLOURS = {"ana": (200, 32, 32), "bo": (32, 32, 200), "cy": (32, 180, 32), "di": (200, 180, 32)}
 TONES = {"ana": 440, "bo": 1000, "cy": 2000, "di": 3000}
@@ -45,10 +47,10 @@ def whose(frame: list[float]) -> str:
 
 @asynccontextmanager
 async def call(
-    *names: str, video: int = 3, **options: object
+    browser: Browser, *names: str, video: int = 3, **options: object
 ) -> AsyncIterator[tuple[MediaLab, list[ChromiumPeer], list[Seat]]]:
     """Pages that have joined one room, each with its colour and tone."""
-    async with media_lab() as lab, chromium() as browser:
+    async with media_lab() as lab:
         pages = [await ChromiumPeer.open(browser, name) for name in names]
         seats = []
         for page in pages:
@@ -71,9 +73,9 @@ async def shows(
     await until(shown, timeout=timeout, every=0.1)
 
 
-async def test_two_pages_see_and_hear_each_other() -> None:
+async def test_two_pages_see_and_hear_each_other(emptied: Browser) -> None:
     """One video and one audio are forwarded each way, on the slots that were bound."""
-    async with call("ana", "bo") as (lab, (ana, bo), (first, second)):
+    async with call(emptied, "ana", "bo") as (lab, (ana, bo), (first, second)):
         lab.bind(first, "video-1", second)
         lab.bind(second, "video-0", first)
         await shows(ana, "video-1", "bo")
@@ -89,10 +91,10 @@ async def test_two_pages_see_and_hear_each_other() -> None:
         await until(heard, timeout=20, every=0.1)
 
 
-async def test_the_third_join_changes_no_sdp() -> None:
+async def test_the_third_join_changes_no_sdp(emptied: Browser) -> None:
     """A newcomer appears on a slot that was there from the first offer."""
-    async with media_lab() as lab, chromium() as browser:
-        pages = {name: await ChromiumPeer.open(browser, name) for name in ("ana", "bo", "cy")}
+    async with media_lab() as lab:
+        pages = {name: await ChromiumPeer.open(emptied, name) for name in ("ana", "bo", "cy")}
         seats = {}
         for name, page in pages.items():
             await page.publish(colour=css(name), tone=TONES[name])
@@ -123,12 +125,12 @@ def owner_by_timestamp(events: list[SlotBound], timestamp: float) -> int:
 
 
 @pytest.mark.timeout(400)  # a key frame per publisher and half second bounds the pace
-async def test_two_hundred_switches_without_one_wrong_name() -> None:
+async def test_two_hundred_switches_without_one_wrong_name(emptied: Browser) -> None:
     """Each frame's owner by its RTP timestamp is the owner of its colour, from the first frame.
 
     Two viewers switch at a time, so that a key frame serves both.
     """
-    async with call(*COLOURS, width=160, height=90, rate=15) as (lab, pages, seats):
+    async with call(emptied, *COLOURS, width=160, height=90, rate=15) as (lab, pages, seats):
         ana, bo, cy, di = seats
         names = {seat.track("camera"): name for name, seat in lab.seats.items()}
 
@@ -152,15 +154,14 @@ async def test_two_hundred_switches_without_one_wrong_name() -> None:
             assert wrong == []
 
 
-async def test_five_percent_loss_is_repaired() -> None:
+async def test_five_percent_loss_is_repaired(emptied: Browser) -> None:
     """With 5 % seeded loss both ways at least 80 % of the frames arrive, by retransmission."""
     async with (
         media_lab() as lab,
-        chromium() as browser,
         relay(lab.engine.port, loss=0.0, seed=5) as path,
     ):
         lab.announced_port = path.port
-        pages = [await ChromiumPeer.open(browser, name) for name in ("ana", "bo")]
+        pages = [await ChromiumPeer.open(emptied, name) for name in ("ana", "bo")]
         for page in pages:
             await page.publish(colour=css(page.name), tone=TONES[page.name])
             await page.receive(audio=3, video=2)
@@ -183,10 +184,10 @@ async def test_five_percent_loss_is_repaired() -> None:
 
 
 @pytest.mark.parametrize("h264", [False, True], ids=["vp8", "h264"])
-async def test_a_tiles_size_chooses_the_layer_both_ways(h264: bool) -> None:
+async def test_a_tiles_size_chooses_the_layer_both_ways(emptied: Browser, h264: bool) -> None:
     """A small tile gets a small layer, a large one the full picture, and back."""
-    async with media_lab() as lab, chromium() as browser:
-        pages = [await ChromiumPeer.open(browser, name) for name in ("ana", "bo")]
+    async with media_lab() as lab:
+        pages = [await ChromiumPeer.open(emptied, name) for name in ("ana", "bo")]
         viewer, publisher = pages
         await viewer.page.evaluate("h264 => { peer.h264 = h264; }", h264)
         await viewer.receive(video=1)
@@ -222,9 +223,13 @@ async def test_a_tiles_size_chooses_the_layer_both_ways(h264: bool) -> None:
         assert {event.width for event in lab.layers(first, "video-0")} >= {320, 1280}
 
 
-async def test_a_blocked_python_freezes_nobody() -> None:
+async def test_a_blocked_python_freezes_nobody(emptied: Browser) -> None:
     """With the interpreter blocked for five seconds the pictures go on: no packet passes Python."""
-    async with call("ana", "bo", width=320, height=180) as (lab, (ana, bo), (first, second)):
+    async with call(emptied, "ana", "bo", width=320, height=180) as (
+        lab,
+        (ana, bo),
+        (first, second),
+    ):
         lab.bind(first, "video-0", second)
         lab.bind(second, "video-0", first)
         await shows(ana, "video-0", "bo")
@@ -239,9 +244,9 @@ async def test_a_blocked_python_freezes_nobody() -> None:
             assert max(gaps) < 1000
 
 
-async def test_a_call_of_three_makes_few_calls_into_the_engine() -> None:
+async def test_a_call_of_three_makes_few_calls_into_the_engine(emptied: Browser) -> None:
     """In a running three-person call Python makes at most 100 calls a second, whatever flows."""
-    async with call("ana", "bo", "cy", width=320, height=180) as (lab, pages, seats):
+    async with call(emptied, "ana", "bo", "cy", width=320, height=180) as (lab, pages, seats):
         for viewer in seats:
             others = [seat for seat in seats if seat is not viewer]
             for number, other in enumerate(others):
@@ -255,9 +260,9 @@ async def test_a_call_of_three_makes_few_calls_into_the_engine() -> None:
         assert after["api_calls"] - before["api_calls"] <= 500
 
 
-async def test_the_speakers_are_named() -> None:
+async def test_the_speakers_are_named(emptied: Browser) -> None:
     """Who makes a sound is reported, loudest first; who falls silent leaves the list."""
-    async with call("ana", "bo", width=320, height=180) as (lab, (_, bo), (first, second)):
+    async with call(emptied, "ana", "bo", width=320, height=180) as (lab, (_, bo), (first, second)):
         tracks = {first.track("mic"), second.track("mic")}
         await until(
             lambda: any({t for t, _ in event.levels} == tracks for event in lab.speakers()),
@@ -269,10 +274,10 @@ async def test_the_speakers_are_named() -> None:
         )
 
 
-async def test_a_dead_path_is_repaired_by_an_ice_restart() -> None:
+async def test_a_dead_path_is_repaired_by_an_ice_restart(emptied: Browser) -> None:
     """When a client's 5-tuple is dropped for good, an ICE restart brings the same tracks back."""
-    async with media_lab() as lab, chromium() as browser, relay(lab.engine.port) as path:
-        ana, bo = [await ChromiumPeer.open(browser, name) for name in ("ana", "bo")]
+    async with media_lab() as lab, relay(lab.engine.port) as path:
+        ana, bo = [await ChromiumPeer.open(emptied, name) for name in ("ana", "bo")]
         await bo.publish(colour=css("bo"), tone=TONES["bo"], width=320, height=180)
         publisher = await lab.join(bo)
         lab.announced_port = path.port

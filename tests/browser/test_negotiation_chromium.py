@@ -1,27 +1,28 @@
 """Our answers in a real browser: accepted as they are, at any time, whatever was refused."""
 
 import pytest
+import pytest_asyncio
 
 from sfu.sdp_parser import parse_sdp
 from sfu.transport import MediaState
-from tests.support.chromium import chromium
 from tests.support.media_lab import MediaLab, Seat, media_lab
 from tests.support.peers import ChromiumPeer
 from tests.support.wait import until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def lab():
     """An engine with one room."""
     async with media_lab() as lab:
         yield lab
 
 
-@pytest.fixture
-async def page():
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(emptied):
     """A browser page with a peer that has not published yet."""
-    async with chromium() as browser:
-        yield await ChromiumPeer.open(browser, "ana")
+    return await ChromiumPeer.open(emptied, "ana")
 
 
 async def join(lab: MediaLab, page: ChromiumPeer, video: int = 8) -> Seat:
@@ -41,8 +42,11 @@ async def test_the_native_offer_is_answered_and_accepted(lab: MediaLab, page: Ch
     assert len(seat.answer.sdp) <= 9_000
     await until(page.connection_state)
     assert await page.connection_state() == "connected"
-    sending = await page.stats("outbound-rtp")
-    assert {"camera:f", "camera:h", "camera:q", "mic"} <= set(sending)
+
+    async def all_sent() -> bool:
+        return {"camera:f", "camera:h", "camera:q", "mic"} <= set(await page.stats("outbound-rtp"))
+
+    await until(all_sent)
 
 
 async def test_a_refused_section_does_not_disturb_the_others(

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from tests.support.server import Server
+from tests.support.zygote import Zygote
 
 
 @pytest_asyncio.fixture
-async def server(tmp_path: pathlib.Path) -> AsyncIterator[Server]:
+async def server(tmp_path: pathlib.Path, nest: Zygote) -> AsyncIterator[Server]:
     """Started as `make run` starts it; must end in good order and without a traceback."""
-    made = Server(tmp_path / "data", {"SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"})
+    environment = {"SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"}
+    made = Server(tmp_path / "data", environment, spawn=nest.spawn)
     await made.start()
     try:
         yield made

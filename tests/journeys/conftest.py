@@ -1,7 +1,7 @@
 """The whole server as a child process, on either database."""
 
 import pathlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -18,14 +18,7 @@ from tests.support.databases import (  # noqa: F401 fixtures
     sqlite_url,
 )
 from tests.support.server import Server
-from tests.support.zygote import Zygote, zygote
-
-
-@pytest.fixture(scope="session")
-def nest() -> Iterator[Zygote]:
-    """What servers of this folder are forked from."""
-    with zygote() as made:
-        yield made
+from tests.support.zygote import Zygote
 
 
 @pytest.fixture

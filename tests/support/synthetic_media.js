@@ -26,7 +26,7 @@
   };
 
   // Enough to see that a picture moves: every frame costs an encoder and several decoders.
-  const RATE = 10;
+  const RATE = 5;
   const picture = (colour, width, height) => {
     const canvas = document.createElement("canvas");
     canvas.width = width;
