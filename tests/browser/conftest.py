@@ -7,15 +7,19 @@ from playwright.async_api import Browser
 
 from tests.support.chromium import chromium
 from tests.support.meetings import built
-from tests.support.server import Server, running
+from tests.support.server import Server
+from tests.support.zygote import Zygote
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory) -> AsyncIterator[Server]:
-    """The whole product on SQLite, with the built pages."""
+async def server(tmp_path_factory, nest: Zygote) -> AsyncIterator[Server]:
+    """The whole product on SQLite, with the built pages; no page may make it fail."""
     built()
-    async with running(tmp_path_factory.mktemp("product") / "data") as product:
-        yield product
+    product = Server(tmp_path_factory.mktemp("product") / "data", spawn=nest.spawn)
+    await product.start()
+    yield product
+    assert await product.stop() == 0, product.log[-4000:]
+    assert not product.traceback, product.traceback
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -14,6 +14,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,7 @@ def serve() -> None:
     """Fork on request until standard input ends."""
     for module in MODULES:
         importlib.import_module(module)
+    _warm_up()
     print("ready", flush=True)
     for line in sys.stdin:
         order = json.loads(line)
@@ -35,6 +37,22 @@ def serve() -> None:
         print(json.dumps({"pid": child}), flush=True)
         _, status = os.waitpid(child, 0)
         print(json.dumps({"ended": os.waitstatus_to_exitcode(status)}), flush=True)
+
+
+def _warm_up() -> None:
+    """Serve once and stop: what is worked out at the first start is there for every child."""
+    signaling = importlib.import_module("signaling.app")
+    config = importlib.import_module("signaling.config")
+    dev = importlib.import_module("signaling.dev")
+
+    async def start_and_stop(folder: pathlib.Path) -> None:
+        settings = config.Config(data_dir=str(folder), port=0, media_port=0)
+        file = dev.DevFile(folder)
+        async with signaling.serving(settings, dev=file) as running:
+            await file.prepare(running.database, running.base_url)
+
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(start_and_stop(pathlib.Path(folder)))
 
 
 def _become(order: dict[str, Any]) -> None:
