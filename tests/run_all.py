@@ -7,9 +7,9 @@ suite that quietly stops running is a failure too. ``--fast`` leaves out the bro
 journeys and does not look at the floors.
 
 Lanes, each with databases of its own, run side by side. The plain tests take from the first moment
-on what others leave of the machine. Beside them come the checks, then the journey, which listens
-for what must be gone within half a second, and the benchmarks' own tests; at last the tests with
-pictures and sound, which mostly wait, and those that start servers.
+on what others leave of the machine. Beside them come the checks, then the journey and the
+benchmarks' own tests; at last the tests with pictures and sound, which mostly wait, and those that
+start servers.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def main() -> int:
             lane(report, "alone", [JOURNEY, "tests/benchmarks"])
             ends += [
                 lanes.submit(lane, report, "browser", ["tests/browser"]),
-                lanes.submit(lane, report, "servers", servers(folders), nice=5),
+                lanes.submit(lane, report, "servers", servers(folders)),
             ]
         for end in ends:
             end.result()

@@ -174,28 +174,45 @@ class Person:
         """Wait until the other's tone stands out of this page's sound."""
         await self._sound(other, heard=True, timeout=timeout)
 
-    async def hears_not(self, other: Look, *, timeout: float = 0.5) -> None:
+    async def hears_not(self, other: Look, *, timeout: float = 10) -> None:
         """Wait until the other's tone is gone."""
         await self._sound(other, heard=False, timeout=timeout)
 
+    async def listen(self, other: Look) -> None:
+        """Note from now on, by this page's clock, whether the other's tone is heard."""
+        await self.ask("listen", _around(other))
+
+    async def silent_since(self, other: Look, *, timeout: float = 10) -> float:
+        """Unix time at which the tone that `listen` waits for was last heard; it is quiet by now."""
+        last = 0.0
+
+        async def quiet() -> bool:
+            nonlocal last
+            heard = await self.page.evaluate("() => window.__synthetic.heard")
+            last = max((at for at, *levels in heard if _stands_out(*levels)), default=0.0)
+            return bool(heard) and heard[-1][0] - last > 300
+
+        await until(quiet, timeout=timeout, every=0.05)
+        assert last, f"{self.look.name} never heard {other.name}"
+        return last / 1000
+
+    async def clicked_at(self) -> float:
+        """Unix time of the last click on this page."""
+        return await self.page.evaluate("() => window.__synthetic.clickedAt / 1000")
+
     async def _sound(self, other: Look, *, heard: bool, timeout: float) -> None:
-        level = floor = None
+        levels: list[float] = []
 
         async def as_wanted() -> bool:
-            nonlocal level, floor
-            # Between the tones nobody speaks: that is this page's noise floor.
-            level, *quiet = await self.ask("hear", [other.tone, other.tone + 170, 3700])
-            floor = max(quiet)
-            stands_out = level > -70 and level > floor + 12
-            return stands_out is heard
+            nonlocal levels
+            levels = await self.ask("hear", _around(other))
+            return _stands_out(*levels) is heard
 
         try:
             await until(as_wanted, timeout=timeout, every=0.05)
         except TimeoutError:
             word = "does not hear" if heard else "still hears"
-            raise AssertionError(
-                f"{self.look.name} {word} {other.name}: {level} dB over {floor} dB"
-            ) from None
+            raise AssertionError(f"{self.look.name} {word} {other.name}: {levels} dB") from None
 
     async def peer_connections(self) -> int:
         """How many peer connections this page has made."""
@@ -205,3 +222,13 @@ class Person:
         """The remote UDP port of the selected candidate pair."""
         pair = await self.page.evaluate("() => window.__synthetic.selectedPair()")
         return pair and pair["remotePort"]
+
+
+def _around(look: Look) -> list[int]:
+    """The frequencies to look at: the tone, and two at which nobody speaks."""
+    return [look.tone, look.tone + 170, 3700]
+
+
+def _stands_out(level: float, *floor: float) -> bool:
+    """Whether a tone is heard over this page's noise floor, in dB."""
+    return level > -70 and level > max(floor) + 12

@@ -33,7 +33,7 @@ async def photograph(path: Path) -> None:
             await jane.sees(KIM)
             await host.sees(JANE)
             await host.sees(KIM)
-            await host.hears_not(KIM, timeout=10)
+            await host.hears_not(KIM)
             await host.page.mouse.move(WIDTH / 2, 4)  # over nothing that would light up
             path.parent.mkdir(parents=True, exist_ok=True)
             await host.page.screenshot(path=path)

@@ -121,6 +121,17 @@
     });
   };
 
+  // What a test must time is timed here: its own clock runs late on a busy machine.
+  const now = () => performance.timeOrigin + performance.now();
+  document.addEventListener("click", () => { live.clickedAt = now(); }, true);
+
+  // Notes levels as `live.hear` tells them, every 20 ms: [moment, ...levels].
+  live.listen = (frequencies) => {
+    clearInterval(live.listening);
+    live.heard = [];
+    live.listening = setInterval(() => live.heard.push([now(), ...live.hear(frequencies)]), 20);
+  };
+
   live.selectedPair = async () => {
     for (const connection of peerConnections) {
       const report = await connection.getStats();
