@@ -4,6 +4,7 @@ Parts get what they need as arguments and know nothing of each other's making; t
 place where they meet. `serving` is the whole product as a context manager.
 """
 
+import asyncio
 import contextlib
 import functools
 import logging
@@ -50,6 +51,8 @@ from .tokens import KEY_BYTES, Tokens
 from .visitors import Proxies
 
 log: Final = logging.getLogger("sunup.app")
+STOP_WITHIN: Final = 3.0
+"""Seconds that clients have to end their requests and to answer the goodbye at the end."""
 WEB_DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
 
 
@@ -154,7 +157,9 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             dev=None if dev is None else DevLinks(dev.links, base_url),
             upgrade=late.begin,
         )
-        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        runner = web.AppRunner(
+            application, access_log=None, handle_signals=False, shutdown_timeout=STOP_WITHIN
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         if runner.server is None:
@@ -169,7 +174,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             proxies=proxies,
             tls=_tls(config),
         )
-        stack.push_async_callback(_stop_listening, server)
+        stack.push_async_callback(_stop_listening, server, gateway)
         await conductor.start()
         stack.push_async_callback(conductor.close)
         yield Running(port, base_url, database, conductor, hub)
@@ -263,6 +268,11 @@ def _tls(config: Config) -> ssl.SSLContext | None:
     return context
 
 
-async def _stop_listening(server: Server) -> None:
+async def _stop_listening(server: Server, gateway: Gateway) -> None:
     server.close()
-    await server.wait_closed()
+    try:
+        async with asyncio.timeout(STOP_WITHIN):
+            await server.wait_closed()
+    except TimeoutError:
+        gateway.abort()
+        await server.wait_closed()

@@ -29,6 +29,9 @@ class Wire(Protocol):
     def hang_up(self, code: CloseCode, reason: str) -> None:
         """Close after what was written; `code` is final."""
 
+    def abort(self) -> None:
+        """Drop the connection now; nothing more is written."""
+
 
 DIRECT_BYTES = 64 * 1024
 """While less than this is unread, frames are written at once and nothing is queued."""
@@ -80,6 +83,11 @@ class Client:
         self.closing = True
         self.connection.end(code, reason)
         self._wire.hang_up(code, reason)
+
+    def abort(self) -> None:
+        """Drop the connection; `lost` follows."""
+        self.closing = True
+        self._wire.abort()
 
     def lost(self) -> None:
         """The socket is gone: nothing more is sent, and nothing attaches this client any more."""

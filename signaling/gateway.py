@@ -83,6 +83,10 @@ class SocketWire:
         if self._closer is None:
             self._closer = asyncio.create_task(self._close(code, reason))
 
+    def abort(self) -> None:
+        """See `Wire.abort`."""
+        self._socket.transport.abort()
+
     async def finished(self) -> None:
         """Wait until everything started here has ended."""
         tasks = [task for task in (self._writer, self._closer) if task is not None]
@@ -179,6 +183,11 @@ class Gateway:
             await requests.finished()
             await wire.finished()
 
+    def abort(self) -> None:
+        """Drop every connection that is left, without a word."""
+        for client in list(self.clients):
+            client.abort()
+
     async def enter(self, client: Client, socket: PublicConnection, hello: Enter) -> None:
         """Pass a hello to the door."""
         log.info("hello", extra={"client": hello.hello.client or "unnamed"})
@@ -254,8 +263,11 @@ class _Requests:
                 self._gateway.carry_out_one(self._client, output)
 
     async def finished(self) -> None:
+        """What was decided may still be committed; nobody waits for more."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
+        for task in self._tasks:
+            task.cancel()
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)

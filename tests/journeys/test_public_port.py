@@ -44,6 +44,34 @@ async def reading(server, name):
     return float(found[1])
 
 
+async def test_clients_that_hang_do_not_hold_up_the_end(sqlite_server):
+    """Half a body, a socket that never answers a goodbye, a member who reads nothing: it ends."""
+    server = sqlite_server
+    half = (
+        b"POST /m/abc/join HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 100\r\n\r\n{"
+    )
+    upgrade = (
+        b"GET /ws HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Protocol: sunup.v1.json\r\n\r\n"
+    )
+    _, poster = await asyncio.open_connection("127.0.0.1", server.port)
+    poster.write(half)
+    reader, upgraded = await asyncio.open_connection("127.0.0.1", server.port)
+    upgraded.write(upgrade)
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    booked = await Api(server.url, server.dev["api_key"]).book()
+    member = await client.enter(booked["host_url"])
+    member.paused.clear()
+    async with asyncio.timeout(15):  # a body has 20 s while the server serves
+        assert await server.stop() == 0, server.log[-4000:]
+    assert not server.traceback, server.traceback
+    member.paused.set()
+    for writer in (poster, upgraded):
+        writer.close()
+
+
 async def test_everything_is_on_one_port(sqlite_server):
     """Health, metrics, REST, the first page and the WebSocket share an address."""
     async with aiohttp.ClientSession() as session:
