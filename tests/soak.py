@@ -1,7 +1,8 @@
 """``python -m tests.soak``: the long runs behind ``make soak``, with their results on record.
 
-Each part is a test of ``make test`` with larger numbers and a fresh seed. What a part printed about itself, its seed and its end are appended to
-``benchmarks/results/soak.txt``; a failure shows its whole output and makes the run fail.
+Each part is a test of ``make test`` with larger numbers and a fresh seed. What a part printed about
+itself, its seed and its end are appended to ``benchmarks/results/soak.txt``; a failure shows its
+whole output and makes the run fail.
 """
 
 import argparse
