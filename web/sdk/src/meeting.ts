@@ -73,7 +73,7 @@ const TERMINAL_STATES: Record<Ending, PageState> = {
 
 const REFUSALS: Record<string, PageState> = {
   early: "early", cancelled: "cancelled", ended: "ended", full: "full", offline: "offline",
-  denied: "denied", forbidden: "denied", removed: "removed", superseded: "superseded",
+  denied: "denied", forbidden: "denied", closed: "denied", removed: "removed", superseded: "superseded",
 };
 const TRY_AGAIN_AFTER = 1000;
 /** A token this near to its end is left alone: opening the socket takes its time, too. */

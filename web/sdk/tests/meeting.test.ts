@@ -131,7 +131,7 @@ describe("the door", () => {
     expect(FakePeerConnection.made[0]?.closed).toBe(true);
   });
 
-  it.each([["early", "early"], ["full", "full"], ["ended", "ended"], ["cancelled", "cancelled"], ["not_found", "unknown"], ["forbidden", "denied"]])(
+  it.each([["early", "early"], ["full", "full"], ["ended", "ended"], ["cancelled", "cancelled"], ["not_found", "unknown"], ["forbidden", "denied"], ["closed", "denied"]])(
     "that answers hello with %s leads to the page %s", async (code, state) => {
       Server.refusals = { hello: { code } };
       const meeting = new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
