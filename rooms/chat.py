@@ -2,8 +2,8 @@
 
 The number rises strictly over public and private messages of a scope and is given at the
 decision, so everybody sees one order. Bodies are text: markup is stored as it came and is the
-client's to escape (``rooms.text``). A private message is seen by its two ends
-only, whatever their roles become. Messages beyond the newest thousand are read from the tables.
+client's to escape (``rooms.text``). A private message is seen by its two ends only, whatever their
+roles become. Messages beyond the newest thousand stay in the tables; the room shows them no more.
 """
 
 from typing import Any

@@ -15,7 +15,7 @@ CHAT_BODY: Final = 5000
 NAME: Final = 80
 """Characters of a display name."""
 CHAT_KEPT: Final = 1000
-"""Messages in memory; older ones are read from the tables."""
+"""Messages that the room can show; older ones stay in the tables."""
 CHAT_SNAPSHOT: Final = 50
 LOBBY_KEPT: Final = 50
 WAITING: Final = 500

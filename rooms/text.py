@@ -10,6 +10,9 @@ from .errors import Code, RoomError
 from .limits import CHAT_BODY, NAME
 
 _ALLOWED_CONTROLS: Final = {"\n", "\t"}
+_JOINERS: Final = "\u200c\u200d"
+"""Persian and Indic names are written with them, and families of emoji."""
+_WITHOUT_JOINERS: Final = dict.fromkeys(map(ord, _JOINERS))
 
 
 def clean(text: str) -> str:
@@ -28,6 +31,17 @@ def clean(text: str) -> str:
     return text
 
 
+def fit_name(name: str) -> str:
+    """A name from elsewhere as one that `check_name` accepts, as far as that can be.
+
+    Every kind of space becomes the plain one, what does not print is left out, and the end of a
+    long one is cut off: whoever is called so in an address book must not be kept out for it.
+    """
+    plain = "".join(" " if char.isspace() else char for char in name)
+    shown = "".join(char for char in plain if char.isprintable() or char in _JOINERS)
+    return shown.strip()[:NAME].rstrip()
+
+
 def check_name(name: str) -> None:
     """Refuse a display name that cannot be shown on one line.
 
@@ -35,7 +49,8 @@ def check_name(name: str) -> None:
         RoomError: ``bad_request`` when it is blank, over 80 characters, or not printable (which
             includes direction overrides: they make one name look like another).
     """
-    if not name.strip() or len(name) > NAME or not name.isprintable():
+    seen = name.translate(_WITHOUT_JOINERS)
+    if not seen.strip() or len(name) > NAME or not seen.isprintable():
         raise RoomError(Code.BAD_REQUEST, f"a name is 1 to {NAME} printable characters")
 
 

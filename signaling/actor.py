@@ -264,8 +264,20 @@ class RoomActor:
                 return
             except JournalError as error:
                 log.warning("the room cannot be opened yet", extra={"why": str(error)})
+            except Exception as defect:  # noqa: BLE001 logged; a room must not stay half open
+                internal_error("room opening", defect)
+                await self._abandon()
             else:
                 return
+
+    async def _abandon(self) -> None:
+        """Take back an opening that failed on its way."""
+        half, self._live = self._live, None
+        self._ready.clear()
+        self._stop()
+        if half is not None:
+            await half.committer.abandon()
+            await half.outbound.close()
 
     def _lose_room(self) -> None:
         self._closed = True
@@ -294,6 +306,8 @@ class RoomActor:
                     self._throw_away(str(error))
             except JournalError as error:
                 log.warning("lease not renewed", extra={"why": str(error)})
+            except Exception as defect:  # noqa: BLE001 logged; the next lease is kept
+                internal_error("lease", defect)
 
     # ----------------------------------------------------------------------------- inputs
 
@@ -306,6 +320,7 @@ class RoomActor:
             RequestError: refused; nothing happened.
         """
         await self._until_ready()
+        self._check_there(client)
         outcome = self._decide(command())
         await self._attach(client, request_id, outcome, None)
 
@@ -322,6 +337,7 @@ class RoomActor:
             RequestError: refused; ``stale_epoch`` when a later connection exists.
         """
         await self._until_ready()
+        self._check_there(client)
         row = self.room.participant(ParticipantId(grant.participant))
         if row is None or grant.session_no != self._open.session_no:
             raise RequestError("unauthorized", "the secret is of another sitting")
@@ -423,6 +439,12 @@ class RoomActor:
                 await self._ready.wait()
         except TimeoutError:
             raise unavailable() from None
+
+    @staticmethod
+    def _check_there(client: Client) -> None:
+        """Refuse who hung up meanwhile: `lost` ran before anybody knew whom it was about."""
+        if client.closing:
+            raise RequestError("superseded", "the connection has ended")
 
     def _is_journaled(self, client: Client, request_id: RequestId) -> bool:
         """Whether the answer to this request was stored with the facts it made."""

@@ -79,6 +79,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
     """
     async with contextlib.AsyncExitStack() as stack:
         bound = stack.enter_context(_bind(config))
+        stack.enter_context(installation.hold(config.data))
         port = bound.getsockname()[1]
         base_url = config.effective_base_url(port)
         clock = SystemClock()

@@ -2,9 +2,10 @@
 
 A *unit* is what one input led to: facts, and the deliveries that depend on them. Units are
 committed in order, as many at once as have gathered while the last commit ran (group commit), and
-only then delivered, in order. Who waits too long is told so, and may ask again under the same id. A unit without facts still waits for those before it, so that nobody
-sees the effect of a fact that could be lost. When a commit fails, everything that waits fails with
-it: the room in memory is ahead of the truth, and its actor must open it anew.
+only then delivered, in order. Who waits too long is told so, and may ask again under the same id. A
+unit without facts still waits for those before it, so that nobody sees the effect of a fact that
+could be lost. When a commit fails, everything that waits fails with it: the room in memory is ahead
+of the truth, and its actor must open it anew.
 """
 
 import asyncio

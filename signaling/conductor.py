@@ -22,6 +22,7 @@ from .connection import Enter, Perform
 from .errors import RequestError
 from .identities import DEVICE, enter_command
 from .journal import FencedError, JournalDownError, JournalError, RoomUnknownError
+from .logs import internal_error
 from .messages import Hello
 from .tokens import ResumeGrant, Tokens
 
@@ -178,7 +179,10 @@ class Conductor:
 
     async def _look(self) -> None:
         while True:
-            await self.close_overdue()
+            try:
+                await self.close_overdue()
+            except Exception as defect:  # noqa: BLE001 logged; the next look is taken
+                internal_error("overdue rooms", defect)
             await asyncio.sleep(self._overdue_every)
 
     async def _open(self, key: RoomKey) -> RoomActor:
@@ -204,7 +208,10 @@ class Conductor:
                 elif now - idle_since.setdefault(actor.key, now) >= self._idle_after:
                     del idle_since[actor.key]
                     self._rooms.pop(actor.key, None)
-                    await actor.close()
+                    try:
+                        await actor.close()
+                    except Exception as defect:  # noqa: BLE001 logged; the others are still swept
+                        internal_error("room closing", defect)
 
     # ------------------------------------------------------------------------------ hello
 
@@ -217,7 +224,7 @@ class Conductor:
             known = state.by_identity.get(identity)
             return None if known is None else state.participants[known].attributes.get(DEVICE, "")
 
-        self._of[client] = actor
+        self._follow(client, actor)
         await actor.enter(client, request_id, lambda: enter_command(grant, hello.name, device_of))
 
     async def _resume(self, client: Client, request_id: str, hello: Hello) -> None:
@@ -225,8 +232,13 @@ class Conductor:
             raise RuntimeError("a resume without resume")
         grant = self._tokens.read_resume(hello.resume.secret, self._clock.wall())
         actor = await self.actor(RoomKey(grant.tenant_id, grant.room_id))
-        self._of[client] = actor
+        self._follow(client, actor)
         await actor.resume(client, request_id, grant, hello.resume.streams)
+
+    def _follow(self, client: Client, actor: RoomActor) -> None:
+        """Note where a client is, unless it hung up while the room was opened."""
+        if not client.closing:
+            self._of[client] = actor
 
     def _spread(self) -> int:
         """A random time, so that clients do not come back all at once."""

@@ -94,8 +94,9 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     redis_url: Annotated[
         str,
         Meta(
+            pattern=r"^((rediss?|unix)://.+)?\Z",
             description="redis://host:port/db for rooms' feeds between processes. "
-            "Empty: in process."
+            "Empty: in process.",
         ),
     ] = ""
     web_dir: Annotated[

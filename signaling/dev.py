@@ -2,7 +2,8 @@
 
 It makes sure that there is a demo tenant with an appointment that is not over, keeps its links and
 key in ``dev.json`` (mode 0600), and tells people where to click. A second start keeps the data, the
-key and the links; when the meeting is over, the links are those of another one. Links carry the address they were made for; when the port changes, only that part does.
+key and the links; when the meeting is over, the links are those of another one. Links carry the
+address they were made for; when the port changes, only that part does.
 """
 
 import json

@@ -14,6 +14,7 @@ from typing import Final
 from rooms.commands import Enter
 from rooms.ids import Identity, LinkId
 from rooms.policy import IdentityKind, Role
+from rooms.text import fit_name
 
 from .errors import RequestError
 from .tokens import JoinGrant
@@ -36,8 +37,8 @@ def enter_command(
     Raises:
         RequestError: ``bad_request``: neither the link nor hello gives a name.
     """
-    shown = name or grant.name
-    if not shown or not shown.strip():
+    shown = fit_name(name or grant.name or "")
+    if not shown:
         raise RequestError("bad_request", "a name is needed", need="name")
     identity, kind = _identity(grant, device_of)
     return Enter(

@@ -3,11 +3,13 @@
 Secret files have mode 0600 and are made on first use; a file that others can read is refused.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ TOKEN_KEY: Final = "token.key"  # noqa: S105 a file's name
 NODE_NAME: Final = "node.id"
 DATABASE_PASSWORD: Final = "database-app.password"  # noqa: S105 a file's name
 DEV_FILE: Final = "dev.json"
+LOCK: Final = "server.lock"
 
 
 def ensure_folder(path: Path) -> None:
@@ -31,6 +34,30 @@ def ensure_folder(path: Path) -> None:
         raise ConfigError(f"data_dir: cannot make {path}: {error.strerror}") from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise ConfigError(f"data_dir: {path} is not writable")
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Keep the data folder for one server until the block ends, or its process does.
+
+    Two servers in one folder would be one node to the rooms, and take them from each other.
+
+    Raises:
+        ConfigError: another server has it, or it cannot be made or written.
+    """
+    ensure_folder(folder)
+    try:
+        file = (folder / LOCK).open("a")
+    except OSError as error:
+        raise ConfigError(f"data_dir: {folder / LOCK}: {error.strerror}") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(
+                f"data_dir: another server uses {folder}: stop it, or set SUNUP_DATA_DIR"
+            ) from None
+        yield
 
 
 def read_or_create(path: Path, size: int) -> bytes:

@@ -155,7 +155,7 @@ async def _close_appointments(
                 AppointmentAttendee.person_id.is_not(None),
                 AppointmentAttendee.person_id.not_in(came),
             )
-            .values(is_no_show=not met)
+            .values(is_no_show=True)
             .execution_options(synchronize_session=False)
         )
         announce(

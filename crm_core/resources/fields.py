@@ -5,8 +5,10 @@ surrogates, numbers and times out of range), so that hostile input ends here wit
 Each kind also says its JSON Schema, which is what the OpenAPI document shows.
 """
 
+import functools
 import math
 import re
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -223,6 +225,17 @@ def _timestamp(value: Any) -> datetime:
         raise ValueError("expected an RFC 3339 time such as 2026-05-31T09:30:00Z") from None
 
 
+@functools.cache
+def _timezones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _timezone(value: Any) -> str:
+    if not isinstance(value, str) or value not in _timezones():
+        raise ValueError("expected an IANA time zone such as Europe/Berlin")
+    return value
+
+
 def _uuid(value: Any) -> UUID:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise ValueError("expected a UUID")
@@ -301,6 +314,15 @@ DATE = Kind("date", {"type": "string", "format": "date"}, _date, lambda value: v
 TIMESTAMP = Kind(
     "timestamp", {"type": "string", "format": "date-time"}, _timestamp, encode_timestamp
 )
+TIMEZONE = Kind(
+    "timezone",
+    {
+        "type": "string",
+        "pattern": r"^[A-Za-z0-9_+/-]{1,64}$",
+        "description": "An IANA time zone, such as Europe/Berlin",
+    },
+    _timezone,
+)
 UUID_KIND = Kind("uuid", {"type": "string", "format": "uuid"}, _uuid, str)
 OBJECT = Kind("object", {"type": "object"}, _object)
 ARRAY = Kind("array", {"type": "array"}, _array)
@@ -315,6 +337,8 @@ def kind_of(column: sa.ColumnElement[Any], *, long_text: bool, filled: bool) -> 
         return TIMESTAMP
     if isinstance(column_type, sa.JSON):
         return ARRAY if isinstance(column_type, JsonArray) else OBJECT
+    if isinstance(column, sa.Column) and column.name == "timezone":
+        return TIMEZONE
     if isinstance(column_type, sa.Text):
         return LONG if long_text else SHORT_FILLED if filled else SHORT
     for sql_type, kind in (

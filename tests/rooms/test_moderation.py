@@ -159,7 +159,7 @@ def test_removal_of_whom_is_not_there(meeting, host, jane):
 
 def test_a_name_is_printable_and_changed_in_moderation(meeting, host, jane):
     """Blank and unprintable names are refused, a flood is limited, the same name is no change."""
-    for name in (" ", "a\nb", "a\u202eb"):
+    for name in (" ", "a\nb", "a\u202eb", "\u200d\u200c"):
         assert jane.refused(c.NameSet(name)).code is Code.BAD_REQUEST
     before = len(meeting.journal)
     jane.ask(c.NameSet("Jane"))

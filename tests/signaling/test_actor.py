@@ -310,6 +310,43 @@ class TestResume:
 
 
 class TestFailures:
+    async def test_who_hangs_up_while_the_room_opens_never_came(self, stage):
+        """A hello that waits for the room is dropped with its connection: no ghost is let in."""
+        await enter(stage, "Ana", Role.HOST)
+        stage.journal.down = True
+        with pytest.raises(RequestError):
+            await enter(stage, "Bo")
+        client = stage.client()
+        hello(client, token="t")
+        coming = asyncio.create_task(stage.actor.enter(client, "h", lambda: entering("Cy")))
+        await asyncio.sleep(0)
+        client.lost()
+        stage.actor.lost(client)
+        stage.journal.down = False
+        with pytest.raises(RequestError):
+            await coming
+        assert [row.name for row in stage.actor.room.state.participants.values()] == ["Ana"]
+
+    async def test_a_defect_while_opening_anew_is_logged_and_tried_again(self, stage, monkeypatch):
+        """One row that cannot be read once must not leave a room that nobody can enter."""
+        host = await enter(stage, "Ana", Role.HOST)
+        opening = stage.journal.open
+        attempts = []
+
+        async def once():
+            attempts.append(1)
+            if len(attempts) == 1:
+                raise ValueError("cannot be read")
+            return await opening()
+
+        monkeypatch.setattr(stage.journal, "open", once)
+        stage.journal.down = True
+        with pytest.raises(RequestError):
+            await stage.actor.perform(host, request("chat.send", "r1", body="lost?"))
+        stage.journal.down = False
+        await until(lambda: len(events(host, "snapshot")) == 2)
+        assert len(attempts) == 2
+
     async def test_a_failed_commit_is_answered_and_the_room_opens_anew(self, stage):
         """The asker is told `unavailable`; everybody gets a snapshot of a new epoch without it."""
         host = await enter(stage, "Ana", Role.HOST)

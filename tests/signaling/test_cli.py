@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from signaling import installation
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -64,3 +66,12 @@ def test_a_secret_that_cannot_be_read_is_one_line(tmp_path, name):
     code, lines = run(tmp_path, "serve", SUNUP_PORT="0", SUNUP_MEDIA_PORT="0")
     assert (code, len(lines)) == (2, 1), lines
     assert str(tmp_path / name) in lines[0]
+
+
+def test_a_data_folder_that_a_server_uses_is_refused(tmp_path):
+    """Two servers in one folder would take each other's rooms: one clear line."""
+    with installation.hold(tmp_path):
+        code, lines = run(tmp_path, "serve", SUNUP_PORT="0", SUNUP_MEDIA_PORT="0")
+    assert (code, len(lines)) == (2, 1), lines
+    assert "another server uses" in lines[0]
+    assert str(tmp_path) in lines[0]

@@ -37,6 +37,7 @@ def test_variables_win_over_the_file(tmp_path):
         ("allowed_origins = [1]", {}, r"\$.allowed_origins\[0\]"),
         ("base_url = 'https://x/path'", {}, r"\$.base_url"),
         ("log_level = 'loud'", {}, r"\$.log_level"),
+        ("redis_url = 'http://x'", {}, r"\$.redis_url"),
         ("port = ", {}, "not TOML"),
         ("tls_key = 'k.pem'", {}, "together"),
         ("", {"SUNUP_PRT": "1"}, "unknown variable SUNUP_PRT; did you mean 'port'?"),

@@ -3,6 +3,7 @@
 import pytest
 
 from rooms.policy import IdentityKind, Role
+from rooms.text import check_name
 from signaling.errors import RequestError
 from signaling.identities import enter_command
 from signaling.tokens import JoinGrant
@@ -65,3 +66,20 @@ def test_without_any_name_nobody_enters(name):
     with pytest.raises(RequestError) as refused:
         entering(grant(name=None), name)
     assert refused.value.extras == {"need": "name"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown"),
+    [
+        ("علی\u200cرضا", "علی\u200cرضا"),  # noqa: RUF001 a Persian name
+        ("Zoë 👩\u200d👧", "Zoë 👩\u200d👧"),
+        ("Jean\u00a0Luc\t Picard", "Jean Luc  Picard"),
+        ("Max\u00adimilian\u202e", "Maximilian"),
+        ("x" * 79 + " yz", "x" * 79),
+    ],
+)
+def test_nobody_is_kept_out_for_the_name_in_the_address_book(kept, shown):
+    """Names of the CRM are made to fit, those of the page as well, as they come from there."""
+    assert entering(grant(name=kept)).name == shown
+    assert entering(grant(), name=kept).name == shown
+    check_name(shown)

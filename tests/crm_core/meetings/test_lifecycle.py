@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from crm_core.appointments.models import Appointment
+from crm_core.appointments.models import Appointment, AppointmentAttendee
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
@@ -17,6 +17,7 @@ from crm_core.meetings.models import (
     VideoRoomParticipant,
     VideoRoomSession,
 )
+from crm_core.people.models import Person
 from tests.crm_core.meetings.support import START, book_meeting
 
 
@@ -41,6 +42,24 @@ async def _hold(meeting):
     meeting.event("room.state", 60, state="ended")
     meeting.end(60, by=host)
     return epoch
+
+
+async def test_who_stayed_away_from_a_meeting_that_was_held_is_marked(database, tenant):
+    """The customer came, the second invited person did not."""
+    meeting = await book_meeting(database, tenant)
+    async with meeting.database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        absent = Person(id=unit.ids(), first_name="Kim", last_name="Park")
+        await unit.add(
+            absent,
+            AppointmentAttendee(
+                id=unit.ids(), appointment_id=appointment.id, person_id=absent.id, role="guest"
+            ),
+        )
+    await meeting.commit(await _hold(meeting))
+    marked = {each.person_id: each.is_no_show for each in await _all(meeting, AppointmentAttendee)}
+    assert marked[absent.id] is True
+    assert marked[meeting.person_id] is False
 
 
 async def test_the_story_is_on_the_timelines(database, tenant):
