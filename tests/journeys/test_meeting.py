@@ -84,6 +84,25 @@ async def test_a_waiting_guest_sees_nothing_and_gets_no_ice_credential(sqlite_se
         await peer.close()
 
 
+async def test_whose_connection_breaks_is_shown_so_to_the_others(sqlite_server):
+    """A socket that breaks without a word reaches the room: after five seconds others are told."""
+    booked = await Api(sqlite_server.url, sqlite_server.dev["api_key"]).book()
+    host = await client.enter(booked["host_url"])
+    guest = await client.enter(booked["guest_url"], name="Jane Doe")
+    await host.until(lambda: host.of("lobby.list"))
+    await host.ask("lobby.admit", {"ids": [guest.id]})
+    await guest.next("snapshot", count=2)
+
+    def told(state):
+        changes = [each for delta in host.of("roster.delta") for each in delta.get("upd", ())]
+        return any(each["id"] == guest.id and each.get("state") == state for each in changes)
+
+    await guest.ask("chat.send", {"body": "here"})
+    guest.cut()
+    await host.until(lambda: told("reconnecting"), timeout=20)
+    await host.close()
+
+
 async def test_after_a_cut_the_log_equals_that_of_an_uncut_control(sqlite_server):
     """20 events pass during the cut, some private to others: resume brings exactly the missing."""
     rng = random.Random(11)

@@ -23,6 +23,15 @@ async def test_a_record_reads_back_as_it_was_made(rest):
     assert made.headers["Location"] == f"/v1/people/{made.id}"
 
 
+async def test_a_time_zone_is_one_of_those_there_are(rest):
+    """A name that no calendar knows is refused with the field's name."""
+    made = await _person(rest, timezone="Europe/Berlin")
+    assert made.json["timezone"] == "Europe/Berlin"
+    for unknown in ("Mars/Phobos", "europe/berlin ", ""):
+        refused = await rest.patch(f"/v1/people/{made.id}", {"timezone": unknown}, made.etag)
+        assert (refused.status, "timezone" in str(refused.json)) == (422, True), refused
+
+
 async def test_an_etag_saves_the_body(rest):
     """If-None-Match with the current version answers 304 without a body."""
     made = await _person(rest)
