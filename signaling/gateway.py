@@ -140,8 +140,10 @@ class Gateway:
         if path != WEBSOCKET_PATH:
             return _refuse(connection, http.HTTPStatus.NOT_FOUND, "No such page.\n")
         origins = request.headers.get_all("Origin")
-        host = request.headers.get("Host", "")
-        if len(origins) > 1 or (origins and not self._allowed(origins[0], host)):
+        hosts = request.headers.get_all("Host")
+        if len(hosts) != 1:  # RFC 9112 section 3.2
+            return _refuse(connection, http.HTTPStatus.BAD_REQUEST, "Name one host.\n")
+        if len(origins) > 1 or (origins and not self._allowed(origins[0], hosts[0])):
             return _refuse(connection, http.HTTPStatus.FORBIDDEN, "Origin not allowed.\n")
         offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
         if not any(name.strip() in CODECS for name in offered.split(",")):

@@ -196,6 +196,21 @@ def test_only_the_author_edits_and_only_for_a_quarter_of_an_hour(meeting, host, 
     assert jane.refused(c.ChatEdit(id_, "ho")).code is Code.CLOSED
 
 
+def test_who_may_no_longer_write_edits_nothing_either(meeting, host, jane):
+    """An edit is a way to write: it needs the right of its message, public or private, at the time."""
+    public = jane.ask(c.ChatSend("hi"))["message"]["id"]
+    private = jane.ask(c.ChatSend("psst", to=host.id))["message"]["id"]
+    host.ask(c.RoomPolicy(PolicyPatch(chat="hosts")))
+    refusal = jane.refused(c.ChatEdit(public, "spam"))
+    assert (refusal.code, refusal.extras) == (Code.FORBIDDEN, {"need": "chat"})
+    jane.ask(c.ChatEdit(private, "psst!"))
+    host.ask(c.RoomPolicy(PolicyPatch(features=FeaturesPatch(private=False))))
+    refusal = jane.refused(c.ChatEdit(private, "spam"))
+    assert (refusal.code, refusal.extras) == (Code.FORBIDDEN, {"need": "chat_private"})
+    assert [b.body for b in host.got("chat.edited")] == ["psst!"]
+    meeting.check()
+
+
 def test_a_deleted_message_keeps_id_and_number_and_loses_its_body(meeting, host, jane):
     """A tombstone: no body in pages, no edit, no second deletion; hosts may delete public ones."""
     mine = jane.ask(c.ChatSend("oops"))["message"]["id"]

@@ -5,9 +5,10 @@ import re
 import psycopg
 import pytest
 
-from crm_core.meetings.states import PARTICIPANT_GONE, ROOM_OVER
+from crm_core.meetings.rooms import LOBBY, SEATS
+from crm_core.meetings.states import PARTICIPANT_GONE, ROOM_OVER, ROOM_TYPES
 from rooms import states
-from rooms.policy import Kind, Role
+from rooms.policy import Kind, Role, preset
 
 CLOSED_SETS = [
     ("video_rooms", "status", states.ROOM_MACHINE.states),
@@ -48,3 +49,24 @@ def test_both_sides_agree_on_what_is_over():
     """Nobody enters a room that is over, and nobody gone has an open interval, on either side."""
     assert {str(state) for state in states.OVER} == ROOM_OVER
     assert {str(state) for state in states.GONE} == PARTICIPANT_GONE
+
+
+PRESETS = {
+    "consultation": "consultation",
+    "training": "training",
+    "webinar": "training",
+    "instant": "consultation",
+}
+
+
+@pytest.mark.parametrize(("room_type", "preset_type"), PRESETS.items())
+def test_a_new_rooms_row_has_the_seats_and_the_lobby_of_its_preset(room_type, preset_type):
+    """The row's values win over the preset's, so a change of one side alone would go unnoticed."""
+    config = preset(preset_type, id="x", code="x", title="x")
+    assert SEATS[room_type] == (config.capacity, config.reserved_seats)
+    assert LOBBY[room_type] == config.policy.lobby
+
+
+def test_every_type_of_room_has_a_preset():
+    """None is forgotten above, nor where rooms are made."""
+    assert set(PRESETS) == set(SEATS) == set(LOBBY) == set(ROOM_TYPES)

@@ -8,7 +8,7 @@ import pytest
 from signaling import feed
 from signaling.envelope import Event
 from signaling.feed import BusFeed, Delivery, LocalFeed
-from storage.bus import BusDownError, MemoryBus, RedisBus, unpack
+from storage.bus import BusDownError, MemoryBus, RedisBus, pack, unpack
 from tests.support import services
 from tests.support.wait import until
 
@@ -115,6 +115,20 @@ async def test_another_epochs_envelopes_are_not_ours():
     await until(lambda: len(audience.heard) == 2)
     assert audience.heard == [1, 2]
     await asyncio.gather(old.close(), new.close())
+
+
+async def test_an_envelope_of_another_epoch_is_no_echo(monkeypatch):
+    """Its number is that of an event which waits; the event waits on, for its own."""
+    monkeypatch.setattr(feed, "PATIENCE", 60)
+    audience, bus = Audience(), BrokenBus()
+    one = await opened(bus, epoch=2)
+    bus.swallow = True
+    audience.deliver(one, 1, 2)
+    told = [{"ep": epoch, "n": n, "e": {}} for epoch, n in ((1, 2), (3, 2), (2, 1))]
+    await MemoryBus.publish(bus, "room", [pack(each) for each in told])
+    await until(lambda: audience.heard)
+    assert audience.heard == [1]
+    await one.close()
 
 
 async def test_a_bus_that_is_gone_is_passed_by():

@@ -1,25 +1,38 @@
-"""What the gateway counts over the lives of its connections, and what it logs of a hello."""
+"""What the gateway counts and logs over the lives of its connections, and what it does not take."""
 
 import asyncio
 import logging
 
+import pytest
+from websockets.datastructures import Headers
+from websockets.http11 import Request
+
 from rooms.ids import EPHEMERAL
+from signaling import connection
 from signaling.clock import SystemClock
 from signaling.envelope import Encoded, Event
+from signaling.errors import CloseCode
 from signaling.gateway import Gateway
+from signaling.limits import MAX_IN_FLIGHT
 from signaling.outbox import EPHEMERAL_BYTES
 from tests.support.wait import until
 
 
 class Door:
-    """Lets everybody in and says nothing."""
+    """Lets everybody in, says nothing, and holds requests until told."""
 
     def __init__(self):
         self.entered = 0
+        self.asked = 0
+        self.may_end = asyncio.Semaphore(0)
 
     async def enter(self, client, hello):
         self.entered += 1
         client.connection.accepted(0.0)
+
+    async def perform(self, client, request):
+        self.asked += 1
+        await self.may_end.acquire()
 
     def heard(self, client):
         pass
@@ -45,6 +58,7 @@ class Socket:
         self._frames = list(frames)
         self.transport = self
         self.gone = asyncio.Event()
+        self.code = None
 
     def get_write_buffer_size(self):
         return EPHEMERAL_BYTES
@@ -52,13 +66,15 @@ class Socket:
     async def send(self, _data, text):
         await self.gone.wait()
 
-    async def close(self, _code, _reason):
+    async def close(self, code, _reason):
+        self.code = code
         self.gone.set()
 
     def __aiter__(self):
         return self
 
     async def __anext__(self):
+        await asyncio.sleep(0)  # others run between two frames
         if self._frames:
             return self._frames.pop(0)
         await self.gone.wait()
@@ -102,3 +118,72 @@ async def test_a_hello_logs_what_client_it_is(caplog):
         ("hello", "sunup-web 1.0"),
         ("hello", "unnamed"),
     ]
+
+
+async def test_who_never_says_hello_is_let_go(monkeypatch):
+    """The gateway itself watches the time: a silent client sends nothing that would remind it."""
+    monkeypatch.setattr(connection, "HELLO_TIMEOUT", 0.05)
+    gateway = Gateway(Door(), SystemClock())
+    socket = Socket()
+    await asyncio.wait_for(gateway.handle(socket), 5)
+    assert socket.code is CloseCode.TIMEOUT
+    assert gateway.clients == set()
+
+
+async def all_that_can_run():
+    """Let every task go on until it waits for something that is not there."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_one_connections_requests_are_held_in_bounded_number():
+    """Above the cap the next one waits in the socket until one has its answer."""
+    door = Door()
+    more = 5
+    frames = [f'{{"id": "{n}", "m": "chat.page", "p": {{}}}}' for n in range(MAX_IN_FLIGHT + more)]
+    socket = Socket(hello(None), *frames)
+    task = asyncio.create_task(Gateway(door, SystemClock()).handle(socket))
+    await until(lambda: door.asked >= MAX_IN_FLIGHT)
+    for ended in range(more + 1):
+        await all_that_can_run()
+        assert door.asked == MAX_IN_FLIGHT + ended
+        door.may_end.release()
+    for _ in frames:
+        door.may_end.release()
+    socket.gone.set()
+    await asyncio.wait_for(task, 5)
+
+
+class Upgrade:
+    """A request for a WebSocket whose answer is its status."""
+
+    def respond(self, status, _text):
+        return status
+
+
+@pytest.mark.parametrize(
+    ("origins", "status"),
+    [
+        (["https://crm.example"], None),
+        (["https://other.example"], 403),
+        (["https://crm.example", "https://crm.example"], 403),
+        (["https://crm.example", "https://other.example"], 403),
+    ],
+)
+def test_an_upgrade_has_one_origin_at_the_most(origins, status):
+    """Of two nobody knows which one the browser meant, whatever the first of them says."""
+    headers = Headers([("Host", "crm.example"), ("Sec-WebSocket-Protocol", Socket.subprotocol)])
+    for origin in origins:
+        headers["Origin"] = origin
+    gateway = Gateway(Door(), SystemClock())
+    assert gateway.accept(Upgrade(), Request("/ws", headers)) == status
+
+
+@pytest.mark.parametrize("hosts", [[], ["crm.example", "crm.example"], ["crm.example", "other"]])
+def test_an_upgrade_has_one_host(hosts):
+    """Without one, or with two, the request is bad (RFC 9112 section 3.2)."""
+    headers = Headers([("Sec-WebSocket-Protocol", Socket.subprotocol)])
+    for host in hosts:
+        headers["Host"] = host
+    gateway = Gateway(Door(), SystemClock())
+    assert gateway.accept(Upgrade(), Request("/ws", headers)) == 400

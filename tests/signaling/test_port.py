@@ -8,6 +8,7 @@ from aiohttp import web
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from signaling import port as port_module
 from signaling.envelope import CODECS
 from signaling.limits import PreAuthSockets
 from signaling.port import LateUpgrades, bind, listen
@@ -142,6 +143,19 @@ async def test_who_ends_before_the_answer_is_let_go(caplog):
         writer.close()
         await until(lambda: sockets.count == 0)
     assert errors(caplog) == []
+
+
+async def test_who_stops_in_the_middle_of_the_head_is_told_and_let_go(monkeypatch):
+    """A socket that dribbles keeps its place for no longer than the head may take."""
+    monkeypatch.setattr(port_module, "HEAD_TIMEOUT", 0.05)
+    sockets = PreAuthSockets()
+    async with port(sockets) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        writer.write(UPGRADE[: len(UPGRADE) // 2])
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        writer.close()
+        await until(lambda: sockets.count == 0)
 
 
 async def test_from_elsewhere_the_header_buys_no_places():

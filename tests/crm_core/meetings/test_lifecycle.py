@@ -10,13 +10,14 @@ from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
 from crm_core.meetings import lifecycle
-from crm_core.meetings.lifecycle import message_id
+from crm_core.meetings.lifecycle import message_id, sitting_ended
 from crm_core.meetings.models import (
     VideoRoom,
     VideoRoomInterval,
     VideoRoomParticipant,
     VideoRoomSession,
 )
+from crm_core.meetings.projection import project
 from crm_core.people.models import Person
 from tests.crm_core.meetings.support import START, book_meeting
 
@@ -142,6 +143,30 @@ async def test_ended_twice_is_still_one_row(database, tenant):
     assert len(await _all(meeting, Communication)) == 1
     assert len(await _all(meeting, CommunicationParticipant)) == 2
     assert [row.status for row in await _all(meeting, Appointment)] == ["completed"]
+
+
+async def test_ended_twice_is_told_once_and_keeps_its_time(database, tenant):
+    """Neither a second end event nor closing the closed books moves a time or tells anybody."""
+    meeting = await book_meeting(database, tenant)
+    await meeting.commit(await _hold(meeting))
+
+    async def ends():
+        (room,) = await _all(meeting, VideoRoom)
+        (sitting,) = await _all(meeting, VideoRoomSession)
+        topics = [row.topic for row in await _all(meeting, OutboxEvent)]
+        told = topics.count("meeting.ended")
+        return room.ended_at, sitting.ended_at, sitting.ended_by_id is not None, told
+
+    end = START + timedelta(seconds=60)
+    assert await ends() == (end, end, True, 1)
+    again = await meeting.claim()
+    meeting.end(90, by=None)
+    await meeting.commit(again)
+    assert await ends() == (end, end, True, 1)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        projection = await project(unit, meeting.room_id, meeting.session_no, [])
+        await sitting_ended(projection, end + timedelta(seconds=30))
+    assert await ends() == (end, end, True, 1)
 
 
 async def test_an_end_that_fails_leaves_nothing_half_done(database, tenant, monkeypatch):

@@ -1,0 +1,87 @@
+"""``make test`` fails when anything was left out: tests are planted here that were."""
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests import run_all
+
+PLANTED = """
+import pytest
+
+def test_passes():
+    pass
+
+@pytest.mark.skip
+def test_skipped():
+    pass
+
+@pytest.mark.xfail
+def test_expected_to_fail():
+    raise AssertionError
+
+def test_fails():
+    raise AssertionError
+"""
+
+
+def ran(tmp_path, *arguments):
+    """What pytest itself says of the planted tests: its output and the cases of its report."""
+    folder = tmp_path / "tests" / "rules"
+    folder.mkdir(parents=True)
+    (folder / "test_planted.py").write_text(PLANTED)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--junitxml=junit.xml", "tests", *arguments],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.stdout, list(ET.parse(tmp_path / "junit.xml").iter("testcase"))
+
+
+@pytest.fixture
+def report():
+    return run_all.Report()
+
+
+def test_what_was_skipped_or_expected_to_fail_is_a_problem(tmp_path, report):
+    """Each is named, and only what passed counts."""
+    run_all.count(report, "python", *ran(tmp_path))
+    assert report.problems == [
+        "rules: test_skipped was skipped",
+        "rules: test_expected_to_fail was skipped",
+    ]
+    assert report.counts == {"rules": 1}
+    assert run_all.summary(report) == 1
+
+
+def test_what_was_deselected_is_a_problem(tmp_path, report):
+    """A forgotten -k leaves no trace among the cases, only in the output."""
+    run_all.count(report, "python", *ran(tmp_path, "-k", "passes"))
+    assert report.problems == ["python: tests were deselected"]
+    assert report.counts == {"rules": 1}
+    assert run_all.summary(report) == 1
+
+
+def test_a_suite_under_its_floor_is_a_problem(tmp_path, report, monkeypatch):
+    """Also one of which nothing ran at all; a suite on its floor is fine."""
+    monkeypatch.setattr(run_all, "FLOORS", tmp_path / "floors.json")
+    run_all.FLOORS.write_text(json.dumps({"rules": 2, "rooms": 1, "sfu": 1}))
+    report.counts.update({"rules": 1, "sfu": 1})
+    run_all.floors(report)
+    assert report.problems == [
+        "rules: 1 tests passed, the floor is 2",
+        "rooms: 0 tests passed, the floor is 1",
+    ]
+    assert run_all.summary(report) == 1
+
+
+def test_a_run_that_left_nothing_out_is_green(tmp_path, report):
+    """The cases above are not problems of the counting itself."""
+    output, cases = ran(tmp_path)
+    passed = [case for case in cases if case.get("name") == "test_passes"]
+    run_all.count(report, "python", output, passed)
+    assert (report.problems, report.counts) == ([], {"rules": 1})
+    assert run_all.summary(report) == 0

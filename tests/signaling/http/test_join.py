@@ -1,0 +1,80 @@
+"""Who asks for join tokens too often."""
+
+import json
+
+import pytest
+
+from signaling.http.join import JoinEndpoint, OpenedLink, RoomSummary
+from signaling.limits import JOIN_BURST, JOIN_RATE
+from signaling.tokens import JoinGrant
+from tests.signaling.fakes import ManualClock
+
+GRANT = JoinGrant("tenant", "room", "link", "participant", "guest", "", "", lobby=True)
+ROOM = RoomSummary("Roof talk", "consultation", "live", None, None, "Ana Diaz")
+ONE, OTHER = "203.0.113.1", "203.0.113.2"
+
+
+class Links:
+    """Every secret is right."""
+
+    def __init__(self):
+        self.opened = 0
+
+    async def open(self, _code, _secret):
+        self.opened += 1
+        return OpenedLink(GRANT, ROOM)
+
+
+class Tokens:
+    """One token for everybody."""
+
+    def issue_join(self, _grant, _now):
+        return "token"
+
+
+class Join:
+    """A request with a good body; it is its own content."""
+
+    match_info = {"code": "code"}
+
+    def __init__(self, address):
+        self.address = address
+        self.content = self
+
+    async def iter_any(self):
+        yield b'{"secret": "s"}'
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def links():
+    return Links()
+
+
+@pytest.fixture
+def endpoint(links, clock):
+    return JoinEndpoint(
+        links,
+        Tokens(),
+        clock,
+        websocket_url=lambda _request: "wss://crm.example/ws",
+        address_of=lambda request: request.address,
+    )
+
+
+async def test_more_joins_than_the_burst_are_refused_by_address(endpoint, links, clock):
+    """Even with a good secret: each costs the database; the time that is told lets one more in."""
+    for _ in range(int(JOIN_BURST)):
+        assert (await endpoint(Join(ONE))).status == 200
+    refused = await endpoint(Join(ONE))
+    assert refused.status == 429
+    told = json.loads(refused.body)
+    assert (told["code"], told["retry_ms"]) == ("rate", int(1000 / JOIN_RATE) + 1)
+    assert links.opened == JOIN_BURST
+    assert (await endpoint(Join(OTHER))).status == 200
+    clock.time += told["retry_ms"] / 1000
+    assert [(await endpoint(Join(ONE))).status for _ in range(2)] == [200, 429]
