@@ -77,8 +77,8 @@ def remove(step: Step, actor: Participant, action: Remove) -> dict[str, Any]:
     """Put somebody out; with ``ban`` also somebody who has left.
 
     Raises:
-        RoomError: ``forbidden`` (also for a co-host against a host or a co-host),
-            ``not_found`` when they are not in, ``bad_request`` for oneself.
+        RoomError: ``forbidden`` (also for a co-host against a host or a co-host, and for who was
+            made host against a host by link), ``not_found`` when they are not in, ``bad_request`` for oneself.
     """
     require(step.state, actor, Right.REMOVE)
     row = step.row(action.who)
@@ -86,6 +86,8 @@ def remove(step: Step, actor: Participant, action: Remove) -> dict[str, Any]:
         raise RoomError(Code.BAD_REQUEST, "leave, instead of removing oneself")
     if row.hosting:
         require(step.state, actor, Right.GRANT_COHOST)
+    if row.base_role is Role.HOST and actor.base_role is not Role.HOST:
+        raise RoomError(Code.FORBIDDEN, "the meeting is theirs by their link", need="host_link")
     trigger = "ban" if action.ban else "remove"
     if row.waiting or not PARTICIPANT_MACHINE.allows(row.state, trigger):
         raise RoomError(Code.NOT_FOUND, "this participant is not in")

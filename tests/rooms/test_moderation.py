@@ -112,6 +112,15 @@ def test_the_meeting_is_handed_over_and_taken_back(meeting, host, jane):
     assert jane.refused(c.RoleSet(jane.id, Role.HOST)).extras == {"need": "grant_host"}
 
 
+def test_who_was_made_host_cannot_shut_out_the_host_by_link(meeting, host, jane):
+    """The meeting is lent, not given away: neither removing nor banning takes it from its owner."""
+    host.ask(c.RoleSet(jane.id, Role.HOST))
+    for ban in (False, True):
+        assert jane.refused(c.Remove(host.id, ban=ban)).extras == {"need": "host_link"}
+    host.ask(c.RoleSet(host.id, Role.HOST))
+    host.ask(c.Remove(jane.id, ban=True))
+
+
 def test_the_last_host_hands_over_before_stepping_down(host):
     """A host cannot just stop being one: conflict."""
     assert host.refused(c.RoleSet(host.id, Role.PARTICIPANT)).code is Code.CONFLICT
