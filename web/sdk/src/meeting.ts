@@ -229,7 +229,7 @@ export class Meeting {
   }
 
   admit(participant: string): Promise<unknown> {
-    return this.request("lobby.admit", { ids: [participant] });
+    return decided(this.request("lobby.admit", { ids: [participant] }), "admitted");
   }
 
   /** Admits those of the list as it is shown now, nobody who came later. */
@@ -238,7 +238,7 @@ export class Meeting {
   }
 
   deny(participant: string): Promise<unknown> {
-    return this.request("lobby.deny", { ids: [participant] });
+    return decided(this.request("lobby.deny", { ids: [participant] }), "denied");
   }
 
   sendChat(body: string, to?: string): Promise<unknown> {
@@ -526,6 +526,16 @@ function storageOf(): Storage | null {
     return window.localStorage;
   } catch {
     return null; // blocked by the browser: every load is a new device
+  }
+}
+
+/** Settles well, too, when somebody had decided so before: a second click, or another host. */
+async function decided(request: Promise<unknown>, verdict: string): Promise<unknown> {
+  try {
+    return await request;
+  } catch (error) {
+    if (error instanceof RequestError && error.code === "already_decided" && error.extras["verdict"] === verdict) return {};
+    throw error;
   }
 }
 

@@ -227,6 +227,22 @@ describe("the number of people", () => {
   });
 });
 
+describe("a verdict", () => {
+  it.each(["admit", "deny"] as const)("that was given before is as good as one's own: %s", async (method) => {
+    const meeting = await joined(inside);
+    const verdict = method === "admit" ? "admitted" : "denied";
+    Server.refusals = { [`lobby.${method}`]: { code: "already_decided", verdict } };
+    await expect(meeting[method]("p2")).resolves.toEqual({});
+  });
+
+  it.each(["admit", "deny"] as const)("that was the other one is told: %s", async (method) => {
+    const meeting = await joined(inside);
+    const verdict = method === "admit" ? "denied" : "admitted";
+    Server.refusals = { [`lobby.${method}`]: { code: "already_decided", verdict } };
+    await expect(meeting[method]("p2")).rejects.toMatchObject({ code: "already_decided" });
+  });
+});
+
 describe("the chat", () => {
   const line = { id: "m1", no: 1, from: "h", name: "Ana", body: "Helo", at: "2026-11-25T10:00:00Z" };
 
