@@ -85,7 +85,10 @@ export class Meeting {
   readonly invitation: Invitation;
   /** What the link says, before joining. */
   readonly info = cell<JoinAnswer | null>(null);
-  /** Set beside the states `early` (`opens_at`) and `ended`, `removed` (`reason`). */
+  /**
+   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), and `prejoin` when
+   * the server refused the name (`need` is `name`).
+   */
   readonly detail = cell<Record<string, unknown>>({});
   readonly room = cell<Room | null>(null);
   readonly me = cell<Participant | null>(null);
@@ -159,6 +162,7 @@ export class Meeting {
     this.#connection?.close();
     if (!this.#supported()) return;
     this.state.set("connecting");
+    this.detail.set({});
     let info: JoinAnswer;
     try {
       info = this.info.get() ?? (await this.#ask());
@@ -182,7 +186,9 @@ export class Meeting {
     try {
       await connection.open();
     } catch (error) {
-      if (this.#connection === connection) this.#refused(error);
+      if (this.#connection !== connection) return;
+      if (isNameRefused(error)) this.#nameRefused(error);
+      else this.#refused(error);
     }
   }
 
@@ -312,6 +318,12 @@ export class Meeting {
     const code = error instanceof RequestError ? error.code : "offline";
     this.detail.set(error instanceof RequestError ? error.extras : {});
     this.state.set(REFUSALS[code] ?? "unknown");
+  }
+
+  /** Another name may do: back to where it is entered. */
+  #nameRefused(error: RequestError): void {
+    this.detail.set({ ...error.extras, need: "name" });
+    this.state.set("prejoin");
   }
 
   #welcomed(reply: HelloReply): void {
@@ -527,6 +539,11 @@ function storageOf(): Storage | null {
   } catch {
     return null; // blocked by the browser: every load is a new device
   }
+}
+
+/** Of what a hello carries, the person chose the name alone: what does not fit is the name. */
+function isNameRefused(error: unknown): error is RequestError {
+  return error instanceof RequestError && (error.code === "bad_request" || error.code === "too_large");
 }
 
 /** Settles well, too, when somebody had decided so before: a second click, or another host. */

@@ -141,6 +141,31 @@ describe("the door", () => {
     });
 });
 
+describe("a name that the server refuses", () => {
+  it.each([
+    { code: "bad_request", need: "name" },
+    { code: "bad_request", detail: "a name is 1 to 80 printable characters" },
+    { code: "too_large", detail: "name" },
+  ])("with $code $need $detail leads back to where it is entered, and another one gets in", async (refusal) => {
+    Server.refusals = { hello: refusal };
+    const meeting = fresh();
+    await meeting.lookUp();
+    await meeting.join("J\u200bane");
+    expect([meeting.state.get(), meeting.detail.get()["need"]]).toEqual(["prejoin", "name"]);
+    Server.refusals = {};
+    await meeting.join("Jane");
+    expect([meeting.state.get(), meeting.detail.get()]).toEqual(["connecting", {}]);
+    expect(Server.current.asked("hello")).toMatchObject([{ name: "Jane" }]);
+  });
+
+  it("is none when the link itself is malformed", async () => {
+    answer(400, { code: "bad_request" });
+    const meeting = fresh();
+    await meeting.join("Jane");
+    expect(meeting.state.get()).toBe("unknown");
+  });
+});
+
 const fresh = () => new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
 const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
 
