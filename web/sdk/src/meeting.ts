@@ -67,6 +67,7 @@ const TERMINAL_STATES: Record<Ending, PageState> = {
   removed: "removed",
   superseded: "superseded",
   ended: "ended",
+  cancelled: "cancelled",
   left: "left",
   lost: "offline",
 };
@@ -525,7 +526,9 @@ export class Meeting {
     this.signalingLost.set(false);
     this.endsAt.set(null);
     if (ending === "lost") this.detail.set({ lost: true });
-    this.state.set(TERMINAL_STATES[ending]);
+    // One close code stands for both; the event before it has said which.
+    const cancelled = ending === "ended" && this.detail.get()["reason"] === "cancelled";
+    this.state.set(TERMINAL_STATES[cancelled ? "cancelled" : ending]);
   }
 
   #nameOf(participant: string | null): string | null {

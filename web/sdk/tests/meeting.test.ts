@@ -326,6 +326,23 @@ describe("the end", () => {
     expect(FakePeerConnection.made).toHaveLength(2);
   });
 
+  it("of an appointment that is cancelled while somebody waits is no end of a meeting", async () => {
+    const meeting = await joined(outside);
+    Server.current.tell("ended", { reason: "cancelled" });
+    await settle();
+    Server.current.close(4410);
+    expect(meeting.state.get()).toBe("cancelled");
+  });
+
+  it.each(["cancelled", "ended"])("that came while the connection was lost is told, too: %s", async (code) => {
+    const meeting = await joined(outside);
+    Server.refusals = { hello: { code } };
+    answer(409, { code });
+    Server.current.close(1006);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(meeting.state.get()).toBe(code);
+  });
+
   it("is final with its close code, and says who ended", async () => {
     const meeting = await joined({ ...inside, roster: [me, { ...me, id: "h", name: "Ana" }] });
     Server.current.tell("room.ended", { reason: "host", by: "h" });
