@@ -11,7 +11,7 @@ import { DeviceChoice, DeviceHelp, SpeakerChoice, useLatePermission } from "./de
 import { OwnPicture } from "./OwnPicture";
 import styles from "./PreJoin.module.css";
 import { useSession } from "./session";
-import { cutName, NAME_LIMIT } from "./words";
+import { cutName, headingOf, NAME_LIMIT } from "./words";
 
 export function PreJoin() {
   const session = useSession();
@@ -45,7 +45,7 @@ export function PreJoin() {
   return (
     <main className={styles["page"]}>
       <header className={styles["header"]}>
-        <h1>{room.host_name ? t("prejoin.with", { title: room.title, host: room.host_name }) : room.title}</h1>
+        <h1>{headingOf(room.title, room.host_name)}</h1>
         {room.starts_at ? <p className={styles["when"]}>{range(room.starts_at, room.ends_at)}</p> : null}
       </header>
       <div className={styles["columns"]}>

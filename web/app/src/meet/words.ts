@@ -12,6 +12,11 @@ export function cutName(name: string): string {
   return [...name].slice(0, NAME_LIMIT).join("");
 }
 
+/** "Roof review with Ana Diaz"; the title of an untitled appointment names the host already. */
+export function headingOf(title: string, host: string | null): string {
+  return !host || title.includes(host) ? title : t("prejoin.with", { title, host });
+}
+
 /** Signed-in staff carry a mark that guests' names cannot imitate. */
 export function isStaff({ identity_kind: kind, verified }: Pick<Participant, "identity_kind" | "verified">): boolean {
   return kind === "staff" && verified;
