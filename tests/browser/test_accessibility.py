@@ -75,7 +75,9 @@ async def test_before_at_and_behind_the_door(server, browser, scheme):
     await expect(box).to_have_attribute("maxlength", "80")
     await box.fill("Jane\u200bDoe")
     await guest.press("Ask to join")
-    await expect(page.get_by_text("This name can't be used. Change it and try again.")).to_be_visible()
+    await expect(
+        page.get_by_text("This name can't be used. Change it and try again.")
+    ).to_be_visible()
     await shows(guest, "prejoin")
     await expect(box).to_be_focused()
     await expect(box).to_have_value("Jane\u200bDoe")
