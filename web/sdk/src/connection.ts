@@ -20,10 +20,10 @@ const TERMINAL: Record<number, Ending> = {
   4410: "ended",
 };
 
-/** Refusals of a hello that say why there is nothing to come back to. */
-const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", superseded: "superseded", forbidden: "denied" };
+/** Refusals of a hello or of a token that say why there is nothing to come back to. */
+const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", cancelled: "cancelled", superseded: "superseded", forbidden: "denied" };
 
-export type Ending = "unauthorized" | "denied" | "removed" | "superseded" | "ended" | "left" | "lost";
+export type Ending = "unauthorized" | "denied" | "removed" | "superseded" | "ended" | "cancelled" | "left" | "lost";
 
 export interface ConnectionEvents {
   /** After each hello; the first, a resumed one, or one that starts anew with a snapshot. */
@@ -159,7 +159,7 @@ export class Connection {
   #tokenRefused(error: unknown): void {
     const passing = error instanceof RequestError && ["offline", "rate"].includes(error.code);
     if (passing && !this.#first) this.#retry();
-    else this.#refuse(error, "unauthorized");
+    else this.#refuse(error, (error instanceof RequestError && TERMINAL_REFUSALS[error.code]) || "unauthorized");
   }
 
   #hello(token: string | null): void {

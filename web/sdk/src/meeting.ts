@@ -67,6 +67,7 @@ const TERMINAL_STATES: Record<Ending, PageState> = {
   removed: "removed",
   superseded: "superseded",
   ended: "ended",
+  cancelled: "cancelled",
   left: "left",
   lost: "offline",
 };
@@ -85,7 +86,10 @@ export class Meeting {
   readonly invitation: Invitation;
   /** What the link says, before joining. */
   readonly info = cell<JoinAnswer | null>(null);
-  /** Set beside the states `early` (`opens_at`) and `ended`, `removed` (`reason`). */
+  /**
+   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), and `prejoin` when
+   * the server refused the name (`need` is `name`).
+   */
   readonly detail = cell<Record<string, unknown>>({});
   readonly room = cell<Room | null>(null);
   readonly me = cell<Participant | null>(null);
@@ -159,6 +163,7 @@ export class Meeting {
     this.#connection?.close();
     if (!this.#supported()) return;
     this.state.set("connecting");
+    this.detail.set({});
     let info: JoinAnswer;
     try {
       info = this.info.get() ?? (await this.#ask());
@@ -182,7 +187,9 @@ export class Meeting {
     try {
       await connection.open();
     } catch (error) {
-      if (this.#connection === connection) this.#refused(error);
+      if (this.#connection !== connection) return;
+      if (isNameRefused(error)) this.#nameRefused(error);
+      else this.#refused(error);
     }
   }
 
@@ -229,7 +236,7 @@ export class Meeting {
   }
 
   admit(participant: string): Promise<unknown> {
-    return this.request("lobby.admit", { ids: [participant] });
+    return decided(this.request("lobby.admit", { ids: [participant] }), "admitted");
   }
 
   /** Admits those of the list as it is shown now, nobody who came later. */
@@ -238,7 +245,7 @@ export class Meeting {
   }
 
   deny(participant: string): Promise<unknown> {
-    return this.request("lobby.deny", { ids: [participant] });
+    return decided(this.request("lobby.deny", { ids: [participant] }), "denied");
   }
 
   sendChat(body: string, to?: string): Promise<unknown> {
@@ -312,6 +319,12 @@ export class Meeting {
     const code = error instanceof RequestError ? error.code : "offline";
     this.detail.set(error instanceof RequestError ? error.extras : {});
     this.state.set(REFUSALS[code] ?? "unknown");
+  }
+
+  /** Another name may do: back to where it is entered. */
+  #nameRefused(error: RequestError): void {
+    this.detail.set({ ...error.extras, need: "name" });
+    this.state.set("prejoin");
   }
 
   #welcomed(reply: HelloReply): void {
@@ -513,7 +526,9 @@ export class Meeting {
     this.signalingLost.set(false);
     this.endsAt.set(null);
     if (ending === "lost") this.detail.set({ lost: true });
-    this.state.set(TERMINAL_STATES[ending]);
+    // One close code stands for both; the event before it has said which.
+    const cancelled = ending === "ended" && this.detail.get()["reason"] === "cancelled";
+    this.state.set(TERMINAL_STATES[cancelled ? "cancelled" : ending]);
   }
 
   #nameOf(participant: string | null): string | null {
@@ -526,6 +541,21 @@ function storageOf(): Storage | null {
     return window.localStorage;
   } catch {
     return null; // blocked by the browser: every load is a new device
+  }
+}
+
+/** Of what a hello carries, the person chose the name alone: what does not fit is the name. */
+function isNameRefused(error: unknown): error is RequestError {
+  return error instanceof RequestError && (error.code === "bad_request" || error.code === "too_large");
+}
+
+/** Settles well, too, when somebody had decided so before: a second click, or another host. */
+async function decided(request: Promise<unknown>, verdict: string): Promise<unknown> {
+  try {
+    return await request;
+  } catch (error) {
+    if (error instanceof RequestError && error.code === "already_decided" && error.extras["verdict"] === verdict) return {};
+    throw error;
   }
 }
 

@@ -141,6 +141,31 @@ describe("the door", () => {
     });
 });
 
+describe("a name that the server refuses", () => {
+  it.each([
+    { code: "bad_request", need: "name" },
+    { code: "bad_request", detail: "a name is 1 to 80 printable characters" },
+    { code: "too_large", detail: "name" },
+  ])("with $code $need $detail leads back to where it is entered, and another one gets in", async (refusal) => {
+    Server.refusals = { hello: refusal };
+    const meeting = fresh();
+    await meeting.lookUp();
+    await meeting.join("J\u200bane");
+    expect([meeting.state.get(), meeting.detail.get()["need"]]).toEqual(["prejoin", "name"]);
+    Server.refusals = {};
+    await meeting.join("Jane");
+    expect([meeting.state.get(), meeting.detail.get()]).toEqual(["connecting", {}]);
+    expect(Server.current.asked("hello")).toMatchObject([{ name: "Jane" }]);
+  });
+
+  it("is none when the link itself is malformed", async () => {
+    answer(400, { code: "bad_request" });
+    const meeting = fresh();
+    await meeting.join("Jane");
+    expect(meeting.state.get()).toBe("unknown");
+  });
+});
+
 const fresh = () => new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
 const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
 
@@ -227,6 +252,22 @@ describe("the number of people", () => {
   });
 });
 
+describe("a verdict", () => {
+  it.each(["admit", "deny"] as const)("that was given before is as good as one's own: %s", async (method) => {
+    const meeting = await joined(inside);
+    const verdict = method === "admit" ? "admitted" : "denied";
+    Server.refusals = { [`lobby.${method}`]: { code: "already_decided", verdict } };
+    await expect(meeting[method]("p2")).resolves.toEqual({});
+  });
+
+  it.each(["admit", "deny"] as const)("that was the other one is told: %s", async (method) => {
+    const meeting = await joined(inside);
+    const verdict = method === "admit" ? "denied" : "admitted";
+    Server.refusals = { [`lobby.${method}`]: { code: "already_decided", verdict } };
+    await expect(meeting[method]("p2")).rejects.toMatchObject({ code: "already_decided" });
+  });
+});
+
 describe("the chat", () => {
   const line = { id: "m1", no: 1, from: "h", name: "Ana", body: "Helo", at: "2026-11-25T10:00:00Z" };
 
@@ -283,6 +324,23 @@ describe("the end", () => {
     await settle();
     expect([meeting.state.get(), meeting.endsAt.get()]).toEqual(["live", null]);
     expect(FakePeerConnection.made).toHaveLength(2);
+  });
+
+  it("of an appointment that is cancelled while somebody waits is no end of a meeting", async () => {
+    const meeting = await joined(outside);
+    Server.current.tell("ended", { reason: "cancelled" });
+    await settle();
+    Server.current.close(4410);
+    expect(meeting.state.get()).toBe("cancelled");
+  });
+
+  it.each(["cancelled", "ended"])("that came while the connection was lost is told, too: %s", async (code) => {
+    const meeting = await joined(outside);
+    Server.refusals = { hello: { code } };
+    answer(409, { code });
+    Server.current.close(1006);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(meeting.state.get()).toBe(code);
   });
 
   it("is final with its close code, and says who ended", async () => {

@@ -1,6 +1,6 @@
 // Before the meeting: look, sound, name. A missing or refused device never stands in the way.
 
-import { type FormEvent, useRef, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { range } from "../i18n/format";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
@@ -11,15 +11,20 @@ import { DeviceChoice, DeviceHelp, SpeakerChoice, useLatePermission } from "./de
 import { OwnPicture } from "./OwnPicture";
 import styles from "./PreJoin.module.css";
 import { useSession } from "./session";
+import { cutName, headingOf, NAME_LIMIT } from "./words";
 
 export function PreJoin() {
   const session = useSession();
   const { meeting, settings } = session;
   const info = useCell(meeting.info);
   const camera = useCell(meeting.local.sources.camera);
-  const [name, setName] = useState(settings.get().name || (info?.link.display_name ?? ""));
-  const [missing, setMissing] = useState(false);
+  const [refused] = useState(meeting.detail.get()["need"] === "name");
+  const [name, setName] = useState(cutName(settings.get().name || (info?.link.display_name ?? "")));
+  const [error, setError] = useState<"prejoin.nameMissing" | "prejoin.nameRefused" | null>(refused ? "prejoin.nameRefused" : null);
   const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (refused) field.current?.focus();
+  }, [refused]);
   useLatePermission();
   if (!info) return null;
   const { room, link } = info;
@@ -29,7 +34,7 @@ export function PreJoin() {
     event.preventDefault();
     const given = name.trim();
     if (!given) {
-      setMissing(true);
+      setError("prejoin.nameMissing");
       field.current?.focus();
       return;
     }
@@ -40,7 +45,7 @@ export function PreJoin() {
   return (
     <main className={styles["page"]}>
       <header className={styles["header"]}>
-        <h1>{room.host_name ? t("prejoin.with", { title: room.title, host: room.host_name }) : room.title}</h1>
+        <h1>{headingOf(room.title, room.host_name)}</h1>
         {room.starts_at ? <p className={styles["when"]}>{range(room.starts_at, room.ends_at)}</p> : null}
       </header>
       <div className={styles["columns"]}>
@@ -58,9 +63,9 @@ export function PreJoin() {
           <Line
             label={t("prejoin.name")}
             value={name}
-            onChange={(value) => { setName(value); setMissing(false); }}
-            error={missing ? t("prejoin.nameMissing") : null}
-            maxLength={80}
+            onChange={(value) => { setName(value); setError(null); }}
+            error={error && t(error)}
+            maxLength={NAME_LIMIT}
             autoComplete="name"
             inputRef={field}
           />

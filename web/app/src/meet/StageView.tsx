@@ -12,6 +12,9 @@ import { useSession } from "./session";
 import styles from "./StageView.module.css";
 import { stageTexts } from "./words";
 
+/** By then, in milliseconds, a closed overlay has given the focus back if it could. */
+const FOCUS_SETTLED = 50;
+
 interface StageViewProps {
   info: StageInfo;
   onInfo(info: StageInfo): void;
@@ -27,6 +30,13 @@ export function StageView({ info, onInfo }: StageViewProps) {
   const shownLayout = useCell(layout);
   const shownPins = useCell(pins);
   const latest = useRef(info);
+  const closeMenu = useCallback(() => {
+    setMenuFor(null);
+    // A question gives the focus back to the menu's item, which is gone: the button is where it came from.
+    setTimeout(() => {
+      if (document.activeElement === document.body) menuAnchor.current?.focus();
+    }, FOCUS_SETTLED);
+  }, []);
 
   const tell = useCallback((next: StageInfo) => {
     const now = latest.current;
@@ -67,16 +77,19 @@ export function StageView({ info, onInfo }: StageViewProps) {
           <IconButton name={t("room.next")} icon={<NextIcon />} isDisabled={info.page === info.pages - 1} onPress={() => stage.current?.turn(info.page + 1)} />
         </div>
       ) : null}
-      {menuFor === null ? null : <TileMenu participant={menuFor} anchor={menuAnchor} onClose={() => setMenuFor(null)} />}
+      {menuFor === null ? null : <TileMenu participant={menuFor} anchor={menuAnchor} onClose={closeMenu} />}
     </>
   );
 }
 
+/** The menu, and after it the question that its choice may ask: only then is it over. */
 function TileMenu({ participant, anchor, onClose }: { participant: string; anchor: React.RefObject<HTMLElement | null>; onClose(): void }) {
+  const [open, setOpen] = useState(true);
   const { name, entries, dialog } = usePersonMenu(participant, onClose);
-  return (
-    <>
-      {dialog ?? <MenuAt label={t("tile.options", { name })} anchor={anchor} entries={entries} onClose={onClose} />}
-    </>
-  );
+  const over = !open && dialog === null;
+  useEffect(() => {
+    if (over) onClose();
+  }, [over, onClose]);
+  if (dialog !== null) return dialog;
+  return open ? <MenuAt label={t("tile.options", { name })} anchor={anchor} entries={entries} onClose={() => setOpen(false)} /> : null;
 }

@@ -4,6 +4,19 @@ import type { Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
+/** The server's, in characters. */
+export const NAME_LIMIT = 80;
+
+/** No longer than the server takes; a character of two code units is never cut in half. */
+export function cutName(name: string): string {
+  return [...name].slice(0, NAME_LIMIT).join("");
+}
+
+/** "Roof review with Ana Diaz"; the title of an untitled appointment names the host already. */
+export function headingOf(title: string, host: string | null): string {
+  return !host || title.includes(host) ? title : t("prejoin.with", { title, host });
+}
+
 /** Signed-in staff carry a mark that guests' names cannot imitate. */
 export function isStaff({ identity_kind: kind, verified }: Pick<Participant, "identity_kind" | "verified">): boolean {
   return kind === "staff" && verified;
