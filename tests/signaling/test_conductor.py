@@ -35,6 +35,12 @@ HOUR = 3600.0
 TOKENS = Tokens(b"k" * 32)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Askers wait for a slow disk: these tests are about books, not about who is told in time."""
+    monkeypatch.setattr("signaling.committer.ANSWER_WITHIN", 60.0)
+
+
 @pytest.fixture
 def clock():
     """Starts now, as PostgreSQL's leases run by its own clock."""
