@@ -78,7 +78,8 @@ def remove(step: Step, actor: Participant, action: Remove) -> dict[str, Any]:
 
     Raises:
         RoomError: ``forbidden`` (also for a co-host against a host or a co-host, and for who was
-            made host against a host by link), ``not_found`` when they are not in, ``bad_request`` for oneself.
+            made host against a host by link), ``not_found`` when they are not in, ``bad_request``
+            for oneself.
     """
     require(step.state, actor, Right.REMOVE)
     row = step.row(action.who)

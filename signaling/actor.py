@@ -241,14 +241,17 @@ class RoomActor:
         if self._live is None:
             return
         log.warning("the room is opened anew", extra={"room_id": self.key.room_id, "why": why})
-        old, self._live = self._live, None
+        self._reopening = asyncio.create_task(self._reopen(self._take_down()))
+
+    def _take_down(self) -> _Live | None:
+        """Nobody is served from what was open, if anything was; the caller discards it."""
+        old = self._live
         self._ready.clear()
         self._stop()
-        self._reopening = asyncio.create_task(self._reopen(old))
+        return old
 
-    async def _reopen(self, old: _Live) -> None:
-        await old.committer.abandon()
-        await old.outbound.close()
+    async def _reopen(self, old: _Live | None) -> None:
+        await _discard(old)
         # Reopenings that follow each other closely come slower and slower.
         recent = self._clock.now() - self._reopened_at < REOPEN_CALM
         self._attempts = self._attempts if recent else 0
@@ -266,18 +269,9 @@ class RoomActor:
                 log.warning("the room cannot be opened yet", extra={"why": str(error)})
             except Exception as defect:  # noqa: BLE001 logged; a room must not stay half open
                 internal_error("room opening", defect)
-                await self._abandon()
+                await _discard(self._take_down())
             else:
                 return
-
-    async def _abandon(self) -> None:
-        """Take back an opening that failed on its way."""
-        half, self._live = self._live, None
-        self._ready.clear()
-        self._stop()
-        if half is not None:
-            await half.committer.abandon()
-            await half.outbound.close()
 
     def _lose_room(self) -> None:
         self._closed = True
@@ -601,6 +595,13 @@ class RoomActor:
             self._throw_away("a defect of the room")
         else:
             self._submit(outcome)
+
+
+async def _discard(live: _Live | None) -> None:
+    """What waits for a commit fails; what was delivered to the feed still goes out."""
+    if live is not None:
+        await live.committer.abandon()
+        await live.outbound.close()
 
 
 def _fail(future: "asyncio.Future[None]") -> Callable[[RequestError], None]:
