@@ -160,7 +160,7 @@ class Person:
                 before = None
                 return False
             before = seen["frames"] if before is None else before
-            return seen["frames"] > before + 1
+            return seen["frames"] > before + 3
 
         try:
             await until(shown, timeout=timeout, every=0.1)
