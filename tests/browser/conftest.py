@@ -7,7 +7,7 @@ from playwright.async_api import Browser
 
 from tests.support.chromium import chromium
 from tests.support.meetings import built
-from tests.support.server import Server
+from tests.support.server import Server, running
 from tests.support.zygote import Zygote
 
 
@@ -15,11 +15,9 @@ from tests.support.zygote import Zygote
 async def server(tmp_path_factory, nest: Zygote) -> AsyncIterator[Server]:
     """The whole product on SQLite, with the built pages; no page may make it fail."""
     built()
-    product = Server(tmp_path_factory.mktemp("product") / "data", spawn=nest.spawn)
-    await product.start()
-    yield product
-    assert await product.stop() == 0, product.log[-4000:]
-    assert not product.traceback, product.traceback
+    data = tmp_path_factory.mktemp("product") / "data"
+    async with running(Server(data, spawn=nest.spawn)) as product:
+        yield product
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -17,7 +17,7 @@ from tests.support.databases import (  # noqa: F401 fixtures
     sqlite_template,
     sqlite_url,
 )
-from tests.support.server import Server
+from tests.support.server import Server, running
 from tests.support.zygote import Zygote
 
 
@@ -46,11 +46,8 @@ def _maker(tmp_path, database_url, made, nest):
 @pytest_asyncio.fixture
 async def server(make_server) -> AsyncIterator[Server]:
     """A started server, stopped in good order at the end."""
-    made = make_server()
-    await made.start()
-    yield made
-    assert await made.stop() == 0, made.log[-4000:]
-    assert not made.traceback, made.traceback
+    async with running(make_server()) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
@@ -61,11 +58,8 @@ async def sqlite_server(
 ) -> AsyncIterator[Server]:
     """A started server on SQLite, for what does not depend on the database."""
     environment = {"SUNUP_DATABASE_URL": sqlite_url, "SUNUP_ANNOUNCED_ADDRESSES": "127.0.0.1"}
-    made = Server(tmp_path / "data", environment, spawn=nest.spawn)
-    await made.start()
-    yield made
-    assert await made.stop() == 0, made.log[-4000:]
-    assert not made.traceback, made.traceback
+    async with running(Server(tmp_path / "data", environment, spawn=nest.spawn)) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

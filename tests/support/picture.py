@@ -13,7 +13,7 @@ from pathlib import Path
 from .chromium import chromium
 from .meetings import book, meet
 from .person import Look
-from .server import ROOT, running
+from .server import ROOT, Server, running
 
 PICTURE = ROOT / "docs/images/meeting.png"
 WIDTH, HEIGHT = 1280, 800
@@ -25,7 +25,7 @@ KIM = Look("Kim Park", "#3f5fa8", "#004060", 2100)
 async def photograph(path: Path) -> None:
     """Write the picture of a meeting in which one speaks and one is muted."""
     with tempfile.TemporaryDirectory() as folder:
-        async with running(Path(folder) / "data") as server, chromium() as browser:
+        async with running(Server(Path(folder) / "data")) as server, chromium() as browser:
             people = await meet(browser, await book(server), ANA, JANE, KIM)
             host, jane, kim = people
             await host.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})

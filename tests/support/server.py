@@ -123,11 +123,12 @@ class Server:
 
 
 @asynccontextmanager
-async def running(data: Path, **environment: str) -> AsyncIterator[Server]:
-    """A started server that is stopped when the block ends."""
-    server = Server(data, environment)
+async def running(server: Server) -> AsyncIterator[Server]:
+    """`server`, started for the block; it must end in good order and without a traceback."""
     await server.start()
     try:
         yield server
     finally:
-        await server.stop()
+        code = await server.stop()
+    assert code == 0, server.log[-4000:]
+    assert not server.traceback, server.traceback
