@@ -128,9 +128,7 @@ async def _meeting(clients: int, core: int) -> AsyncIterator[_Meeting]:
             everybody += await asyncio.gather(
                 *(_guest(booked["guest_url"], number, limit) for number in range(clients - 1))
             )
-            await _admit_all(everybody[0])
-            for peer in everybody:
-                await peer.until(lambda peer=peer: peer.of("snapshot"), timeout=TIMEOUT)
+            await _admit_all(everybody)
             yield _Meeting(server.process.pid, everybody)
         finally:
             for peer in everybody:
@@ -145,13 +143,15 @@ async def _guest(link: str, number: int, limit: asyncio.Semaphore) -> client.Pee
         )
 
 
-async def _admit_all(host: client.Peer) -> None:
-    """Let everybody in; the list may have changed when the order arrives, so it is repeated."""
-    while waiting := host.of("lobby.list"):
-        with contextlib.suppress(client.RefusedError):
-            await host.ask("lobby.admit", {"all": True, "ver": waiting[-1]["ver"]})
-            return
-        await asyncio.sleep(0.1)
+async def _admit_all(everybody: list[client.Peer]) -> None:
+    """Let everybody in: an order admits those whom the host's list shows, so it is repeated."""
+    host = everybody[0]
+    async with asyncio.timeout(TIMEOUT):
+        while not all("room" in peer.positions for peer in everybody):
+            with contextlib.suppress(client.RefusedError):
+                version = host.of("lobby.list")[-1]["ver"]
+                await host.ask("lobby.admit", {"all": True, "ver": version})
+            await asyncio.sleep(0.1)
 
 
 class _Bare:

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from storage.database import Database, Unit
 
 from .appointments.models import Appointment, Booking
-from .appointments.service import Booked, LinkMaker, book
+from .appointments.service import Booked, book
 from .appointments.states import OPEN_STATES
+from .appointments.video import LinkMaker
 from .errors import NotFound
 from .leads.models import Lead
 from .meetings.links import LinkUrls

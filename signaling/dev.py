@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from crm_core.appointments.service import LinkMaker
+from crm_core.appointments.video import LinkMaker
 from crm_core.demo import book_again, create_demo
 from crm_core.errors import CrmError
 from crm_core.meetings.service import MeetingService

@@ -179,6 +179,7 @@ async def find_overdue(
         return await service.overdue_rooms(
             ended_before=datetime.fromtimestamp(wall - AFTER_END_S, UTC),
             silent_since=datetime.fromtimestamp(wall - SILENCE, UTC),
+            free_since=datetime.fromtimestamp(wall, UTC),
             at_most=at_most,
         )
 

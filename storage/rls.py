@@ -11,6 +11,9 @@ Two roles exist per cluster, made by the first migration when they are missing:
 On SQLite every function here does nothing; ``tenancy.py`` is the guard there.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 from alembic import op
 
 APP_ROLE = "sunup_app"
@@ -61,6 +64,22 @@ def protect(
     test = f"{column} = {CURRENT_TENANT}"
     op.execute(f"CREATE POLICY tenant ON {table} USING ({test}) WITH CHECK ({test})")
     op.execute(f"GRANT {grants} ON {table} TO {APP_ROLE}")
+
+
+@contextlib.contextmanager
+def suspended(*tables: str) -> Iterator[None]:
+    """Let their owner see every tenant's rows of `tables`, for a migration that fills a column.
+
+    It holds to the end of the migration's transaction at the most, and nobody else sees more.
+    """
+    if not on_postgresql():
+        yield
+        return
+    for table in tables:
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    yield
+    for table in tables:
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
 
 
 def protect_users(table: str = "users") -> None:

@@ -60,6 +60,12 @@ async def _links(unit: Unit, row: Any, _values: dict[str, Any], caller: Caller) 
     return {"host_url": links.host_url, "guest_url": links.guest_url}
 
 
+async def _changed(unit: Unit, row: Any, values: dict[str, Any], _caller: Caller) -> dict[str, Any]:
+    if "person_id" in values:
+        await service.change_person(unit, row, values["person_id"])
+    return {}
+
+
 async def _removed(unit: Unit, row: Any, _caller: Caller) -> None:
     """A deleted appointment takes nobody's time and opens no room."""
     if row.status == "in_progress":
@@ -106,6 +112,7 @@ APPOINTMENTS = Resource(
     children=(Include("attendees", "appointment_attendees", "id", "appointment_id"),),
     create=_create,
     create_extra=_LINKS,
+    changed=_changed,
     removed=_removed,
     verbs=(
         Verb("confirm", "Say that it will take place", _confirm),
@@ -126,7 +133,7 @@ APPOINTMENTS = Resource(
         ),
         Verb(
             "links",
-            "Make fresh links; all earlier ones are void",
+            "Make fresh links; its earlier ones are void",
             _links,
             extra=tuple(
                 Field(each.name, each.kind, required=True, description=each.description)

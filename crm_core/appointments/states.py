@@ -43,6 +43,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("in_progress", "miss"): "no_show",
 }
 OPEN_STATES = frozenset({"tentative", "scheduled", "confirmed", "in_progress"})
+SETTLED_STATES = frozenset({"completed", "no_show"})
 
 
 def apply(status: str, action: str) -> str:

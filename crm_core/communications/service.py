@@ -16,10 +16,16 @@ import sqlalchemy as sa
 from storage.database import Unit
 
 from ..appointments.models import Appointment
+from ..errors import Contradiction
 from ..leads.models import Lead, PipelineEvent
 from ..projects.models import Project
 from ..references import require_references
 from .models import Communication, CommunicationParticipant
+
+MEETING = "meeting"
+"""The channel of meetings held here, and of those that an import brings."""
+ROOM_KEY = "room:"
+"""How the ``message_id`` of a meeting held here begins."""
 
 Subject = Literal["person", "lead", "project"]
 
@@ -29,9 +35,15 @@ async def log_communication(unit: Unit, values: dict[str, Any]) -> Communication
 
     Raises:
         NoSuchReference: a key points at nothing.
+        Contradiction: it would stand where a meeting of ours keeps its own row.
     """
     values = dict(values)
     await require_references(unit, Communication, values)
+    message_id = values.get("message_id") or ""
+    if values["channel"] == MEETING and message_id.startswith(ROOM_KEY):
+        raise Contradiction(
+            "the row of a sitting is written by the meeting itself", field="message_id"
+        )
     if values.get("occurred_at") is None:
         values["occurred_at"] = next(
             (
@@ -111,14 +123,20 @@ async def timeline(
 
 
 def _of_communications(subject: Subject, subject_id: UUID) -> Any:
-    """Those about the subject, and for a person also those they took part in."""
+    """Those about the subject, and the meetings about it: a person's also by taking part."""
     about = getattr(Communication, f"{subject}_id") == subject_id
+    # A meeting that many appointments share is about no single one of them.
+    settled_by = sa.select(Appointment.outcome_evidence).where(
+        getattr(Appointment, f"{subject}_id") == subject_id,
+        Appointment.outcome_evidence.is_not(None),
+    )
+    met = sa.and_(Communication.channel == MEETING, Communication.message_id.in_(settled_by))
     if subject != "person":
-        return about
+        return sa.or_(about, met)
     took_part = sa.select(CommunicationParticipant.communication_id).where(
         CommunicationParticipant.person_id == subject_id
     )
-    return sa.or_(about, Communication.id.in_(took_part))
+    return sa.or_(about, met, Communication.id.in_(took_part))
 
 
 def _of_events(subject: Subject, subject_id: UUID) -> Any:

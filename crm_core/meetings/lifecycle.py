@@ -7,7 +7,7 @@ itself, so ending twice or being killed in between leaves exactly one row.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,9 +18,10 @@ from storage.database import Unit
 from storage.types import iso_utc
 
 from ..appointments.models import Appointment, AppointmentAttendee
-from ..appointments.states import OPEN_STATES, apply
+from ..appointments.states import OPEN_STATES, SETTLED_STATES, apply
 from ..changes.service import announce
 from ..communications.models import Communication, CommunicationParticipant
+from ..communications.service import MEETING, ROOM_KEY
 from .models import VideoRoom, VideoRoomInterval, VideoRoomParticipant, VideoRoomSession
 from .projection import Projection
 from .states import PARTICIPANT_GONE, STAFF_ROLES
@@ -28,12 +29,12 @@ from .states import PARTICIPANT_GONE, STAFF_ROLES
 
 def message_id(room_id: UUID, session_no: int) -> str:
     """The key by which a sitting finds its communications row again."""
-    return f"room:{room_id}:{session_no}"
+    return f"{ROOM_KEY}{room_id}:{session_no}"
 
 
 async def sitting_started(projection: Projection) -> None:
     """Put the room's open appointments in progress."""
-    for appointment in await _open_appointments(projection.unit, projection.room.id):
+    for appointment in await _appointments(projection.unit, projection.room.id, OPEN_STATES):
         appointment.status = apply(appointment.status, "start")
     await projection.unit.session.flush()
 
@@ -54,10 +55,12 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     room.ended_at = sitting.ended_at = ended_at
     sitting.peak_participants = _peak(intervals)
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
-    met = any(_is_customer(person) and person.admitted_at is not None for person in people)
-    await _close_appointments(unit, room, sitting, people, met=met)
+    came = [person for person in people if person.admitted_at is not None]
+    settled = await _close_appointments(unit, room, sitting, came)
     if sitting.status != "expired":
-        await _log_meeting(unit, room, sitting, people, intervals, met=met)
+        # A later sitting is about what an earlier one settled.
+        about = settled or await _appointments(unit, room.id, SETTLED_STATES)
+        await _log_meeting(projection, people, intervals, about)
     announce(
         unit,
         "meeting.ended",
@@ -122,12 +125,14 @@ def _peak(intervals: dict[UUID, list[VideoRoomInterval]]) -> int:
     return peak
 
 
-async def _open_appointments(unit: Unit, room_id: UUID) -> Sequence[Appointment]:
+async def _appointments(
+    unit: Unit, room_id: UUID, states: Collection[str]
+) -> Sequence[Appointment]:
     found = await unit.session.scalars(
         sa.select(Appointment)
         .where(
             Appointment.video_room_id == room_id,
-            Appointment.status.in_(sorted(OPEN_STATES)),
+            Appointment.status.in_(sorted(states)),
             Appointment.deleted_at.is_(None),
         )
         .order_by(Appointment.id)
@@ -136,15 +141,17 @@ async def _open_appointments(unit: Unit, room_id: UUID) -> Sequence[Appointment]
 
 
 async def _close_appointments(
-    unit: Unit,
-    room: VideoRoom,
-    sitting: VideoRoomSession,
-    people: Sequence[VideoRoomParticipant],
-    *,
-    met: bool,
-) -> None:
-    came = {person.person_id for person in people if person.admitted_at and person.person_id}
-    for appointment in await _open_appointments(unit, room.id):
+    unit: Unit, room: VideoRoom, sitting: VideoRoomSession, came: Sequence[VideoRoomParticipant]
+) -> Sequence[Appointment]:
+    """Settle every open appointment of the room by who came; returns them."""
+    persons = {person.person_id for person in came if person.person_id is not None}
+    held = any(_is_customer(person) for person in came)
+    appointments = await _appointments(unit, room.id, OPEN_STATES)
+    for appointment in appointments:
+        met = held
+        if len(appointments) > 1 and appointment.person_id is not None:
+            # Where many share a room, that others came says nothing about this one.
+            met = appointment.person_id in persons
         appointment.status = apply(appointment.status, "complete" if met else "miss")
         appointment.outcome = "held" if met else "no_show"
         appointment.outcome_evidence = message_id(room.id, sitting.session_no)
@@ -153,7 +160,7 @@ async def _close_appointments(
             .where(
                 AppointmentAttendee.appointment_id == appointment.id,
                 AppointmentAttendee.person_id.is_not(None),
-                AppointmentAttendee.person_id.not_in(came),
+                AppointmentAttendee.person_id.not_in(persons),
             )
             .values(is_no_show=True)
             .execution_options(synchronize_session=False)
@@ -165,60 +172,54 @@ async def _close_appointments(
             appointment.id,
             payload={"video_room_id": str(room.id), "session_no": sitting.session_no},
         )
+    return appointments
 
 
-async def _subject(unit: Unit, room_id: UUID) -> Appointment | None:
-    """The one appointment the meeting was for; a training that many share belongs to none."""
-    found = await unit.session.scalars(
-        sa.select(Appointment)
-        .where(
-            Appointment.video_room_id == room_id,
-            Appointment.status != "cancelled",
-            Appointment.deleted_at.is_(None),
-        )
-        .limit(2)
-    )
-    appointments = found.all()
-    return appointments[0] if len(appointments) == 1 else None
+def _shared(appointments: Sequence[Appointment], name: str) -> Any:
+    """What all the appointments say of `name`; None when they differ.
+
+    A training that many share is about no single person; each of them finds it by having taken
+    part, each of their leads by the appointment that it settled.
+    """
+    values = {getattr(appointment, name) for appointment in appointments}
+    return values.pop() if len(values) == 1 else None
 
 
 async def _log_meeting(
-    unit: Unit,
-    room: VideoRoom,
-    sitting: VideoRoomSession,
+    projection: Projection,
     people: Sequence[VideoRoomParticipant],
     intervals: dict[UUID, list[VideoRoomInterval]],
-    *,
-    met: bool,
+    about: Sequence[Appointment],
 ) -> None:
     """Write the sitting's one communications row, unless it is there."""
+    unit, room, sitting = projection.unit, projection.room, projection.sitting
     key = message_id(room.id, sitting.session_no)
     there = await unit.session.scalar(
         sa.select(Communication.id).where(
-            Communication.channel == "meeting", Communication.message_id == key
+            Communication.channel == MEETING, Communication.message_id == key
         )
     )
     if there is not None:
         return
-    subject = await _subject(unit, room.id)
+    missed = bool(about) and all(each.status == "no_show" for each in about)
     started_at = sitting.started_at or sitting.ended_at or unit.now
     ended_at = sitting.ended_at or unit.now
     row = Communication(
         id=unit.ids(),
-        channel="meeting",
-        direction="internal" if subject is None else "outbound",
-        status="completed" if met or subject is None else "no_show",
+        channel=MEETING,
+        direction="outbound" if about else "internal",
+        status="no_show" if missed else "completed",
         occurred_at=started_at,
         completed_at=ended_at,
         scheduled_at=room.starts_at,
         duration_seconds=round((ended_at - started_at).total_seconds()),
-        subject=(subject.title if subject is not None else None) or room.name,
+        subject=_shared(about, "title") or room.name,
         staff_id=room.host_id,
-        person_id=subject.person_id if subject is not None else None,
-        organization_id=subject.organization_id if subject is not None else None,
-        lead_id=subject.lead_id if subject is not None else None,
-        project_id=subject.project_id if subject is not None else None,
-        appointment_id=subject.id if subject is not None else None,
+        person_id=_shared(about, "person_id"),
+        organization_id=_shared(about, "organization_id"),
+        lead_id=_shared(about, "lead_id"),
+        project_id=_shared(about, "project_id"),
+        appointment_id=_shared(about, "id"),
         video_room_id=room.id,
         message_id=key,
         attendees=[_attendee(person, intervals.get(person.id, [])) for person in people],
@@ -239,7 +240,7 @@ async def _log_meeting(
         for person in people
         if person.kind == "person" and person.admitted_at is not None
     )
-    announce(unit, "communication.created", "communication", row.id, payload={"channel": "meeting"})
+    announce(unit, "communication.created", "communication", row.id, payload={"channel": MEETING})
 
 
 def _attendee(

@@ -99,11 +99,11 @@ def link_url(base_url: str, code: str, secret: str) -> str:
     return f"{base_url.rstrip('/')}/m/{code}#k={secret}"
 
 
-async def revoke_links(unit: Unit, room_id: UUID) -> None:
-    """Close every open link of the room."""
+async def revoke_links(unit: Unit, whose: sa.ColumnElement[bool]) -> None:
+    """Close every open link that `whose` says, a condition on `RoomLink`."""
     await unit.session.execute(
         sa.update(RoomLink)
-        .where(RoomLink.room_id == room_id, RoomLink.revoked_at.is_(None))
+        .where(whose, RoomLink.revoked_at.is_(None))
         .values(revoked_at=unit.now)
         .execution_options(synchronize_session=False)
     )
@@ -113,6 +113,7 @@ async def issue_link(
     unit: Unit,
     room: VideoRoom,
     *,
+    appointment_id: UUID,
     role: LinkRole,
     display_name: str,
     lobby: bool,
@@ -127,6 +128,7 @@ async def issue_link(
         RoomLink(
             id=unit.ids(),
             room_id=room.id,
+            appointment_id=appointment_id,
             role=role,
             secret_hash=hash_secret(secret),
             staff_id=staff_id,

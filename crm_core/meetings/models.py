@@ -80,6 +80,8 @@ class RoomLink(TenantRow, Base):
     __tablename__ = "room_links"
 
     room_id: Mapped[UUID] = ref("video_rooms", on_delete="cascade")
+    appointment_id: Mapped[UUID | None] = ref("appointments", on_delete="cascade")
+    """Whose link it is, of those that share the room."""
     role: Mapped[str]
     secret_hash: Mapped[bytes]
     staff_id: Mapped[UUID | None] = ref("staff")

@@ -18,21 +18,32 @@ from .states import ROOM_OPEN
 
 
 async def find_overdue(
-    database: Database, *, ended_before: datetime, silent_since: datetime, at_most: int
+    database: Database,
+    *,
+    ended_before: datetime,
+    silent_since: datetime,
+    free_since: datetime,
+    at_most: int,
 ) -> list[tuple[UUID, UUID]]:
     """Tenant and room of sittings that are not over and should be, longest without owner first.
 
     Args:
         database: where.
         ended_before: appointments that were to end before this are past. A meeting without an
-            end, or in its last seconds, is past as soon as it has no owner.
+            end is past as soon as it has no owner.
         silent_since: rooms whose lease ended before this have no owner.
+        free_since: likewise for meetings in their last seconds, which nobody will come back to.
         at_most: how many.
     """
     async with database.without_tenant() as connection:
         rows = await connection.execute(
             _overdue(database.dialect),
-            {"ended_before": ended_before, "silent_since": silent_since, "at_most": at_most},
+            {
+                "ended_before": ended_before,
+                "silent_since": silent_since,
+                "free_since": free_since,
+                "at_most": at_most,
+            },
         )
         return [(row.tenant_id, row.room_id) for row in rows]
 
@@ -43,10 +54,11 @@ def _overdue(dialect: str) -> sa.Select[tuple[UUID, UUID]]:
     moment = room.c.ends_at.type
     ended_before = sa.bindparam("ended_before", type_=moment)
     silent_since = sa.bindparam("silent_since", type_=moment)
+    free_since = sa.bindparam("free_since", type_=moment)
     if dialect == "postgresql":
-        found = sa.func.find_overdue_rooms(ended_before, silent_since, at_most).table_valued(
-            sa.column("tenant_id", sa.Uuid()), sa.column("room_id", sa.Uuid())
-        )
+        found = sa.func.find_overdue_rooms(
+            ended_before, silent_since, free_since, at_most
+        ).table_valued(sa.column("tenant_id", sa.Uuid()), sa.column("room_id", sa.Uuid()))
         return sa.select(found.c.tenant_id, found.c.room_id)
     return (
         sa.select(room.c.tenant_id, room.c.id.label("room_id"))
@@ -56,13 +68,17 @@ def _overdue(dialect: str) -> sa.Select[tuple[UUID, UUID]]:
             sa.and_(owner.c.tenant_id == room.c.tenant_id, owner.c.room_id == room.c.id),
         )
         .where(
-            room.c.status.in_(ROOM_OPEN),
-            owner.c.lease_until <= silent_since,
             sa.or_(
-                room.c.ends_at <= ended_before,
-                room.c.status == "ending",
-                sa.and_(room.c.ends_at.is_(None), room.c.status == "live"),
-            ),
+                sa.and_(
+                    room.c.status.in_([state for state in ROOM_OPEN if state != "ending"]),
+                    owner.c.lease_until <= silent_since,
+                    sa.or_(
+                        room.c.ends_at <= ended_before,
+                        sa.and_(room.c.ends_at.is_(None), room.c.status == "live"),
+                    ),
+                ),
+                sa.and_(room.c.status == "ending", owner.c.lease_until <= free_since),
+            )
         )
         .order_by(owner.c.lease_until)
         .limit(at_most)

@@ -149,13 +149,14 @@ async def cancel_room(unit: Unit, room_id: UUID, *, reason: str) -> None:
     await unit.session.flush()
 
 
-async def get_room(unit: Unit, room_id: UUID) -> VideoRoom:
-    """The room's row.
+async def get_room(unit: Unit, room_id: UUID, *, lock: bool = False) -> VideoRoom:
+    """The room's row, kept from other writers until the commit when asked.
 
     Raises:
         NotFound: not in this tenant.
     """
-    room = await unit.session.scalar(sa.select(VideoRoom).where(VideoRoom.id == room_id))
+    statement = sa.select(VideoRoom).where(VideoRoom.id == room_id)
+    room = await unit.session.scalar(statement.with_for_update() if lock else statement)
     if room is None:
         raise NotFound("video room", room_id)
     return room

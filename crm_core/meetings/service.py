@@ -66,11 +66,20 @@ class MeetingService:
         return FoundRoom(found, await self.load_room(found.tenant_id, found.room_id))
 
     async def overdue_rooms(
-        self, *, ended_before: datetime, silent_since: datetime, at_most: int
+        self,
+        *,
+        ended_before: datetime,
+        silent_since: datetime,
+        free_since: datetime,
+        at_most: int,
     ) -> list[tuple[UUID, UUID]]:
         """Tenant and room of sittings that should be over and have no owner; see `overdue`."""
         return await overdue.find_overdue(
-            self._database, ended_before=ended_before, silent_since=silent_since, at_most=at_most
+            self._database,
+            ended_before=ended_before,
+            silent_since=silent_since,
+            free_since=free_since,
+            at_most=at_most,
         )
 
     async def load_room(self, tenant_id: UUID, room_id: UUID) -> RoomRecord:

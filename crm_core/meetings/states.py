@@ -64,6 +64,8 @@ LINK_ROLES = ("host", "participant")
 
 # A sitting in one of these is still to end.
 ROOM_OPEN = ("scheduled", "lobby_open", "live", "ending")
+# Another appointment may still share a room in one of these.
+ROOM_JOINABLE = frozenset({"draft", "scheduled", "lobby_open", "live"})
 # Nobody gets into a room in one of these.
 ROOM_OVER = frozenset({"ended", "archived", "cancelled", "expired"})
 # Times and presence of somebody in one of these have come to an end.

@@ -1,7 +1,19 @@
 """People as a resource."""
 
-from ..resources.declaration import Resource
+from typing import Any
+
+from storage.database import Unit
+
+from ..meetings.links import revoke_links
+from ..meetings.models import RoomLink
+from ..resources.declaration import Caller, Resource
 from .models import Person
+
+
+async def _removed(unit: Unit, row: Any, _caller: Caller) -> None:
+    """Who is deleted gets into no meeting."""
+    await revoke_links(unit, RoomLink.person_id == row.id)
+
 
 PEOPLE = Resource(
     Person,
@@ -9,5 +21,6 @@ PEOPLE = Resource(
     "Humans the tenant deals with",
     owned={"user_id": "set by an invitation"},
     long_texts=frozenset({"notes", "goals", "special_requirements"}),
+    removed=_removed,
     has_timeline=True,
 )

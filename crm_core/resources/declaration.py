@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from storage.base import Base, SoftDeleted, Stamped
 from storage.database import Unit
 
-from ..appointments.service import LinkMaker
+from ..appointments.video import LinkMaker
 from ..references import references_of
 from .fields import UUID_KIND, Field, kind_of
 

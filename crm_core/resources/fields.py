@@ -30,6 +30,9 @@ MAX_JSON_ITEMS = 10_000
 INT32 = 2**31 - 1
 INT64 = 2**63 - 1
 _MONEY = re.compile(r"-?[0-9]{1,14}(\.[0-9]{1,4})?", re.ASCII)
+# Whether mail arrives is for a mail to find out; this refuses what cannot be an address.
+_EMAIL_PATTERN = r"[^@\s\x00]+@[^@\s\x00]+"
+_EMAIL = re.compile(_EMAIL_PATTERN)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?"
@@ -163,11 +166,19 @@ def text_kind(limit: int, *, filled: bool = False) -> Kind:
 
     def decode_filled(value: Any) -> str:
         text = decode(value)
-        if not text:
+        if not text.strip():
             raise ValueError("may not be empty")
         return text
 
-    return Kind("text", {**schema, "minLength": 1, "pattern": r"^[^\x00]+$"}, decode_filled)
+    pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"
+    return Kind("text", {**schema, "minLength": 1, "pattern": pattern}, decode_filled)
+
+
+def _email(value: Any) -> str:
+    text = _text(SHORT_TEXT)(value)
+    if not _EMAIL.fullmatch(text):
+        raise ValueError("expected an e-mail address such as jane@example.com")
+    return text
 
 
 def _integer(bound: int) -> Callable[[Any], int]:
@@ -323,9 +334,16 @@ TIMEZONE = Kind(
     },
     _timezone,
 )
+EMAIL = Kind(
+    "text", {"type": "string", "maxLength": SHORT_TEXT, "pattern": f"^{_EMAIL_PATTERN}$"}, _email
+)
 UUID_KIND = Kind("uuid", {"type": "string", "format": "uuid"}, _uuid, str)
 OBJECT = Kind("object", {"type": "object"}, _object)
 ARRAY = Kind("array", {"type": "array"}, _array)
+
+
+# Texts whose column's name says what stands in them.
+_BY_NAME = {"timezone": TIMEZONE, "email": EMAIL}
 
 
 def kind_of(column: sa.ColumnElement[Any], *, long_text: bool, filled: bool) -> Kind:
@@ -337,8 +355,8 @@ def kind_of(column: sa.ColumnElement[Any], *, long_text: bool, filled: bool) -> 
         return TIMESTAMP
     if isinstance(column_type, sa.JSON):
         return ARRAY if isinstance(column_type, JsonArray) else OBJECT
-    if isinstance(column, sa.Column) and column.name == "timezone":
-        return TIMEZONE
+    if isinstance(column, sa.Column) and column.name in _BY_NAME:
+        return _BY_NAME[column.name]
     if isinstance(column_type, sa.Text):
         return LONG if long_text else SHORT_FILLED if filled else SHORT
     for sql_type, kind in (

@@ -1,9 +1,29 @@
 """Tenants, users and staff as resources; a tenant sees its own row alone."""
 
-from ..resources.declaration import READ_ONLY, Resource
+from typing import Any
+
+from storage.database import Unit
+
+from ..meetings.links import revoke_links
+from ..meetings.models import RoomLink
+from ..resources.declaration import READ_ONLY, Caller, Resource
 from .models import TENANT_KINDS, USER_STATES, Staff, Tenant, User
 
 _BILLING = "set by billing"
+
+
+async def _staff_changed(
+    unit: Unit, row: Any, values: dict[str, Any], caller: Caller
+) -> dict[str, Any]:
+    if values.get("is_active") is False:
+        await _staff_gone(unit, row, caller)
+    return {}
+
+
+async def _staff_gone(unit: Unit, row: Any, _caller: Caller) -> None:
+    """Who works here no longer hosts no meeting."""
+    await revoke_links(unit, RoomLink.staff_id == row.id)
+
 
 TENANTS = Resource(
     Tenant,
@@ -48,4 +68,6 @@ STAFF = Resource(
     "staff",
     "Members of the tenant's staff, with or without a login",
     owned={"user_id": "set by an invitation", "last_active_at": "kept by sign-in"},
+    changed=_staff_changed,
+    removed=_staff_gone,
 )

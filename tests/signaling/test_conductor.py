@@ -262,6 +262,21 @@ async def test_a_room_is_not_taken_while_its_people_may_return(database, booked,
     assert await find_overdue(node.meetings, since + SILENCE, 9) == [room]
 
 
+async def test_a_meeting_in_its_last_seconds_is_taken_at_once(database, booked, clock):
+    """Killed while ending: nobody will come back, so its books need not wait for anybody."""
+    node = Node(database, clock)
+    await node.both(booked)
+    await node.kill()
+    now = clock.time + 1
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        await unit.session.execute(
+            sa.update(RoomOwner).values(lease_until=datetime.fromtimestamp(now, UTC))
+        )
+        await unit.session.execute(sa.update(VideoRoom).values(status="ending"))
+    assert await find_overdue(node.meetings, now - 1, 9) == []
+    assert await find_overdue(node.meetings, now, 9) == [(booked.tenant_id, booked.video_room_id)]
+
+
 async def test_one_room_that_cannot_be_opened_does_not_keep_the_others(
     database, booked, clock, caplog
 ):

@@ -13,37 +13,8 @@ import sqlalchemy as sa
 from storage import schema
 from storage.database import Database, normalise_url, open_engine
 from storage.errors import DatabaseRefused, SchemaOutOfDate, StorageError, UnsafeDatabaseRole
-from tests.support.databases import create_postgres_database, drop_postgres_database
 
 PASSWORD = "CanaryPassword"
-
-
-@pytest.fixture
-def superuser(postgres_url, postgres_template):
-    """A superuser's connection to a cluster that has Sunup's roles."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def plain_owner(postgres_url, superuser):
-    """URL of an empty database whose owner may make logins and is no superuser."""
-    name = create_postgres_database(postgres_url)
-    owner = f"owner_of_{name}"
-    superuser.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE")
-    if superuser.info.server_version >= 160000:
-        # What PostgreSQL itself gives since 16 to whoever made a role; before, CREATEROLE is enough.
-        superuser.execute(
-            f"GRANT sunup_app, sunup_lookup TO {owner} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
-        )
-    superuser.execute(f"ALTER DATABASE {name} OWNER TO {owner}")
-    yield (
-        postgres_url.replace("//owner@", f"//{owner}:OwnersCanary@").rpartition("/")[0] + f"/{name}"
-    )
-    drop_postgres_database(postgres_url, name)
-    superuser.execute(f"DROP ROLE IF EXISTS sunup_app_{name}")
-    superuser.execute(f"DROP OWNED BY {owner}")
-    superuser.execute(f"DROP ROLE {owner}")
 
 
 def login_of(url):

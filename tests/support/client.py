@@ -100,7 +100,8 @@ class Peer:
         """Wait until `condition()` is truthy; it is asked after every frame."""
         async with asyncio.timeout(timeout):
             while not (value := condition()):
-                if self._reader.done() and self.close_code is not None and not condition():
+                if self._reader.done() and not condition():
+                    self._reader.result()
                     raise ClosedError(self.close_code, self.close_reason)
                 self._changed.clear()
                 await self._changed.wait()

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from crm_core.appointments.service import LinkMaker
+from crm_core.appointments.video import LinkMaker
 from crm_core.tenants.service import NewTenant, create_tenant
 from storage import schema
 from storage.database import Database
@@ -107,6 +107,34 @@ def shared_app_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
     name = create_postgres_database(postgres_url, postgres_template)
     yield _named(postgres_url, name, APP_LOGIN)
     drop_postgres_database(postgres_url, name)
+
+
+@pytest.fixture
+def superuser(postgres_url: str, postgres_template: str) -> Iterator[psycopg.Connection]:
+    """A superuser's connection to a cluster that has Sunup's roles."""
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def plain_owner(postgres_url: str, superuser: psycopg.Connection) -> Iterator[str]:
+    """URL of an empty database whose owner may make logins and is no superuser."""
+    name = create_postgres_database(postgres_url)
+    owner = f"owner_of_{name}"
+    superuser.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE")
+    if superuser.info.server_version >= 160000:
+        # What PostgreSQL itself gives since 16 to whoever made a role; before, CREATEROLE is enough.
+        superuser.execute(
+            f"GRANT sunup_app, sunup_lookup TO {owner} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE"
+        )
+    superuser.execute(f"ALTER DATABASE {name} OWNER TO {owner}")
+    yield (
+        postgres_url.replace("//owner@", f"//{owner}:OwnersCanary@").rpartition("/")[0] + f"/{name}"
+    )
+    drop_postgres_database(postgres_url, name)
+    superuser.execute(f"DROP ROLE IF EXISTS sunup_app_{name}")
+    superuser.execute(f"DROP OWNED BY {owner}")
+    superuser.execute(f"DROP ROLE {owner}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,7 +10,7 @@ import secrets
 
 import aiohttp.web
 
-from crm_core.appointments.service import LinkMaker
+from crm_core.appointments.video import LinkMaker
 from crm_core.resources.registry import BY_NAME, RESOURCES
 from storage.database import Database
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import aiohttp.web
 import msgspec
 
-from crm_core.appointments.service import LinkMaker
+from crm_core.appointments.video import LinkMaker
 from crm_core.errors import NotFound
 from crm_core.resources.declaration import Caller, Resource
 from crm_core.resources.fields import UUID_KIND

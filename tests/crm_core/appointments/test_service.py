@@ -40,10 +40,10 @@ async def _blocking(database, tenant):
 async def test_the_database_refuses_an_overlap_that_no_service_saw(database, tenant, monkeypatch):
     """With the service's own look switched off, the rule in the database still lets one in."""
 
-    async def look_away(_unit, _booking):
+    async def look_away(_unit, _appointment, _booking):
         return
 
-    monkeypatch.setattr(service, "_require_free", look_away)
+    monkeypatch.setattr(service, "take_time", look_away)
     outcomes = await asyncio.gather(
         *(_book(database, tenant, minute) for minute in range(0, 20, 2)), return_exceptions=True
     )

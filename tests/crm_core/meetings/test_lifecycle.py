@@ -9,6 +9,7 @@ from crm_core.appointments.models import Appointment, AppointmentAttendee
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
+from crm_core.errors import Contradiction
 from crm_core.meetings import lifecycle
 from crm_core.meetings.lifecycle import message_id, sitting_ended
 from crm_core.meetings.models import (
@@ -244,12 +245,29 @@ async def test_the_world_is_told_in_the_same_commit(database, tenant):
     assert topics.count("meeting.participant_admitted") == 2
 
 
-async def test_a_row_that_is_there_already_does_not_stop_the_end(database, tenant):
-    """Somebody may have logged the sitting by its key before: it is found, not written twice."""
+async def test_nobody_else_writes_the_row_of_a_sitting(database, tenant):
+    """Its key is refused from outside; a meeting held elsewhere may be logged."""
     meeting = await book_meeting(database, tenant)
     async with database.unit_of_work(meeting.tenant_id) as unit:
-        await log_communication(
-            unit, {"channel": "meeting", "message_id": message_id(meeting.room_id, 1)}
+        with pytest.raises(Contradiction):
+            await log_communication(
+                unit, {"channel": "meeting", "message_id": message_id(meeting.room_id, 1)}
+            )
+        await log_communication(unit, {"channel": "meeting", "message_id": "elsewhere:1"})
+        await log_communication(unit, {"channel": "email", "message_id": "room:1@mail"})
+
+
+async def test_a_row_that_is_there_already_does_not_stop_the_end(database, tenant):
+    """A row with the sitting's key, however it came there, is found, not written twice."""
+    meeting = await book_meeting(database, tenant)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        await unit.add(
+            Communication(
+                id=unit.ids(),
+                channel="meeting",
+                message_id=message_id(meeting.room_id, 1),
+                occurred_at=unit.now,
+            )
         )
     await meeting.commit(await _hold(meeting))
     assert len(await _all(meeting, Communication)) == 1

@@ -101,6 +101,60 @@ async def test_the_room_is_called_off_with_the_appointment(rest, database):
     await rest.make("appointments", starts_at=_at(0))
 
 
+async def test_who_is_gone_gets_into_no_meeting(rest, database):
+    """Links of a deleted person, and of staff who left or were deleted, open nothing."""
+    meetings = MeetingService(database)
+    person = await rest.make("people", first_name="Jane")
+    for number, gone in enumerate(("deleted", "inactive")):
+        staff = await rest.make("staff", name="Kim Park")
+        made = await rest.make(
+            "appointments", staff_id=staff.id, person_id=person.id, starts_at=_at(60 * number)
+        )
+        host = _code_and_secret(made.json["host_url"])
+        guest = _code_and_secret(made.json["guest_url"])
+        assert await meetings.resolve_link(*host)
+        if gone == "deleted":
+            answer = await rest.call("DELETE", f"/v1/staff/{staff.id}", If_Match=staff.etag)
+        else:
+            answer = await rest.patch(f"/v1/staff/{staff.id}", {"is_active": False}, staff.etag)
+        assert answer.status in {200, 204}
+        with pytest.raises(LinkRefused):
+            await meetings.resolve_link(*host)
+        assert await meetings.resolve_link(*guest)
+    await rest.call("DELETE", f"/v1/people/{person.id}", If_Match=person.etag)
+    with pytest.raises(LinkRefused):
+        await meetings.resolve_link(*guest)
+
+
+async def test_an_appointment_about_a_lead_is_with_its_person(rest):
+    """Who names the lead alone means the person it is about."""
+    person = await rest.make("people", first_name="Jane")
+    lead = await rest.make("leads", person_id=person.id)
+    made = await rest.make("appointments", lead_id=lead.id, starts_at=_at(0))
+    assert made.json["person_id"] == person.id
+
+
+async def test_an_appointment_of_months_is_a_slip(rest):
+    """Longer than any visit: refused with the field that is wrong."""
+    made = await rest.post("/v1/appointments", {"starts_at": _at(0), "ends_at": _at(60 * 24 * 32)})
+    assert (made.status, made.json["code"], made.json["field"]) == (409, "contradiction", "ends_at")
+
+
+async def test_changing_the_person_changes_the_link(rest, database):
+    """PATCH of person_id: the guest link is the new person's."""
+    people = [await rest.make("people", first_name=name) for name in ("Jane", "Kim")]
+    made = await rest.make("appointments", person_id=people[0].id, starts_at=_at(0))
+    changed = await rest.patch(
+        f"/v1/appointments/{made.id}", {"person_id": people[1].id}, made.etag
+    )
+    assert changed.status == 200
+    guest = await MeetingService(database).resolve_link(*_code_and_secret(made.json["guest_url"]))
+    assert (str(guest.person_id), guest.display_name) == (people[1].id, "Kim")
+    attendees = (await rest.get(f"/v1/appointments/{made.id}?include=attendees")).json
+    expected = [each["person_id"] for each in attendees["included"]["appointment_attendees"]]
+    assert sorted(filter(None, expected)) == [people[1].id]
+
+
 async def test_moving_an_appointment_moves_booking_and_room(rest):
     """Reschedule keeps the length, frees the old time and needs a new confirmation."""
     made = await rest.make("appointments", starts_at=_at(0), ends_at=_at(45))

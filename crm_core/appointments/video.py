@@ -1,0 +1,186 @@
+"""The room of a video appointment: opened with it or shared with others, its links, its end.
+
+Appointments that share a room, for instance of a training, take place in it at one time. Each has
+links of its own: what happens to one appointment leaves the others' alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from storage.database import Unit
+from storage.types import iso_utc
+
+from ..errors import Contradiction
+from ..meetings import rooms
+from ..meetings.links import LinkRole, LinkUrls, RandomBytes, issue_link, revoke_links
+from ..meetings.models import RoomLink, VideoRoom
+from ..meetings.states import ROOM_JOINABLE
+from ..people.models import Person
+from ..tenants.models import Staff
+from .models import Appointment
+from .states import OPEN_STATES
+
+
+@dataclass(frozen=True)
+class LinkMaker:
+    """What it takes to make links: where the product is served, and randomness."""
+
+    base_url: str
+    random_bytes: RandomBytes
+
+
+async def find_shared(unit: Unit, values: dict[str, Any]) -> VideoRoom | None:
+    """The room that a new appointment is to share; None when it gets its own or needs none.
+
+    Args:
+        unit: the caller's.
+        values: the appointment's; without an end it ends with the room.
+
+    Raises:
+        Contradiction: it is no video meeting, or the room's meeting is over.
+        NotFound: no such room.
+    """
+    room_id = values.get("video_room_id")
+    if room_id is None:
+        return None
+    if values.get("location_kind", "video") != "video":
+        raise Contradiction("only a video appointment has a room", field="video_room_id")
+    room = await rooms.get_room(unit, room_id, lock=True)
+    if room.status not in ROOM_JOINABLE:
+        raise Contradiction(
+            f"that room's meeting is {room.status}", field="video_room_id", room_status=room.status
+        )
+    return room
+
+
+def require_same_time(room: VideoRoom, starts_at: datetime, ends_at: datetime) -> None:
+    """Refuse to share a room that is for another time.
+
+    Raises:
+        Contradiction: says when the room's meeting is.
+    """
+    if room.starts_at is None or room.ends_at is None:
+        return
+    if (room.starts_at, room.ends_at) != (starts_at, ends_at):
+        raise Contradiction(
+            "those who share a room meet in it at one time",
+            field="starts_at",
+            room={"starts_at": iso_utc(room.starts_at), "ends_at": iso_utc(room.ends_at)},
+        )
+
+
+async def open_room(
+    unit: Unit, appointment: Appointment, staff: Staff, random_bytes: RandomBytes
+) -> VideoRoom:
+    """A room for this appointment, which others may share later."""
+    room = await rooms.create_room(
+        unit,
+        name=appointment.title or f"Meeting with {staff.name}",
+        room_type="training" if appointment.kind == "training" else "consultation",
+        random_bytes=random_bytes,
+        host_id=staff.id,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+    )
+    appointment.video_room_id = room.id
+    return room
+
+
+async def issue_links(
+    unit: Unit, room: VideoRoom, appointment: Appointment, staff: Staff, links: LinkMaker
+) -> LinkUrls:
+    """The appointment's two links; those it had before are void."""
+    await _revoke(unit, appointment)
+    guest_name = None
+    if appointment.person_id is not None:
+        guest_name = await _name_of(unit, appointment.person_id)
+
+    async def link(role: LinkRole, name: str, **whose: UUID | None) -> str:
+        return await issue_link(
+            unit,
+            room,
+            appointment_id=appointment.id,
+            role=role,
+            display_name=name,
+            lobby=role != "host",
+            base_url=links.base_url,
+            random_bytes=links.random_bytes,
+            **whose,
+        )
+
+    return LinkUrls(
+        host_url=await link("host", staff.name, staff_id=staff.id),
+        guest_url=await link("participant", guest_name or "", person_id=appointment.person_id),
+    )
+
+
+async def hand_over(unit: Unit, appointment: Appointment, person_id: UUID | None) -> None:
+    """The appointment is somebody else's: so is its guest link from now on."""
+    await unit.session.execute(
+        sa.update(RoomLink)
+        .where(
+            RoomLink.appointment_id == appointment.id,
+            RoomLink.role == "participant",
+            RoomLink.revoked_at.is_(None),
+        )
+        .values(
+            person_id=person_id,
+            display_name="" if person_id is None else await _name_of(unit, person_id) or "",
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def move_room(
+    unit: Unit, appointment: Appointment, starts_at: datetime, ends_at: datetime
+) -> None:
+    """The appointment's room is for another time.
+
+    Raises:
+        Contradiction: others share it.
+    """
+    if appointment.video_room_id is None:
+        return
+    room = await rooms.get_room(unit, appointment.video_room_id, lock=True)
+    if await _is_shared(unit, appointment):
+        raise Contradiction(
+            "others share its room; cancel it, and book another time anew", field="starts_at"
+        )
+    room.starts_at, room.ends_at = starts_at, ends_at
+
+
+async def leave_room(unit: Unit, appointment: Appointment, reason: str) -> None:
+    """Its links open nothing any more; the room itself is closed with the last that shared it."""
+    if appointment.video_room_id is None:
+        return
+    room = await rooms.get_room(unit, appointment.video_room_id, lock=True)
+    if await _is_shared(unit, appointment):
+        await _revoke(unit, appointment)
+    else:
+        await rooms.cancel_room(unit, room.id, reason=reason)
+
+
+async def _revoke(unit: Unit, appointment: Appointment) -> None:
+    await revoke_links(unit, RoomLink.appointment_id == appointment.id)
+
+
+async def _name_of(unit: Unit, person_id: UUID) -> str | None:
+    return await unit.session.scalar(sa.select(Person.full_name).where(Person.id == person_id))
+
+
+async def _is_shared(unit: Unit, appointment: Appointment) -> bool:
+    other = await unit.session.scalar(
+        sa.select(Appointment.id)
+        .where(
+            Appointment.video_room_id == appointment.video_room_id,
+            Appointment.id != appointment.id,
+            Appointment.status.in_(sorted(OPEN_STATES)),
+            Appointment.deleted_at.is_(None),
+        )
+        .limit(1)
+    )
+    return other is not None

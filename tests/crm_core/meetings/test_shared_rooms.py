@@ -1,0 +1,189 @@
+"""A training that several appointments share: one room and time, links and outcomes of their own."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from crm_core.appointments.models import Appointment, Booking
+from crm_core.appointments.service import book, cancel, change_person, fresh_links, reschedule
+from crm_core.communications.models import Communication
+from crm_core.communications.service import timeline
+from crm_core.errors import Contradiction, LinkRefused, RoomOver, SlotTaken
+from crm_core.leads.service import create_lead
+from crm_core.meetings.models import VideoRoom
+from crm_core.meetings.service import MeetingService
+from crm_core.people.models import Person
+from tests.crm_core.meetings.support import START, Meeting
+from tests.support.databases import LINKS
+
+
+class Training:
+    """Bookings of one staff member that share the room of the first."""
+
+    def __init__(self, database, tenant):
+        self.database = database
+        self.tenant = tenant
+        self.room_id = None
+
+    def unit(self, **options):
+        return self.database.unit_of_work(self.tenant.tenant.id, **options)
+
+    async def book(self, first_name, **changes):
+        """One person's appointment, with a lead; returns (booked, person id, lead id)."""
+        async with self.unit() as unit:
+            person = Person(id=unit.ids(), first_name=first_name)
+            await unit.add(person)
+            lead = await create_lead(unit, {"person_id": person.id})
+            values = {
+                "kind": "training",
+                "title": "Heat pumps",
+                "staff_id": self.tenant.staff.id,
+                "person_id": person.id,
+                "lead_id": lead.id,
+                "starts_at": START,
+                "video_room_id": self.room_id,
+                **changes,
+            }
+            booked = await book(unit, values, LINKS)
+        self.room_id = self.room_id or booked.appointment.video_room_id
+        return booked, person.id, lead.id
+
+    async def run(self, use_case, booked, *arguments):
+        """A use case on the appointment."""
+        async with self.unit() as unit:
+            row = await unit.session.get(
+                Appointment, (self.tenant.tenant.id, booked.appointment.id)
+            )
+            return await use_case(unit, row, *arguments)
+
+    async def all(self, model):
+        async with self.unit(read_only=True) as unit:
+            return list(await unit.session.scalars(sa.select(model).order_by(model.id)))
+
+    async def opens(self, url):
+        """What the link opens."""
+        code, _, secret = url.partition("/m/")[2].partition("#k=")
+        return await MeetingService(self.database).resolve_link(code, secret)
+
+    async def blocking(self):
+        return [row.appointment_id for row in await self.all(Booking) if row.is_blocking]
+
+
+@pytest.fixture
+def training(database, tenant):
+    return Training(database, tenant)
+
+
+async def test_who_shares_a_room_has_links_of_their_own(training):
+    """Each opens the same room as its own person, and the staff member's time is taken once."""
+    jane, jane_id, _ = await training.book("Jane")
+    kim, kim_id, _ = await training.book("Kim")
+    grants = [await training.opens(each.links.guest_url) for each in (jane, kim)]
+    assert {grant.room_id for grant in grants} == {training.room_id}
+    assert [grant.person_id for grant in grants] == [jane_id, kim_id]
+    assert (await training.opens(kim.links.host_url)).staff_id == training.tenant.staff.id
+    assert kim.appointment.ends_at == jane.appointment.ends_at
+    assert await training.blocking() == [jane.appointment.id]
+
+
+async def test_fresh_links_of_one_leave_the_others(training):
+    """Only the appointment's own earlier links are void."""
+    jane, _, _ = await training.book("Jane")
+    kim, _, _ = await training.book("Kim")
+    fresh = await training.run(fresh_links, kim, LINKS)
+    for url in (jane.links.host_url, jane.links.guest_url, fresh.host_url, fresh.guest_url):
+        await training.opens(url)
+    for url in (kim.links.host_url, kim.links.guest_url):
+        with pytest.raises(LinkRefused):
+            await training.opens(url)
+
+
+async def test_the_room_is_called_off_with_the_last_that_shares_it(training):
+    """Cancelling one hands its time over and closes its links; the room goes with the last."""
+    jane, _, _ = await training.book("Jane")
+    kim, _, _ = await training.book("Kim")
+    await training.run(cancel, jane)
+    with pytest.raises(LinkRefused):
+        await training.opens(jane.links.guest_url)
+    await training.opens(kim.links.guest_url)
+    assert await training.blocking() == [kim.appointment.id]
+    with pytest.raises(SlotTaken):
+        await training.book("Lee", video_room_id=None, starts_at=START + timedelta(minutes=10))
+    await training.run(cancel, kim)
+    with pytest.raises(RoomOver):
+        await training.opens(kim.links.guest_url)
+    assert await training.blocking() == []
+    with pytest.raises(Contradiction, match="cancelled"):
+        await training.book("Lee")
+
+
+async def test_another_time_is_no_way_to_share_a_room(training):
+    """Neither booked nor moved to; the sentence says when the room's meeting is."""
+    jane, _, _ = await training.book("Jane")
+    with pytest.raises(Contradiction) as refused:
+        await training.book("Kim", starts_at=START + timedelta(hours=8))
+    assert refused.value.extra["room"]["starts_at"] == "2026-12-01T09:00:00.000000Z"
+    with pytest.raises(Contradiction):
+        await training.book("Kim", location_kind="phone")
+    await training.book("Kim")
+    with pytest.raises(Contradiction, match="share"):
+        await training.run(reschedule, jane, START + timedelta(hours=8))
+    assert {row.starts_at for row in await training.all(Appointment)} == {START}
+
+
+async def test_the_time_of_a_training_is_taken_from_others(training):
+    """In another room the staff member is still booked, whatever part of it is overlapped."""
+    await training.book("Jane")
+    for minutes in (0, 10):
+        with pytest.raises(SlotTaken):
+            await training.book(
+                "Kim", video_room_id=None, starts_at=START + timedelta(minutes=minutes)
+            )
+
+
+async def test_each_is_settled_by_who_came(training):
+    """Jane came and Kim did not; one row tells it, on both timelines and those of their leads."""
+    jane, jane_id, jane_lead = await training.book("Jane")
+    kim, kim_id, kim_lead = await training.book("Kim")
+    meeting = Meeting(
+        training.database, training.tenant.tenant.id, training.room_id, jane.appointment.id,
+        jane_id, jane_lead, training.tenant.staff.id,
+    )  # fmt: skip
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    meeting.enter(f"person:{jane_id}", "participant", 5, "Jane")
+    meeting.event("room.state", 60, state="ended")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    outcomes = {row.id: (row.status, row.outcome) for row in await training.all(Appointment)}
+    assert outcomes == {
+        jane.appointment.id: ("completed", "held"),
+        kim.appointment.id: ("no_show", "no_show"),
+    }
+    (row,) = await training.all(Communication)
+    assert (row.person_id, row.lead_id, row.appointment_id) == (None, None, None)
+    assert (row.status, row.subject) == ("completed", "Heat pumps")
+    async with training.unit(read_only=True) as unit:
+        for subject, subject_id in (
+            ("person", jane_id), ("lead", jane_lead), ("person", kim_id), ("lead", kim_lead),
+        ):  # fmt: skip
+            entries = await timeline(unit, subject, subject_id, limit=10)
+            told = [entry.row.id for entry in entries if entry.kind == "communication"]
+            assert told == [row.id], subject
+    (room,) = await training.all(VideoRoom)
+    assert room.status == "ended"
+
+
+async def test_a_guest_link_follows_the_appointments_person(training):
+    """Given to somebody else, the appointment expects them, and its link is theirs."""
+    jane, _, _ = await training.book("Jane")
+    kim, kim_id, _ = await training.book("Kim")
+    await training.run(change_person, jane, kim_id)
+    grant = await training.opens(jane.links.guest_url)
+    assert (grant.person_id, grant.display_name) == (kim_id, "Kim")
+    await training.run(change_person, jane, None)
+    grant = await training.opens(jane.links.guest_url)
+    assert (grant.person_id, grant.display_name) == (None, "")
+    assert (await training.opens(kim.links.guest_url)).person_id == kim_id
