@@ -1,6 +1,7 @@
 // Behind the door: the place, the host's words, a line back. No roster, no peer connection.
 
 import { type FormEvent, useState } from "react";
+import { moment } from "../i18n/format";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { Line, Note } from "../ui/fields";
@@ -40,7 +41,7 @@ export function WaitingRoom() {
           {t(waiting.hostPresent ? "waiting.hostKnows" : "waiting.here", { host })}
         </FocusedHeading>
         <p role="status" aria-label={t("waiting.place")} className={styles["place"]}>
-          {waiting.hostPresent ? placeText(waiting.place) : t("waiting.hostLate", { host })}
+          {waiting.hostPresent ? placeText(waiting.place) : lateText(host, waiting.startsAt, meeting.serverNow())}
         </p>
         {lost ? <Note tone="warning">{t("waiting.offline")}</Note> : null}
         {waiting.message ? <p className={styles["message"]}>{waiting.message}</p> : null}
@@ -67,6 +68,12 @@ export function WaitingRoom() {
       </section>
     </main>
   );
+}
+
+function lateText(host: string, startsAt: string | null, now: number): string {
+  const late = t("waiting.hostLate", { host });
+  if (startsAt === null || Date.parse(startsAt) <= now) return late;
+  return `${late} ${t("waiting.startsAt", { time: moment(startsAt) })}`;
 }
 
 function placeText(place: number | null): string {
