@@ -28,6 +28,7 @@ STAMPS = VENV / "stamps"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "bootstrap.log"
 
+PYTHON_MINIMUM = (3, 11)
 RUST_MINIMUM = (1, 85)
 NODE_MINIMUM = (20, 19)
 
@@ -42,13 +43,22 @@ TEST_PACKAGES = {
 
 def main(mode: str) -> None:
     """Prepare for `mode`, "run" or "test"."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < PYTHON_MINIMUM:
+        go_on_with_newer_python()
         fail(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     try:
         with only_one():
             prepare(mode)
     except OSError as error:
         fail(f"the set-up needs a writable checkout: {error}")
+
+
+def go_on_with_newer_python() -> None:
+    """Become a newer Python when one stands beside ``python3``, as on Ubuntu 22.04."""
+    for minor in range(20, PYTHON_MINIMUM[1] - 1, -1):
+        newer = shutil.which(f"python3.{minor}")
+        if newer:
+            os.execv(newer, [newer, *sys.argv])
 
 
 def prepare(mode: str) -> None:
@@ -69,7 +79,9 @@ def virtual_environment() -> str:
         say("virtual environment")
         proof = [sys.executable, "-c", "import ensurepip"]
         if subprocess.run(proof, capture_output=True, check=False).returncode:
-            apt("python3-venv", why="Python's venv module is incomplete")
+            called = Path(sys.executable).name
+            name = called if re.fullmatch(r"python3\.\d+", called) else "python3"
+            apt(f"{name}-venv", why="Python's venv module is incomplete")
         run([sys.executable, "-m", "venv", str(VENV)], log=False)
     STAMPS.mkdir(exist_ok=True)
     launcher()

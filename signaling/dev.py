@@ -2,10 +2,11 @@
 
 It makes sure that there is a demo tenant with an appointment that is not over, keeps its links and
 key in ``dev.json`` (mode 0600), and tells people where to click. A second start keeps the data, the
-key and the links; when the meeting is over, the links are those of another one. Links carry the
-address they were made for; when the port changes, only that part does.
+key and the links; when the meeting is over, whoever opens the first page or starts again finds those
+of another one. Links carry the address they were made for; when the port changes, only that part does.
 """
 
+import asyncio
 import json
 import logging
 import secrets
@@ -32,9 +33,16 @@ class DevFile:
     def __init__(self, folder: Path) -> None:
         self._path = folder / DEV_FILE
         self._contents: dict[str, str] = {}
+        self._database: Database | None = None
+        self._one_at_a_time = asyncio.Lock()
 
-    def links(self) -> Mapping[str, str]:
-        """The contents, for the first page."""
+    async def links(self) -> Mapping[str, str]:
+        """The contents, for the first page; anew when the meeting is over by now."""
+        async with self._one_at_a_time:
+            if self._database is not None and not await _usable(
+                self._database, self._contents["guest_url"]
+            ):
+                await self.prepare(self._database, self._contents["url"])
         return self._contents
 
     async def check(self) -> None:
@@ -50,6 +58,7 @@ class DevFile:
         moved = {name: _moved(kept[name], base_url) for name in _LINKS}
         self._contents = {"url": base_url, "api_key": kept["api_key"], **moved}
         write_secret(self._path, json.dumps(self._contents, indent=2) + "\n")
+        self._database = database
         return self._contents
 
 

@@ -180,7 +180,6 @@ class Gateway:
             keeper.cancel()
             self.clients.discard(client)
             self._shed_before += client.outbox.shed
-            socket.slot.release()
             self._door.lost(client)
             await requests.finished()
             await wire.finished()

@@ -2,7 +2,7 @@
 
 import html as html_escape
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -45,20 +45,20 @@ class DevLinks:
         base_url: where visitors reach the pages.
     """
 
-    def __init__(self, links: Callable[[], Mapping[str, str]], base_url: str) -> None:
+    def __init__(self, links: Callable[[], Awaitable[Mapping[str, str]]], base_url: str) -> None:
         self._links = links
         self._base_url = base_url
 
     async def page(self, _request: web.Request) -> web.Response:
         """``GET /``."""
         nonce = secrets.token_urlsafe(16)
-        links = {name: html_escape.escape(url) for name, url in self._shown().items()}
+        links = {name: html_escape.escape(url) for name, url in (await self._shown()).items()}
         return html(_PAGE.format(nonce=nonce, **links), nonce, self._base_url)
 
     async def json(self, _request: web.Request) -> web.Response:
         """``GET /dev/links``."""
-        return web.json_response(self._shown(), headers={"Cache-Control": "no-store"})
+        return web.json_response(await self._shown(), headers={"Cache-Control": "no-store"})
 
-    def _shown(self) -> dict[str, str]:
-        links = self._links()
+    async def _shown(self) -> dict[str, str]:
+        links = await self._links()
         return {name: links[name] for name in ("host_url", "guest_url")}

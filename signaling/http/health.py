@@ -17,7 +17,7 @@ class Health:
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks = checks
 
-    async def __call__(self, _request: web.Request) -> web.Response:
+    async def get(self, _request: web.Request) -> web.Response:
         """200 with ``ok``, or 503 naming what is not ready, without details."""
         failed = []
         for name, check in self._checks.items():
@@ -53,7 +53,7 @@ class Metrics:
                 found.append(kind(full, full, value=float(value)))
         return found
 
-    async def __call__(self, _request: web.Request) -> web.Response:
+    async def get(self, _request: web.Request) -> web.Response:
         """The Prometheus text form."""
         return web.Response(
             body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST}

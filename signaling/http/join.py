@@ -125,7 +125,7 @@ class JoinEndpoint:
         self._attempts = AddressLimiter(JOIN_RATE, JOIN_BURST)
         self._wrong = AddressLimiter(WRONG_SECRET_RATE, WRONG_SECRET_BURST)
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.Request) -> web.Response:
         """Answer a join."""
         try:
             return await self._join(request)

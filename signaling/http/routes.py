@@ -44,9 +44,9 @@ def add_shell_routes(
 ) -> None:
     """Mount everything but REST; the pages' catch-all comes last."""
     router = application.router
-    router.add_get("/healthz", health)
-    router.add_get("/metrics", metrics)
-    router.add_post("/m/{code:[A-Za-z0-9_-]{1,64}}/join", join)
+    router.add_get("/healthz", health.get)
+    router.add_get("/metrics", metrics.get)
+    router.add_post("/m/{code:[A-Za-z0-9_-]{1,64}}/join", join.post)
     router.add_get("/m/{code:[A-Za-z0-9_-]{1,64}}", pages.meet)
     router.add_get("/ws", _websocket(upgrade))
     if dev is not None:

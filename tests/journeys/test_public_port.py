@@ -285,6 +285,31 @@ async def test_a_start_after_the_end_books_again_in_the_same_tenant(make_server)
         assert await server.stop() == 0
 
 
+async def test_the_first_page_leads_to_a_meeting_that_can_be_entered(make_server):
+    """Once the demo's meeting is over, the page and dev.json hold the links of another one."""
+    server = make_server()
+    await server.start()
+    first = server.dev
+    host = await client.enter(first["host_url"])
+    await host.ask("room.end")
+    await host.closed()
+    async with aiohttp.ClientSession() as session:
+        pages = await asyncio.gather(*(_json(session, f"{server.url}/dev/links") for _ in range(5)))
+    again = json.loads((server.data / "dev.json").read_text())
+    assert again["api_key"] == first["api_key"]
+    assert again["host_url"] != first["host_url"]
+    assert pages == [{name: again[name] for name in ("host_url", "guest_url")}] * 5
+    host = await client.enter(again["host_url"])
+    await host.close()
+    assert await server.stop() == 0
+
+
+async def _json(session, url):
+    async with session.get(url) as answer:
+        assert answer.status == 200
+        return await answer.json()
+
+
 async def test_nothing_secret_is_logged(sqlite_server):
     """Tokens, link and resume secrets, names, chat and SDP stand in no log line."""
     host = await client.enter(sqlite_server.dev["host_url"], name="CanaryName")

@@ -49,6 +49,29 @@ def test_what_is_missing_is_named_in_one_line(checkout):
     assert [line[: len(NO_RUST)] for line in lines] == [NO_RUST]
 
 
+def test_a_newer_python_beside_python3_is_taken(checkout):
+    """Ubuntu 22.04: `python3` is 3.10, and 3.11 can be installed beside it."""
+    beside = checkout.parent / "beside"
+    beside.mkdir()
+    (beside / "python3.12").write_text('#!/bin/sh\necho "taken: $1 $2"\n')
+    (beside / "python3.12").chmod(0o755)
+    old = (
+        "import runpy, sys; sys.version_info = (3, 10, 12); sys.argv = sys.argv[1:];"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+
+    def lines(path):
+        done = subprocess.run(
+            [sys.executable, "-c", old, "deploy/bootstrap.py", "run"],
+            cwd=checkout, env=environment(checkout) | {"PATH": str(path)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return (done.stdout + done.stderr).splitlines()
+
+    assert lines(beside) == ["taken: deploy/bootstrap.py run"]
+    assert lines(checkout.parent / "empty")[0].startswith("sunup: Python 3.11 or newer is needed")
+
+
 def test_a_python_without_venv_is_named_in_one_line(checkout):
     """As distributions ship it, whose package for venv is another one."""
     (checkout / ".venv" / "bin" / "pip").unlink()

@@ -69,12 +69,12 @@ def endpoint(links, clock):
 async def test_more_joins_than_the_burst_are_refused_by_address(endpoint, links, clock):
     """Even with a good secret: each costs the database; the time that is told lets one more in."""
     for _ in range(int(JOIN_BURST)):
-        assert (await endpoint(Join(ONE))).status == 200
-    refused = await endpoint(Join(ONE))
+        assert (await endpoint.post(Join(ONE))).status == 200
+    refused = await endpoint.post(Join(ONE))
     assert refused.status == 429
     told = json.loads(refused.body)
     assert (told["code"], told["retry_ms"]) == ("rate", int(1000 / JOIN_RATE) + 1)
     assert links.opened == JOIN_BURST
-    assert (await endpoint(Join(OTHER))).status == 200
+    assert (await endpoint.post(Join(OTHER))).status == 200
     clock.time += told["retry_ms"] / 1000
-    assert [(await endpoint(Join(ONE))).status for _ in range(2)] == [200, 429]
+    assert [(await endpoint.post(Join(ONE))).status for _ in range(2)] == [200, 429]
