@@ -6,6 +6,7 @@ place where they meet. `serving` is the whole product as a context manager.
 
 import asyncio
 import contextlib
+import errno
 import functools
 import logging
 import os
@@ -252,8 +253,13 @@ def _bind(config: Config) -> socket.socket:
     try:
         return bind(config.host, config.port)
     except OSError as error:
+        number = error.errno or 0
+        if number < 0 or number == errno.EADDRNOTAVAIL:  # negative: of a name look-up
+            why = os.strerror(number) if number > 0 else "no such address"
+            raise ConfigError(f"host: {config.host}: {why}; set SUNUP_HOST") from error
+        why = os.strerror(number)
         raise ConfigError(
-            f"port {config.port} on {config.host} cannot be used ({os.strerror(error.errno or 0)}):"
+            f"port {config.port} on {config.host} cannot be used ({why}):"
             " stop what uses it, or set SUNUP_PORT"
         ) from error
 

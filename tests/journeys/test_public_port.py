@@ -239,6 +239,24 @@ async def test_a_taken_port_is_one_clear_line(sqlite_server, tmp_path, setting):
     assert process.returncode == 2
 
 
+@pytest.mark.parametrize("host", ["999.1.1.1", "192.0.2.1"])
+async def test_an_address_that_is_not_here_is_one_clear_line(tmp_path, host):
+    """No address at all, or another machine's (RFC 5737): the line names the setting."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "signaling", "dev",
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={
+            **os.environ, "PYTHONPATH": str(ROOT), "SUNUP_DATA_DIR": str(tmp_path / "o"),
+            "SUNUP_HOST": host, "SUNUP_PORT": str(free_port()),
+            "SUNUP_MEDIA_PORT": str(free_udp_port()),
+        },
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    (line,) = output.decode().strip().splitlines()
+    assert re.match(rf"sunup: host: {re.escape(host)}: [\w ]+; set SUNUP_HOST$", line), line
+    assert process.returncode == 2
+
+
 async def test_a_second_start_keeps_data_and_links(make_server):
     """The same links and key after a restart, also under another port; dev.json is private."""
     server = make_server()
