@@ -19,7 +19,6 @@ from ..leads.history import record_event
 from ..leads.models import Lead
 from ..meetings.links import LinkUrls
 from ..meetings.models import VideoRoom
-from ..meetings.rooms import get_room
 from ..references import require_references
 from ..tenants.models import Staff
 from . import video
@@ -113,8 +112,10 @@ async def reschedule(
     """
     ends_at = ends_at or shift(starts_at, (appointment.ends_at - appointment.starts_at))
     require_order(starts_at, ends_at)
+    room = await video.locked_room(unit, appointment)
     await _step(unit, appointment, "reschedule")
-    await video.move_room(unit, appointment, starts_at, ends_at)
+    if room is not None:
+        await video.move_room(unit, room, appointment, starts_at, ends_at)
     appointment.starts_at, appointment.ends_at = starts_at, ends_at
     appointment.confirmed_at = None
     appointment.calendar_sequence += 1
@@ -129,13 +130,15 @@ async def reschedule(
 
 async def cancel(unit: Unit, appointment: Appointment, reason: str | None = None) -> None:
     """Call it off: the time is free again and its links open nothing."""
+    room = await video.locked_room(unit, appointment)
     await _step(unit, appointment, "cancel")
     appointment.cancelled_at = unit.now
     appointment.cancel_reason = reason
     appointment.outcome = "cancelled"
     await unit.session.flush()
     await free_time(unit, appointment)
-    await video.leave_room(unit, appointment, reason or "appointment cancelled")
+    if room is not None:
+        await video.leave_room(unit, room, appointment, reason or "appointment cancelled")
     _announce(unit, appointment, "appointment.cancelled")
 
 
@@ -164,11 +167,11 @@ async def fresh_links(unit: Unit, appointment: Appointment, links: LinkMaker) ->
         Contradiction: it has no room.
         IllegalTransition: it is over or cancelled.
     """
-    if appointment.video_room_id is None:
+    room = await video.locked_room(unit, appointment)
+    if room is None:
         raise Contradiction("this appointment has no video room", field="video_room_id")
     if appointment.status not in OPEN_STATES:
         apply(appointment.status, "reschedule")
-    room = await get_room(unit, appointment.video_room_id)
     staff = await _staff(unit, appointment.staff_id)
     return await video.issue_links(unit, room, appointment, staff, links)
 

@@ -135,17 +135,25 @@ async def hand_over(unit: Unit, appointment: Appointment, person_id: UUID | None
     )
 
 
+async def locked_room(unit: Unit, appointment: Appointment) -> VideoRoom | None:
+    """The appointment's room, if it has one, kept from others until the commit.
+
+    Asked for before the appointment is written: who shares a room waits for each other here, and a
+    meeting that starts or ends writes in this order, too.
+    """
+    if appointment.video_room_id is None:
+        return None
+    return await rooms.get_room(unit, appointment.video_room_id, lock=True)
+
+
 async def move_room(
-    unit: Unit, appointment: Appointment, starts_at: datetime, ends_at: datetime
+    unit: Unit, room: VideoRoom, appointment: Appointment, starts_at: datetime, ends_at: datetime
 ) -> None:
     """The appointment's room is for another time.
 
     Raises:
         Contradiction: others share it.
     """
-    if appointment.video_room_id is None:
-        return
-    room = await rooms.get_room(unit, appointment.video_room_id, lock=True)
     if await _is_shared(unit, appointment):
         raise Contradiction(
             "others share its room; cancel it, and book another time anew", field="starts_at"
@@ -153,11 +161,8 @@ async def move_room(
     room.starts_at, room.ends_at = starts_at, ends_at
 
 
-async def leave_room(unit: Unit, appointment: Appointment, reason: str) -> None:
+async def leave_room(unit: Unit, room: VideoRoom, appointment: Appointment, reason: str) -> None:
     """Its links open nothing any more; the room itself is closed with the last that shared it."""
-    if appointment.video_room_id is None:
-        return
-    room = await rooms.get_room(unit, appointment.video_room_id, lock=True)
     if await _is_shared(unit, appointment):
         await _revoke(unit, appointment)
     else:

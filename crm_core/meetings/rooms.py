@@ -156,7 +156,9 @@ async def get_room(unit: Unit, room_id: UUID, *, lock: bool = False) -> VideoRoo
         NotFound: not in this tenant.
     """
     statement = sa.select(VideoRoom).where(VideoRoom.id == room_id)
-    room = await unit.session.scalar(statement.with_for_update() if lock else statement)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    room = await unit.session.scalar(statement)
     if room is None:
         raise NotFound("video room", room_id)
     return room

@@ -1,5 +1,6 @@
 """A training that several appointments share: one room and time, links and outcomes of their own."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -11,7 +12,7 @@ from crm_core.communications.models import Communication
 from crm_core.communications.service import timeline
 from crm_core.errors import Contradiction, LinkRefused, RoomOver, SlotTaken
 from crm_core.leads.service import create_lead
-from crm_core.meetings.models import VideoRoom
+from crm_core.meetings.models import RoomLink, VideoRoom
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from tests.crm_core.meetings.support import START, Meeting
@@ -116,6 +117,25 @@ async def test_the_room_is_called_off_with_the_last_that_shares_it(training):
     assert await training.blocking() == []
     with pytest.raises(Contradiction, match="cancelled"):
         await training.book("Lee")
+
+
+async def test_two_who_share_a_room_are_cancelled_at_once(training):
+    """Neither inherits the time of the other, and the room is called off."""
+    for _ in range(8):
+        training.room_id = None
+        both = [(await training.book(name))[0] for name in ("Jane", "Kim")]
+        await asyncio.gather(*(training.run(cancel, each) for each in both))
+        assert await training.blocking() == []
+    assert {room.status for room in await training.all(VideoRoom)} == {"cancelled"}
+
+
+async def test_fresh_links_made_at_once_leave_two(training):
+    """Whoever asked last has the links that work."""
+    jane, _, _ = await training.book("Jane")
+    await asyncio.gather(*(training.run(fresh_links, jane, LINKS) for _ in range(6)))
+    async with training.unit(read_only=True) as unit:
+        is_open = sa.select(sa.func.count(RoomLink.id)).where(RoomLink.revoked_at.is_(None))
+        assert await unit.session.scalar(is_open) == 2
 
 
 async def test_another_time_is_no_way_to_share_a_room(training):
