@@ -4,12 +4,12 @@ The actor feeds a ``rooms.Room`` with commands, timeouts and the shell's inputs,
 what comes back in one order: facts are committed, adapters (media) are told, the asker gets the
 reply, the audience gets the events, connections that must go are closed, snapshots are sent. All
 deciding happens in synchronous steps on the event loop, so there is one writer by construction.
-When a commit fails the room in memory is ahead of the truth: it is opened anew from the journal,
-under a new epoch, and every client gets a fresh snapshot. No meeting rule is here; they are in
-``rooms``.
+When the room in memory is ahead of the truth it is opened anew (``tenure``), and every client gets a
+fresh snapshot. No meeting rule is here; they are in ``rooms``.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
@@ -27,25 +27,20 @@ from rooms.room import Room
 from . import messages
 from .client import Client
 from .clock import Clock, stamp
-from .committer import Committer, Unit, unavailable
+from .committer import Committer, Unit
 from .connection import Perform
 from .envelope import Reply
 from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
-from .journal import LEASE, FencedError, Journal, JournalError, Opened
+from .journal import Journal, Opened
 from .logs import internal_error
 from .outbound import Outbound
 from .roomconfig import config_of, news
+from .tenure import OpenRoom, Tenure
 from .tokens import ResumeGrant
 
 log: Final = logging.getLogger("sunup.room")
-READY_TIMEOUT: Final = 1.8
-"""Seconds that a request waits for a room that is being opened anew."""
-REOPEN_CALM: Final = 10.0
-"""Seconds without trouble after which the next reopening is at once again."""
-REOPEN_DELAYS: Final = (0.0, 0.1, 0.3, 0.5, 1.0)
-"""Seconds between attempts to open the room anew; the last one repeats."""
 
 
 class Adapter(Protocol):
@@ -90,16 +85,6 @@ class Secrets(Protocol):
         """The secret by which the next connection of this participant proves itself."""
 
 
-class _Live(NamedTuple):
-    """What exists while the room is open in one epoch."""
-
-    room: Room
-    epoch: int
-    session_no: int
-    committer: Committer
-    outbound: Outbound
-
-
 class RoomActor:
     """See the module.
 
@@ -138,14 +123,16 @@ class RoomActor:
         self._open_feed = open_feed
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
-        self._live: _Live | None = None
-        self._ready = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._reopening: asyncio.Task[None] | None = None
-        self._reopened_at = float("-inf")
-        self._attempts = 0
-        self._closed = False
+        self._tenure = Tenure(
+            key.room_id,
+            journal,
+            clock,
+            restore=self._restore,
+            opened=self._opened,
+            heed=self._heed,
+            lost=self._lose_room,
+        )
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -155,25 +142,13 @@ class RoomActor:
         Raises:
             JournalError: not possible now; see `Journal.open`.
         """
-        await self._load()
-        self._keeper = asyncio.create_task(self._keep_lease())
+        await self._tenure.begin()
 
     async def close(self) -> None:
         """Commit what waits and let the room go; connections are closed by the caller."""
-        self._closed = True
-        tasks = [task for task in (self._keeper, self._reopening) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        live = self._live
-        if live is not None:
-            await live.committer.close()
-            await live.outbound.close()
-            try:
-                await self._journal.release(live.epoch)
-            except JournalError as error:
-                log.warning("lease not released", extra={"why": str(error)})
-        self._stop()
+        await self._tenure.end()
+        if self._timer is not None:
+            self._timer.cancel()
         await self._adapter.close()
 
     @property
@@ -189,30 +164,27 @@ class RoomActor:
         """Whether the sitting has ended and nobody is connected any more."""
         return self._live is not None and self._live.room.state.over and not len(self.members)
 
-    async def _load(self) -> None:
-        opened = await self._journal.open()
+    async def _restore(self, opened: Opened) -> OpenRoom:
         config = config_of(opened.record, opened.session_no)
         room = Room.restore(config, opened.facts, self._ids, stamp)
         feed = await self._open_feed(self.key, opened.epoch)
-        self._live = _Live(
+        return OpenRoom(
             room,
             opened.epoch,
             opened.session_no,
             Committer(
-                lambda first, facts: self._append(opened, first, facts),
+                functools.partial(self._journal.append, opened.epoch, opened.session_no),
                 feed.deliver,
                 next_seq=len(opened.facts) + 1,
-                failed=self._commit_failed,
+                failed=lambda error: self._tenure.throw_away(str(error)),
             ),
             Outbound(self.members, room, opened.epoch, feed, self._clock),
         )
-        self._ready.set()
-        self._adapter.reopened(room)
+
+    def _opened(self, opened: Opened) -> None:
+        self._adapter.reopened(self.room)
         self._reconcile(opened)
         self._timeout()  # what fell due while nobody had the room, and the next timer
-
-    async def _append(self, opened: Opened, first_seq: int, facts: list[Event]) -> None:
-        await self._journal.append(opened.epoch, opened.session_no, first_seq, facts)
 
     def _reconcile(self, opened: Opened) -> None:
         """Bring the connections that are there, the calendar and the room that was read together."""
@@ -233,75 +205,10 @@ class RoomActor:
             if row.connected and (there is None or there.closing):
                 self._tell(Disconnected(row.id, row.conn_epoch))
 
-    def _commit_failed(self, error: JournalError) -> None:
-        self._throw_away(str(error))
-
-    def _throw_away(self, why: str) -> None:
-        """What is in memory is not the truth, or not sound: open the room anew."""
-        if self._live is None:
-            return
-        log.warning("the room is opened anew", extra={"room_id": self.key.room_id, "why": why})
-        self._reopening = asyncio.create_task(self._reopen(self._take_down()))
-
-    def _take_down(self) -> _Live | None:
-        """Nobody is served from what was open, if anything was; the caller discards it."""
-        old = self._live
-        self._ready.clear()
-        self._stop()
-        return old
-
-    async def _reopen(self, old: _Live | None) -> None:
-        await _discard(old)
-        # Reopenings that follow each other closely come slower and slower.
-        recent = self._clock.now() - self._reopened_at < REOPEN_CALM
-        self._attempts = self._attempts if recent else 0
-        while not self._closed:
-            await asyncio.sleep(REOPEN_DELAYS[min(self._attempts, len(REOPEN_DELAYS) - 1)])
-            self._attempts += 1
-            self._reopened_at = self._clock.now()
-            try:
-                await self._load()
-            except FencedError as error:
-                log.warning("another node owns the room", extra={"why": str(error)})
-                self._lose_room()
-                return
-            except JournalError as error:
-                log.warning("the room cannot be opened yet", extra={"why": str(error)})
-            except Exception as defect:  # noqa: BLE001 logged; a room must not stay half open
-                internal_error("room opening", defect)
-                await _discard(self._take_down())
-            else:
-                return
-
     def _lose_room(self) -> None:
-        self._closed = True
         for client in self.members:
             client.close(CloseCode.DRAINING)
         self._gone(self)
-
-    def _stop(self) -> None:
-        self._live = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    async def _keep_lease(self) -> None:
-        while True:
-            await asyncio.sleep(LEASE / 3)
-            live = self._live
-            if live is None:
-                continue
-            try:
-                plan = await self._journal.renew(live.epoch)
-                if self._live is live:
-                    self._heed(plan)
-            except FencedError as error:
-                if self._live is live:
-                    self._throw_away(str(error))
-            except JournalError as error:
-                log.warning("lease not renewed", extra={"why": str(error)})
-            except Exception as defect:  # noqa: BLE001 logged; the next lease is kept
-                internal_error("lease", defect)
 
     # ----------------------------------------------------------------------------- inputs
 
@@ -313,7 +220,7 @@ class RoomActor:
         Raises:
             RequestError: refused; nothing happened.
         """
-        await self._until_ready()
+        await self._tenure.until_ready()
         self._check_there(client)
         outcome = self._decide(command())
         await self._attach(client, request_id, outcome, None)
@@ -330,7 +237,7 @@ class RoomActor:
         Raises:
             RequestError: refused; ``stale_epoch`` when a later connection exists.
         """
-        await self._until_ready()
+        await self._tenure.until_ready()
         self._check_there(client)
         row = self.room.participant(ParticipantId(grant.participant))
         if row is None or grant.session_no != self._open.session_no:
@@ -346,7 +253,7 @@ class RoomActor:
         Raises:
             RequestError: refused; nothing happened.
         """
-        await self._until_ready()
+        await self._tenure.until_ready()
         if client.participant is None:
             raise RequestError("unauthorized", "not attached")
         request_id = RequestId(request.request_id)
@@ -413,7 +320,11 @@ class RoomActor:
     # --------------------------------------------------------------------------- outcomes
 
     @property
-    def _open(self) -> _Live:
+    def _live(self) -> OpenRoom | None:
+        return self._tenure.current
+
+    @property
+    def _open(self) -> OpenRoom:
         if self._live is None:
             raise RequestError("unavailable", retry_ms=1000)
         return self._live
@@ -426,13 +337,6 @@ class RoomActor:
             RequestError: ``unavailable`` while it is being opened anew.
         """
         return self._open.room
-
-    async def _until_ready(self) -> None:
-        try:
-            async with asyncio.timeout(READY_TIMEOUT):
-                await self._ready.wait()
-        except TimeoutError:
-            raise unavailable() from None
 
     @staticmethod
     def _check_there(client: Client) -> None:
@@ -465,7 +369,7 @@ class RoomActor:
         except RoomError as error:
             raise RequestError(error.code.value, error.detail, **error.extras) from error
         except Exception as defect:
-            self._throw_away("a defect of the room")
+            self._tenure.throw_away("a defect of the room")
             raise internal_error("room", defect) from defect
 
     def _heed(self, plan: RoomPlan) -> None:
@@ -592,16 +496,9 @@ class RoomActor:
             outcome = live.room.handle_timeout(self._clock.now())
         except Exception as defect:  # noqa: BLE001 logged; the room is opened anew
             internal_error("room timer", defect)
-            self._throw_away("a defect of the room")
+            self._tenure.throw_away("a defect of the room")
         else:
             self._submit(outcome)
-
-
-async def _discard(live: _Live | None) -> None:
-    """What waits for a commit fails; what was delivered to the feed still goes out."""
-    if live is not None:
-        await live.committer.abandon()
-        await live.outbound.close()
 
 
 def _fail(future: "asyncio.Future[None]") -> Callable[[RequestError], None]:

@@ -390,7 +390,7 @@ class TestFailures:
 
     async def test_requests_during_an_outage_are_answered_in_time(self, stage, monkeypatch):
         """While the database is gone a durable request hears so; nothing hangs."""
-        monkeypatch.setattr("signaling.actor.READY_TIMEOUT", 0.05)
+        monkeypatch.setattr("signaling.tenure.READY_TIMEOUT", 0.05)
         host = await enter(stage, "Ana", Role.HOST)
         stage.journal.down = True
         for number in range(3):
@@ -471,7 +471,7 @@ class TestCalendar:
     @pytest.fixture(autouse=True)
     def hasty(self, monkeypatch):
         """The record is looked at every few milliseconds."""
-        monkeypatch.setattr("signaling.actor.LEASE", 0.03)
+        monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
 
     async def test_a_cancellation_reaches_who_waits(self, stage):
         """The waiting are told and closed, and the sitting is cancelled, not expired later."""

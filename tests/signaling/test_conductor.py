@@ -130,11 +130,11 @@ class Node:
     async def kill(self):
         """The process is gone, as its database sees it."""
         for actor in self.conductor.actors:
-            actor._closed = True
-            actor._keeper.cancel()
-            await actor._live.committer.flush()
-            await actor._live.committer.abandon()
-            actor._stop()
+            tenure = actor._tenure
+            tenure._keeper.cancel()
+            await tenure.current.committer.flush()
+            await tenure.current.committer.abandon()
+            tenure.current = None
 
     async def pass_time(self, appointment, *seconds):
         """Let time pass in steps, and the room's timers fire."""
@@ -142,7 +142,7 @@ class Node:
         for step in seconds:
             self.clock.time += step
             actor._timeout()
-            await actor._live.committer.flush()
+            await actor._tenure.current.committer.flush()
 
 
 async def rows(database, appointment, model):
@@ -240,7 +240,7 @@ async def test_a_room_that_another_node_has_is_left_alone(database, booked, cloc
     await owner.both(booked)
     clock.time = booked.ends_at.timestamp() + AFTER_END_S + HOUR
     actor = await owner.actor(booked)
-    await actor._journal.renew(actor._live.epoch)
+    await actor._journal.renew(actor._tenure.current.epoch)
     await other.conductor.close_overdue()
     assert other.conductor.actors == []
     assert await outcome(database, booked) == ("live", "in_progress", 0)
@@ -342,7 +342,7 @@ async def test_a_cancellation_over_the_crm_closes_the_waiting_room(
     database, booked, clock, monkeypatch
 ):
     """Who waits is told; room and appointment are cancelled and stay so; no meeting is logged."""
-    monkeypatch.setattr("signaling.actor.LEASE", 0.03)
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
     node = Node(database, clock)
     jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True)
     async with database.unit_of_work(booked.tenant_id) as unit:
@@ -359,7 +359,7 @@ async def test_a_rescheduled_appointment_is_overdue_by_its_new_times(
     database, booked, clock, monkeypatch
 ):
     """An open room is told of them; a room that slept is not closed by the old ones."""
-    monkeypatch.setattr("signaling.actor.LEASE", 0.03)
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
     node = Node(database, clock)
     jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True)
     until_then = booked.ends_at + timedelta(days=1)
