@@ -1,7 +1,7 @@
 """A tenant to try the product with: a consultant, a customer, a lead and a video appointment.
 
-`create_demo` makes all of it once; `book_again` books the same people for another meeting when the
-last one is over, so that what a visitor has put into the tenant stays in view.
+`create_demo` makes all of it once; `meet_again` gives links that work when the last ones do not any
+more, so that what a visitor has put into the tenant stays in view.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ import sqlalchemy as sa
 
 from storage.database import Database, Unit
 
-from .appointments.models import Appointment, Booking
-from .appointments.service import Booked, book
+from .appointments.models import Appointment
+from .appointments.service import Booked, book, fresh_links
 from .appointments.states import OPEN_STATES
 from .appointments.video import LinkMaker
-from .errors import NotFound
 from .leads.models import Lead
 from .meetings.links import LinkUrls
+from .meetings.models import VideoRoom
+from .meetings.states import ROOM_JOINABLE
 from .people.models import Person
 from .tenants.models import Staff
 from .tenants.service import authenticate, create_tenant
@@ -53,14 +54,7 @@ async def create_demo(database: Database, links: LinkMaker) -> Demo:
     async with database.unit_of_work(made.tenant.id, actor_id=made.staff.id) as unit:
         # Not the key's own staff member: what a visitor books with the key must not meet the
         # demo's appointment in the same calendar.
-        consultant = Staff(id=unit.ids(), name="Ana Diaz", email=CONSULTANT_EMAIL)
-        person = Person(
-            id=unit.ids(),
-            first_name="Jane",
-            last_name="Doe",
-            email=CUSTOMER_EMAIL,
-            is_lead=True,
-        )
+        consultant, person = _consultant(unit), _customer(unit)
         lead = Lead(
             id=unit.ids(), person_id=person.id, source="website", assigned_to_id=consultant.id
         )
@@ -79,36 +73,68 @@ async def create_demo(database: Database, links: LinkMaker) -> Demo:
     )
 
 
-async def book_again(database: Database, links: LinkMaker, api_key: str) -> LinkUrls:
-    """Book the demo's consultant and customer for now, in the tenant that is there.
+async def meet_again(database: Database, links: LinkMaker, api_key: str) -> LinkUrls:
+    """Links that work, in the tenant that is there: of the demo's open appointment or a new one.
 
     Raises:
         Unauthorized: the key opens nothing any more.
-        NotFound: somebody has deleted the demo's people.
-        SlotTaken: the consultant has something else now.
     """
     grant = await authenticate(database, api_key)
     async with database.unit_of_work(grant.tenant_id, actor_id=grant.staff_id) as unit:
-        consultant_id = await unit.session.scalar(
-            sa.select(Staff.id).where(Staff.email == CONSULTANT_EMAIL).order_by(Staff.id)
-        )
         person_id = await unit.session.scalar(
             sa.select(Person.id)
             .where(Person.email == CUSTOMER_EMAIL, Person.deleted_at.is_(None))
             .order_by(Person.id)
         )
-        if consultant_id is None or person_id is None:
-            raise NotFound("person", person_id)
+        if person_id is None:
+            customer = _customer(unit)
+            await unit.add(customer)
+            person_id = customer.id
+        standing = await _standing(unit, person_id)
+        if standing is not None:
+            return await fresh_links(unit, standing, links)
         lead_id = await unit.session.scalar(
             sa.select(Lead.id)
             .where(Lead.person_id == person_id, Lead.deleted_at.is_(None))
             .order_by(Lead.id)
         )
-        await _free_what_is_over(unit, consultant_id)
-        booked = await _book(unit, links, consultant_id, person_id, lead_id)
+        # One who has something else now, or left, is stood in for.
+        consultant = _consultant(unit)
+        await unit.add(consultant)
+        booked = await _book(unit, links, consultant.id, person_id, lead_id)
     if booked.links is None:
         raise AssertionError("a video appointment has links")
     return booked.links
+
+
+def _consultant(unit: Unit) -> Staff:
+    return Staff(id=unit.ids(), name="Ana Diaz", email=CONSULTANT_EMAIL)
+
+
+def _customer(unit: Unit) -> Person:
+    return Person(
+        id=unit.ids(), first_name="Jane", last_name="Doe", email=CUSTOMER_EMAIL, is_lead=True
+    )
+
+
+async def _standing(unit: Unit, person_id: UUID) -> Appointment | None:
+    """The demo's appointment, if it can still be met in."""
+    return await unit.session.scalar(
+        sa.select(Appointment)
+        .join(VideoRoom, VideoRoom.id == Appointment.video_room_id)
+        .join(Staff, Staff.id == Appointment.staff_id)
+        .where(
+            Appointment.person_id == person_id,
+            Appointment.status.in_(sorted(OPEN_STATES)),
+            Appointment.ends_at > unit.now,
+            Appointment.deleted_at.is_(None),
+            VideoRoom.status.in_(sorted(ROOM_JOINABLE)),
+            Staff.is_active,
+            Staff.deleted_at.is_(None),
+        )
+        .order_by(Appointment.starts_at, Appointment.id)
+        .limit(1)
+    )
 
 
 async def _book(
@@ -126,15 +152,4 @@ async def _book(
             "location_kind": "video",
         },
         links,
-    )
-
-
-async def _free_what_is_over(unit: Unit, staff_id: UUID) -> None:
-    """A demo meeting takes a whole day in the calendar, and is over after minutes."""
-    over = sa.select(Appointment.id).where(Appointment.status.not_in(sorted(OPEN_STATES)))
-    await unit.session.execute(
-        sa.update(Booking)
-        .where(Booking.staff_id == staff_id, Booking.is_blocking, Booking.appointment_id.in_(over))
-        .values(is_blocking=False)
-        .execution_options(synchronize_session=False)
     )

@@ -63,6 +63,8 @@ class Conductor:
         self._overdue_every = overdue_every
         self._rooms: dict[RoomKey, asyncio.Task[RoomActor]] = {}
         self._of: dict[Client, RoomActor] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        """Rooms that another node has by now, on their way out."""
         self._draining = False
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -145,9 +147,11 @@ class Conductor:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
+        # One that is just being opened is closed like the others.
+        await asyncio.gather(*self._rooms.values(), return_exceptions=True)
         for actor in self.actors:
             actor.dismiss(self._spread)
-        await asyncio.gather(*(actor.close() for actor in self.actors))
+        await asyncio.gather(*(actor.close() for actor in self.actors), *self._closing)
         self._rooms.clear()
 
     async def close_overdue(self) -> None:
@@ -195,7 +199,11 @@ class Conductor:
             del self._rooms[key]
 
     def _lost_room(self, actor: RoomActor) -> None:
+        """Another node has it: what is left here of the room goes, its media above all."""
         self._rooms.pop(actor.key, None)
+        closing = asyncio.create_task(actor.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def _sweep(self) -> None:
         idle_since: dict[RoomKey, float] = {}

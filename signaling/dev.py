@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from crm_core.appointments.video import LinkMaker
-from crm_core.demo import book_again, create_demo
+from crm_core.demo import create_demo, meet_again
 from crm_core.errors import CrmError
 from crm_core.meetings.service import MeetingService
 from storage.database import Database
@@ -39,9 +39,7 @@ class DevFile:
     async def links(self) -> Mapping[str, str]:
         """The contents, for the first page; anew when the meeting is over by now."""
         async with self._one_at_a_time:
-            if self._database is not None and not await _usable(
-                self._database, self._contents["guest_url"]
-            ):
+            if self._database is not None and not await _usable(self._database, self._contents):
                 await self.prepare(self._database, self._contents["url"])
         return self._contents
 
@@ -53,7 +51,7 @@ class DevFile:
     async def prepare(self, database: Database, base_url: str) -> Mapping[str, str]:
         """Make sure that the links work; makes the demo when there is none that can be used."""
         kept = read_dev(self._path)
-        if kept is None or not await _usable(database, kept["guest_url"]):
+        if kept is None or not await _usable(database, kept):
             kept = await _fresh(database, LinkMaker(base_url, secrets.token_bytes), kept)
         moved = {name: _moved(kept[name], base_url) for name in _LINKS}
         self._contents = {"url": base_url, "api_key": kept["api_key"], **moved}
@@ -68,7 +66,7 @@ async def _fresh(
     """A meeting that can be entered: in the tenant that is there, or else with a new one."""
     if kept is not None:
         try:
-            urls = await book_again(database, links, kept["api_key"])
+            urls = await meet_again(database, links, kept["api_key"])
         except CrmError as error:
             log.warning("another demo tenant is made", extra={"why": error.code})
         else:
@@ -81,13 +79,16 @@ async def _fresh(
     return {"api_key": demo.api_key, "host_url": demo.host_url, "guest_url": demo.guest_url}
 
 
-async def _usable(database: Database, url: str) -> bool:
-    parts = urlsplit(url)
-    code = parts.path.rpartition("/")[2]
-    try:
-        await MeetingService(database).resolve_link(code, parts.fragment.removeprefix("k="))
-    except CrmError:
-        return False
+async def _usable(database: Database, kept: Mapping[str, str]) -> bool:
+    """Whether both links open the meeting."""
+    meetings = MeetingService(database)
+    for url in (kept[name] for name in _LINKS):
+        parts = urlsplit(url)
+        code = parts.path.rpartition("/")[2]
+        try:
+            await meetings.resolve_link(code, parts.fragment.removeprefix("k="))
+        except CrmError:
+            return False
     return True
 
 

@@ -141,6 +141,8 @@ class RoomMedia:
         """Whose admission is committed: only they may have a transport."""
         self._on: dict[tuple[ParticipantId, Source], bool] = {}
         self._seats: dict[ParticipantId, Seat] = {}
+        self._negotiations: dict[ParticipantId, TokenBucket] = {}
+        """Kept beyond the seat: who closes and opens again has negotiated twice."""
         self._owner: dict[int, tuple[ParticipantId, Source]] = {}
         """engine track → whose, and which source."""
         self._viewer: dict[int, tuple[ParticipantId, str]] = {}
@@ -243,14 +245,12 @@ class RoomMedia:
 
     async def _offer(self, participant: ParticipantId, offer: MediaOffer) -> Any:
         sdp = offered_sdp(offer)
+        self._count_negotiation(participant)
         seat = self._seat(participant)
-        wait = seat.negotiations.take(self._hub.clock.now())
-        if wait:
-            raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
         session = session_id(sdp)
         if seat.transport is not None and session != seat.session:
             self._drop(participant)  # a new peer connection of the same client
-            self._seats[participant] = seat = Seat(seat.negotiations, view=seat.view)
+            self._seats[participant] = seat = Seat(view=seat.view)
         labels = labels_of(seat, offer)
         fresh = seat.transport is None
         transport = seat.transport or self._open(participant, seat)
@@ -301,10 +301,18 @@ class RoomMedia:
     def _seat(self, participant: ParticipantId) -> Seat:
         seat = self._seats.get(participant)
         if seat is None:
-            now = self._hub.clock.now()
-            bucket = TokenBucket.full(NEGOTIATION_RATE, NEGOTIATION_BURST, now)
-            seat = self._seats[participant] = Seat(bucket)
+            seat = self._seats[participant] = Seat()
         return seat
+
+    def _count_negotiation(self, participant: ParticipantId) -> None:
+        now = self._hub.clock.now()
+        bucket = self._negotiations.get(participant)
+        if bucket is None:
+            bucket = TokenBucket.full(NEGOTIATION_RATE, NEGOTIATION_BURST, now)
+            self._negotiations[participant] = bucket
+        wait = bucket.take(now)
+        if wait:
+            raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
 
     def _follow(
         self,

@@ -15,7 +15,6 @@ from sfu import pages, subscriptions
 from sfu.transport import MediaTransport
 
 from .errors import RequestError
-from .limits import TokenBucket
 from .messages import MediaOffer, SlotBind, ViewSet
 
 DEFAULT_SIZES: Final = {"video": (640, 360), "screen": (1920, 1080)}
@@ -26,7 +25,6 @@ DEFAULT_SIZES: Final = {"video": (640, 360), "screen": (1920, 1080)}
 class Seat:
     """What one participant has of media: a transport, tracks on it, slots, a view."""
 
-    negotiations: TokenBucket
     transport: MediaTransport | None = None
     session: str = ""
     """The o-line number of the client's peer connection."""

@@ -169,7 +169,7 @@ class Tenure:
                 return
 
     async def _keep_lease(self) -> None:
-        while True:
+        while not self._over:
             await asyncio.sleep(LEASE / 3)
             held = self.current
             if held is None:

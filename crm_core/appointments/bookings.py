@@ -104,18 +104,14 @@ async def bookings_of(unit: Unit, appointment_id: UUID) -> list[Booking]:
 
 
 async def _sharers(unit: Unit, appointment: Appointment) -> set[UUID]:
-    """Other open appointments of its staff member in its room, at its time."""
+    """Other open appointments in its room, and so at its time."""
     if appointment.video_room_id is None:
         return set()
     found = await unit.session.scalars(
         sa.select(Appointment.id).where(
             Appointment.video_room_id == appointment.video_room_id,
-            Appointment.staff_id == appointment.staff_id,
-            Appointment.starts_at == appointment.starts_at,
-            Appointment.ends_at == appointment.ends_at,
             Appointment.id != appointment.id,
             Appointment.status.in_(sorted(OPEN_STATES)),
-            Appointment.deleted_at.is_(None),
         )
     )
     return set(found)

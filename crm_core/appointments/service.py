@@ -143,7 +143,7 @@ async def cancel(unit: Unit, appointment: Appointment, reason: str | None = None
 
 
 async def change_person(unit: Unit, appointment: Appointment, person_id: UUID | None) -> None:
-    """The appointment is with somebody else: they are expected, and its guest link is theirs."""
+    """The appointment is with somebody else: they are expected, and its guest link is void."""
     if person_id == appointment.person_id:
         return
     await unit.session.execute(
@@ -157,19 +157,20 @@ async def change_person(unit: Unit, appointment: Appointment, person_id: UUID | 
     )
     appointment.person_id = person_id
     await unit.add(*_guests(unit, appointment))
-    await video.hand_over(unit, appointment, person_id)
+    await video.revoke_guest_link(unit, appointment)
 
 
 async def fresh_links(unit: Unit, appointment: Appointment, links: LinkMaker) -> LinkUrls:
     """New links of the appointment; its earlier ones are void.
 
     Raises:
-        Contradiction: it has no room.
+        Contradiction: it has no room, or somebody it is for is gone.
         IllegalTransition: it is over or cancelled.
     """
     room = await video.locked_room(unit, appointment)
     if room is None:
         raise Contradiction("this appointment has no video room", field="video_room_id")
+    await unit.session.refresh(appointment)  # it may have been cancelled while we waited
     if appointment.status not in OPEN_STATES:
         apply(appointment.status, "reschedule")
     staff = await _staff(unit, appointment.staff_id)
@@ -203,6 +204,8 @@ async def _staff(unit: Unit, staff_id: UUID | None) -> Staff:
         found = await unit.session.scalar(statement.where(Staff.id == staff_id))
         if found is None:
             raise NoSuchReference(f"no such staff: {staff_id}", field="staff_id")
+        if not found.is_active:
+            raise Contradiction(f"{found.name} does not work here any more", field="staff_id")
         return found
     bookable = (
         await unit.session.scalars(statement.where(Staff.is_bookable, Staff.is_active).limit(2))

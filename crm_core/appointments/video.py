@@ -93,9 +93,13 @@ async def open_room(
 async def issue_links(
     unit: Unit, room: VideoRoom, appointment: Appointment, staff: Staff, links: LinkMaker
 ) -> LinkUrls:
-    """The appointment's two links; those it had before are void."""
+    """The appointment's two links; those it had before are void.
+
+    Raises:
+        Contradiction: its person was deleted.
+    """
     await _revoke(unit, appointment)
-    guest_name = None
+    guest_name = ""
     if appointment.person_id is not None:
         guest_name = await _name_of(unit, appointment.person_id)
 
@@ -114,24 +118,15 @@ async def issue_links(
 
     return LinkUrls(
         host_url=await link("host", staff.name, staff_id=staff.id),
-        guest_url=await link("participant", guest_name or "", person_id=appointment.person_id),
+        guest_url=await link("participant", guest_name, person_id=appointment.person_id),
     )
 
 
-async def hand_over(unit: Unit, appointment: Appointment, person_id: UUID | None) -> None:
-    """The appointment is somebody else's: so is its guest link from now on."""
-    await unit.session.execute(
-        sa.update(RoomLink)
-        .where(
-            RoomLink.appointment_id == appointment.id,
-            RoomLink.role == "participant",
-            RoomLink.revoked_at.is_(None),
-        )
-        .values(
-            person_id=person_id,
-            display_name="" if person_id is None else await _name_of(unit, person_id) or "",
-        )
-        .execution_options(synchronize_session=False)
+async def revoke_guest_link(unit: Unit, appointment: Appointment) -> None:
+    """Who has it is not who the appointment is with any more."""
+    await revoke_links(
+        unit,
+        sa.and_(RoomLink.appointment_id == appointment.id, RoomLink.role == "participant"),
     )
 
 
@@ -173,8 +168,13 @@ async def _revoke(unit: Unit, appointment: Appointment) -> None:
     await revoke_links(unit, RoomLink.appointment_id == appointment.id)
 
 
-async def _name_of(unit: Unit, person_id: UUID) -> str | None:
-    return await unit.session.scalar(sa.select(Person.full_name).where(Person.id == person_id))
+async def _name_of(unit: Unit, person_id: UUID) -> str:
+    name = await unit.session.scalar(
+        sa.select(Person.full_name).where(Person.id == person_id, Person.deleted_at.is_(None))
+    )
+    if name is None:
+        raise Contradiction("its person was deleted", field="person_id")
+    return name
 
 
 async def _is_shared(unit: Unit, appointment: Appointment) -> bool:

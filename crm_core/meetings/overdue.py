@@ -56,7 +56,7 @@ def _overdue(dialect: str) -> sa.Select[tuple[UUID, UUID]]:
     silent_since = sa.bindparam("silent_since", type_=moment)
     free_since = sa.bindparam("free_since", type_=moment)
     if dialect == "postgresql":
-        found = sa.func.find_overdue_rooms(
+        found = sa.func.find_rooms_to_end(
             ended_before, silent_since, free_since, at_most
         ).table_valued(sa.column("tenant_id", sa.Uuid()), sa.column("room_id", sa.Uuid()))
         return sa.select(found.c.tenant_id, found.c.room_id)

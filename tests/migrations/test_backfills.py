@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.service import book
-from crm_core.meetings.models import RoomLink
+from crm_core.meetings.models import RoomLink, VideoRoomParticipant
+from crm_core.tenants.models import Staff
 from crm_core.tenants.service import create_tenant
 from storage import schema
 from storage.database import Database, open_engine
@@ -32,7 +33,23 @@ async def test_links_learn_whose_they_are(url_of_owner):
             database, name, staff_name="Ana Diaz", random_bytes=secrets.token_bytes
         )
         async with database.unit_of_work(tenant.tenant.id) as unit:
-            made = await book(unit, {"staff_id": tenant.staff.id, "starts_at": START}, LINKS)
+            values = {"staff_id": tenant.staff.id, "starts_at": START}
+            made = await book(unit, values, LINKS)
+            room_id = made.appointment.video_room_id
+            other = Staff(id=unit.ids(), name="Kim Park")
+            await unit.add(other)
+            # Shared later on, so that one room has appointments to choose from.
+            await book(unit, {**values, "staff_id": other.id, "video_room_id": room_id}, LINKS)
+            # Somebody came by a link: what points at links must not be in the way.
+            link = await unit.session.scalar(
+                sa.select(RoomLink.id).where(RoomLink.appointment_id == made.appointment.id)
+            )
+            await unit.add(
+                VideoRoomParticipant(
+                    id=unit.ids(), room_id=room_id, session_no=1, identity="guest:1",
+                    display_name="Jane", link_id=link,
+                )
+            )  # fmt: skip
         expected[tenant.tenant.id] = {made.appointment.id}
     await database.close()
 
@@ -49,6 +66,6 @@ async def test_links_learn_whose_they_are(url_of_owner):
     for tenant_id, appointments in expected.items():
         async with database.unit_of_work(tenant_id, read_only=True) as unit:
             found = (await unit.session.scalars(sa.select(RoomLink.appointment_id))).all()
-        assert len(found) == 2
+        assert len(found) == 4
         assert set(found) == appointments
     await database.close()

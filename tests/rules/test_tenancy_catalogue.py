@@ -129,6 +129,7 @@ def test_lookup_functions_are_for_the_application_alone(catalogue):
         "find_api_key",
         "find_room_links",
         "find_overdue_rooms",
+        "find_rooms_to_end",
     }
     for row in rows:
         assert (row["owner"], row["app"], row["everyone"]) == (LOOKUP_ROLE, True, False)

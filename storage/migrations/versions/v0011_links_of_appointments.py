@@ -1,5 +1,8 @@
 """Links that belong to one appointment, and rooms that are ending found as soon as they are free.
 
+SQLite cannot add a composite key to a table that others point at, short of rebuilding it with keys
+switched off; there the column stands without one. Appointments are never deleted for good alone.
+
 Revision ID: 0011
 Revises: 0010
 """
@@ -26,10 +29,11 @@ _ANSWER = "tenant_id uuid, room_id uuid"
 
 def upgrade() -> None:
     """Add the column, fill it, and let the look-up know how long an ending room may be silent."""
-    with op.batch_alter_table("room_links") as links:
-        links.add_column(sa.Column("appointment_id", sa.Uuid()))
-        links.create_foreign_key(
+    op.add_column("room_links", sa.Column("appointment_id", sa.Uuid()))
+    if rls.on_postgresql():
+        op.create_foreign_key(
             op.f(_KEY),
+            "room_links",
             "appointments",
             ["tenant_id", "appointment_id"],
             ["tenant_id", "id"],
@@ -44,9 +48,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("appointment_id IS NOT NULL"),
         sqlite_where=sa.text("appointment_id IS NOT NULL"),
     )
-    rls.drop_lookup("find_overdue_rooms")
+    # `find_overdue_rooms` stays for servers of the version before, which still ask it.
     rls.create_lookup(
-        "find_overdue_rooms",
+        "find_rooms_to_end",
         "ended_before timestamptz, silent_since timestamptz, free_since timestamptz,"
         " at_most integer",
         _ANSWER,
@@ -65,23 +69,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take both back."""
-    rls.drop_lookup("find_overdue_rooms")
-    rls.create_lookup(
-        "find_overdue_rooms",
-        "ended_before timestamptz, silent_since timestamptz, at_most integer",
-        _ANSWER,
-        """SELECT r.tenant_id, r.id
-            FROM video_rooms r
-            JOIN room_owners o ON o.tenant_id = r.tenant_id AND o.room_id = r.id
-            WHERE r.status IN ('scheduled', 'lobby_open', 'live', 'ending')
-              AND o.lease_until <= silent_since
-              AND (r.ends_at <= ended_before OR r.status = 'ending'
-                   OR (r.ends_at IS NULL AND r.status = 'live'))
-            ORDER BY o.lease_until LIMIT at_most""",
-        "video_rooms",
-        "room_owners",
-    )
+    rls.drop_lookup("find_rooms_to_end")
     op.drop_index(op.f(_INDEX), "room_links")
-    with op.batch_alter_table("room_links") as links:
-        links.drop_constraint(op.f(_KEY), type_="foreignkey")
-        links.drop_column("appointment_id")
+    if rls.on_postgresql():
+        op.drop_constraint(op.f(_KEY), "room_links", type_="foreignkey")
+    op.drop_column("room_links", "appointment_id")

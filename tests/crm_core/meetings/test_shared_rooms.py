@@ -6,15 +6,17 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from crm_core.appointments.models import Appointment, Booking
+from crm_core.appointments.models import Appointment, AppointmentAttendee, Booking
 from crm_core.appointments.service import book, cancel, change_person, fresh_links, reschedule
 from crm_core.communications.models import Communication
 from crm_core.communications.service import timeline
-from crm_core.errors import Contradiction, LinkRefused, RoomOver, SlotTaken
+from crm_core.errors import Contradiction, IllegalTransition, LinkRefused, RoomOver, SlotTaken
 from crm_core.leads.service import create_lead
+from crm_core.meetings.links import LinkUrls
 from crm_core.meetings.models import RoomLink, VideoRoom
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
+from crm_core.tenants.models import Staff
 from tests.crm_core.meetings.support import START, Meeting
 from tests.support.databases import LINKS
 
@@ -196,14 +198,61 @@ async def test_each_is_settled_by_who_came(training):
     assert room.status == "ended"
 
 
-async def test_a_guest_link_follows_the_appointments_person(training):
-    """Given to somebody else, the appointment expects them, and its link is theirs."""
+async def test_an_appointment_given_to_another_person(training):
+    """Who had its guest link is not who it is with: the link is void, and a new one is theirs."""
     jane, _, _ = await training.book("Jane")
     kim, kim_id, _ = await training.book("Kim")
     await training.run(change_person, jane, kim_id)
-    grant = await training.opens(jane.links.guest_url)
+    with pytest.raises(LinkRefused):
+        await training.opens(jane.links.guest_url)
+    for url in (jane.links.host_url, kim.links.guest_url):
+        await training.opens(url)
+    fresh = await training.run(fresh_links, jane, LINKS)
+    grant = await training.opens(fresh.guest_url)
     assert (grant.person_id, grant.display_name) == (kim_id, "Kim")
     await training.run(change_person, jane, None)
-    grant = await training.opens(jane.links.guest_url)
-    assert (grant.person_id, grant.display_name) == (None, "")
-    assert (await training.opens(kim.links.guest_url)).person_id == kim_id
+    await training.run(change_person, jane, kim_id)
+    roles = [
+        (row.role, row.person_id)
+        for row in await training.all(AppointmentAttendee)
+        if row.appointment_id == jane.appointment.id
+    ]
+    assert sorted(roles, key=str) == [("guest", kim_id), ("host", None)]
+
+
+async def test_no_links_for_who_is_gone(training):
+    """Neither for a deleted person nor for staff who left, nor is anything booked with those."""
+    jane, jane_id, _ = await training.book("Jane")
+    async with training.unit() as unit:
+        person = await unit.session.get(Person, (training.tenant.tenant.id, jane_id))
+        person.deleted_at = unit.now
+    with pytest.raises(Contradiction, match="deleted"):
+        await training.run(fresh_links, jane, LINKS)
+    kim, _, _ = await training.book("Kim")
+    async with training.unit() as unit:
+        staff = await unit.session.get(Staff, (training.tenant.tenant.id, training.tenant.staff.id))
+        staff.is_active = False
+    with pytest.raises(Contradiction, match="any more"):
+        await training.run(fresh_links, kim, LINKS)
+    with pytest.raises(Contradiction, match="any more"):
+        await training.book("Lee")
+
+
+async def test_who_waits_for_a_cancellation_gets_no_links(training):
+    """Asked for while the cancellation was being written, links are refused when it is."""
+    jane, _, _ = await training.book("Jane")
+    await training.book("Kim")
+    outcomes = await asyncio.gather(
+        training.run(cancel, jane),
+        *(training.run(fresh_links, jane, LINKS) for _ in range(4)),
+        return_exceptions=True,
+    )
+    assert outcomes[0] is None
+    assert {type(each) for each in outcomes[1:]} <= {LinkUrls, IllegalTransition}
+    async with training.unit(read_only=True) as unit:
+        open_links = await unit.session.scalars(
+            sa.select(RoomLink).where(
+                RoomLink.appointment_id == jane.appointment.id, RoomLink.revoked_at.is_(None)
+            )
+        )
+        assert open_links.all() == []

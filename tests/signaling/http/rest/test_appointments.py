@@ -141,14 +141,18 @@ async def test_an_appointment_of_months_is_a_slip(rest):
 
 
 async def test_changing_the_person_changes_the_link(rest, database):
-    """PATCH of person_id: the guest link is the new person's."""
+    """PATCH of person_id: the old guest link is void, and a fresh one is the new person's."""
     people = [await rest.make("people", first_name=name) for name in ("Jane", "Kim")]
     made = await rest.make("appointments", person_id=people[0].id, starts_at=_at(0))
     changed = await rest.patch(
         f"/v1/appointments/{made.id}", {"person_id": people[1].id}, made.etag
     )
     assert changed.status == 200
-    guest = await MeetingService(database).resolve_link(*_code_and_secret(made.json["guest_url"]))
+    meetings = MeetingService(database)
+    with pytest.raises(LinkRefused):
+        await meetings.resolve_link(*_code_and_secret(made.json["guest_url"]))
+    fresh = await rest.post(f"/v1/appointments/{made.id}:links")
+    guest = await meetings.resolve_link(*_code_and_secret(fresh.json["guest_url"]))
     assert (str(guest.person_id), guest.display_name) == (people[1].id, "Kim")
     attendees = (await rest.get(f"/v1/appointments/{made.id}?include=attendees")).json
     expected = [each["person_id"] for each in attendees["included"]["appointment_attendees"]]
