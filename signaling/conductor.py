@@ -125,6 +125,20 @@ class Conductor:
             self._forget(key, task)
             raise
 
+    async def sitting(self, key: RoomKey) -> RoomActor:
+        """The actor of the room for somebody who comes: of its next sitting when one is over.
+
+        Raises:
+            RequestError: as `actor`.
+        """
+        actor = await self.actor(key)
+        if actor.over:
+            if self.running(key) is actor:
+                del self._rooms[key]
+                await actor.close()
+            actor = await self.actor(key)
+        return actor
+
     def running(self, key: RoomKey) -> RoomActor | None:
         """The room's actor if it is open on this node."""
         task = self._rooms.get(key)
@@ -225,7 +239,7 @@ class Conductor:
 
     async def _join(self, client: Client, request_id: str, hello: Hello) -> None:
         grant = self._tokens.redeem_join(hello.token or "", self._clock.wall())
-        actor = await self.actor(RoomKey(grant.tenant_id, grant.room_id))
+        actor = await self.sitting(RoomKey(grant.tenant_id, grant.room_id))
 
         def device_of(identity: Identity) -> str | None:
             state = actor.room.state

@@ -27,7 +27,11 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("tentative", "cancel"): "cancelled",
     ("scheduled", "cancel"): "cancelled",
     ("confirmed", "cancel"): "cancelled",
-    # A meeting in progress is ended by its host, not cancelled from outside.
+    # The host waits in the room, and the customer calls: both can still be done, and the room hears.
+    ("in_progress", "reschedule"): "scheduled",
+    ("in_progress", "cancel"): "cancelled",
+    # The host looked in before the door opened and left again.
+    ("in_progress", "rehearse"): "scheduled",
     # People meet whether or not somebody pressed "confirm".
     ("tentative", "start"): "in_progress",
     ("scheduled", "start"): "in_progress",
@@ -43,7 +47,7 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     ("in_progress", "miss"): "no_show",
 }
 OPEN_STATES = frozenset({"tentative", "scheduled", "confirmed", "in_progress"})
-SETTLED_STATES = frozenset({"completed", "no_show"})
+CLOSED_STATES = frozenset({"completed", "cancelled", "no_show"})
 
 
 def apply(status: str, action: str) -> str:

@@ -2,13 +2,14 @@
 
 Start: the appointment is in progress. End: open attendance is closed, the appointment is completed
 or a no-show, and one communications row of channel ``meeting`` tells the story on the timelines of
-all concerned. Everything is found by key before it is written, in the transaction of the event
+all concerned. A host who was there alone before anybody could come settles nothing: the room waits
+for another sitting. Everything is found by key before it is written, in the transaction of the event
 itself, so ending twice or being killed in between leaves exactly one row.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,13 +19,17 @@ from storage.database import Unit
 from storage.types import iso_utc
 
 from ..appointments.models import Appointment, AppointmentAttendee
-from ..appointments.states import OPEN_STATES, SETTLED_STATES, apply
+from ..appointments.states import CLOSED_STATES, OPEN_STATES, apply
 from ..changes.service import announce
 from ..communications.models import Communication, CommunicationParticipant
 from ..communications.service import MEETING, ROOM_KEY
 from .models import VideoRoom, VideoRoomInterval, VideoRoomParticipant, VideoRoomSession
 from .projection import Projection
+from .rooms import reopen_room
 from .states import PARTICIPANT_GONE, STAFF_ROLES
+
+DOOR_OPENS_BEFORE = timedelta(minutes=15)
+"""As ``rooms.policy`` lets people in before the start; a test compares the two."""
 
 
 def message_id(room_id: UUID, session_no: int) -> str:
@@ -47,6 +52,10 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     people = await _participants(unit, room.id, sitting.session_no)
     intervals = await _close_intervals(unit, people, ended_at)
     for person in people:
+        if person.joined_at is not None and person.joined_at > ended_at:
+            person.joined_at = ended_at  # as with intervals
+        if person.left_at is not None:
+            person.left_at = min(person.left_at, ended_at)
         if person.status not in PARTICIPANT_GONE:
             person.status = "left"
             person.left_at = ended_at
@@ -56,11 +65,17 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     sitting.peak_participants = _peak(intervals)
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
     came = [person for person in people if person.admitted_at is not None]
-    settled = await _close_appointments(unit, room, sitting, came)
+    held = any(_is_customer(person) for person in came)
+    about: Sequence[Appointment] = ()
+    rehearsal = not held and _before_the_door(room, ended_at)
+    if rehearsal:
+        await _put_back(unit, room)
+    else:
+        about = await _close_appointments(unit, room, sitting, came, held=held)
+        # A later sitting is about what an earlier one settled; a cancelled meeting may have begun.
+        about = about or await _appointments(unit, room.id, CLOSED_STATES)
     if sitting.status != "expired":
-        # A later sitting is about what an earlier one settled.
-        about = settled or await _appointments(unit, room.id, SETTLED_STATES)
-        await _log_meeting(projection, people, intervals, about)
+        await _log_meeting(projection, people, intervals, about, held=held)
     announce(
         unit,
         "meeting.ended",
@@ -69,6 +84,24 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
         payload={"session_no": sitting.session_no, "reason": sitting.end_reason},
     )
     await unit.session.flush()
+    if rehearsal:
+        await reopen_room(unit, room.id)
+
+
+def _before_the_door(room: VideoRoom, ended_at: datetime) -> bool:
+    """Whether it was over before any customer could have come."""
+    return (
+        room.status != "cancelled"
+        and room.starts_at is not None
+        and ended_at < room.starts_at - DOOR_OPENS_BEFORE
+    )
+
+
+async def _put_back(unit: Unit, room: VideoRoom) -> None:
+    for appointment in await _appointments(unit, room.id, {"in_progress"}):
+        appointment.status = apply(appointment.status, "rehearse")
+        if appointment.confirmed_at is not None:
+            appointment.status = apply(appointment.status, "confirm")
 
 
 def _is_customer(participant: VideoRoomParticipant) -> bool:
@@ -96,7 +129,11 @@ async def _participants(
 async def _close_intervals(
     unit: Unit, people: Sequence[VideoRoomParticipant], ended_at: datetime
 ) -> dict[UUID, list[VideoRoomInterval]]:
-    """All intervals by participant, the open ones closed at the end of the sitting."""
+    """All intervals by participant, none of them beyond the end of the sitting.
+
+    The end is dated back to the moment it was asked for: who came back in the grace after it was
+    not in the meeting again.
+    """
     found = await unit.session.scalars(
         sa.select(VideoRoomInterval)
         .where(VideoRoomInterval.participant_id.in_([person.id for person in people]))
@@ -104,9 +141,12 @@ async def _close_intervals(
     )
     by_participant: dict[UUID, list[VideoRoomInterval]] = defaultdict(list)
     for interval in found:
+        if interval.joined_at >= ended_at:
+            await unit.session.delete(interval)
+            continue
         if interval.left_at is None:
-            interval.left_at = max(ended_at, interval.joined_at)
-            interval.leave_reason = "ended"
+            interval.left_at, interval.leave_reason = ended_at, "ended"
+        interval.left_at = min(interval.left_at, ended_at)
         by_participant[interval.participant_id].append(interval)
     return by_participant
 
@@ -141,11 +181,15 @@ async def _appointments(
 
 
 async def _close_appointments(
-    unit: Unit, room: VideoRoom, sitting: VideoRoomSession, came: Sequence[VideoRoomParticipant]
+    unit: Unit,
+    room: VideoRoom,
+    sitting: VideoRoomSession,
+    came: Sequence[VideoRoomParticipant],
+    *,
+    held: bool,
 ) -> Sequence[Appointment]:
     """Settle every open appointment of the room by who came; returns them."""
     persons = {person.person_id for person in came if person.person_id is not None}
-    held = any(_is_customer(person) for person in came)
     appointments = await _appointments(unit, room.id, OPEN_STATES)
     for appointment in appointments:
         met = held
@@ -190,6 +234,8 @@ async def _log_meeting(
     people: Sequence[VideoRoomParticipant],
     intervals: dict[UUID, list[VideoRoomInterval]],
     about: Sequence[Appointment],
+    *,
+    held: bool,
 ) -> None:
     """Write the sitting's one communications row, unless it is there."""
     unit, room, sitting = projection.unit, projection.room, projection.sitting
@@ -201,14 +247,17 @@ async def _log_meeting(
     )
     if there is not None:
         return
-    missed = bool(about) and all(each.status == "no_show" for each in about)
+    outcomes = {each.status for each in about}
+    status = "completed"
+    if outcomes and not held:
+        status = "no_show" if "no_show" in outcomes else "cancelled"
     started_at = sitting.started_at or sitting.ended_at or unit.now
     ended_at = sitting.ended_at or unit.now
     row = Communication(
         id=unit.ids(),
         channel=MEETING,
         direction="outbound" if about else "internal",
-        status="no_show" if missed else "completed",
+        status=status,
         occurred_at=started_at,
         completed_at=ended_at,
         scheduled_at=room.starts_at,

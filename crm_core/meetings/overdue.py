@@ -32,7 +32,8 @@ async def find_overdue(
         ended_before: appointments that were to end before this are past. A meeting without an
             end is past as soon as it has no owner.
         silent_since: rooms whose lease ended before this have no owner.
-        free_since: likewise for meetings in their last seconds, which nobody will come back to.
+        free_since: likewise for meetings that were in their last seconds or were cancelled, which
+            nobody will come back to.
         at_most: how many.
     """
     async with database.without_tenant() as connection:
@@ -77,7 +78,13 @@ def _overdue(dialect: str) -> sa.Select[tuple[UUID, UUID]]:
                         sa.and_(room.c.ends_at.is_(None), room.c.status == "live"),
                     ),
                 ),
-                sa.and_(room.c.status == "ending", owner.c.lease_until <= free_since),
+                sa.and_(
+                    sa.or_(
+                        room.c.status == "ending",
+                        sa.and_(room.c.status == "cancelled", room.c.ended_at.is_(None)),
+                    ),
+                    owner.c.lease_until <= free_since,
+                ),
             )
         )
         .order_by(owner.c.lease_until)

@@ -272,7 +272,11 @@ def _room_state(projection: Projection, record: JournalRecord, fields: dict[str,
     state = fields["state"]
     if sitting.status in ROOM_OVER and state != "archived":
         return  # cancelled by the calendar while this fact was under way; over is over
-    room.status = sitting.status = state
+    sitting.status = state
+    if (
+        room.status != "cancelled" or state in ROOM_OVER
+    ):  # what the calendar said stands till the end
+        room.status = state
     if state == "live" and sitting.started_at is None:
         room.started_at = sitting.started_at = record.at
         projection.started = record

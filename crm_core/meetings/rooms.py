@@ -132,11 +132,17 @@ async def reopen_room(unit: Unit, room_id: UUID) -> int:
 
 
 async def cancel_room(unit: Unit, room_id: UUID, *, reason: str) -> None:
-    """Close a room that will not be used; its links open nothing any more."""
+    """Close a room that will not be used; its links open nothing any more.
+
+    A meeting that has begun is ended by the meeting server, which sees that its room is cancelled.
+    """
     room = await get_room(unit, room_id)
     room.status = "cancelled"
-    room.ended_at = unit.now
     room.end_reason = reason
+    if room.started_at is not None:
+        await unit.session.flush()
+        return
+    room.ended_at = unit.now
     sitting = await unit.session.scalar(
         sa.select(VideoRoomSession).where(
             VideoRoomSession.room_id == room_id, VideoRoomSession.session_no == room.session_no

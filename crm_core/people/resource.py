@@ -4,15 +4,13 @@ from typing import Any
 
 from storage.database import Unit
 
-from ..meetings.links import revoke_links
-from ..meetings.models import RoomLink
+from ..appointments.parties import person_goes
 from ..resources.declaration import Caller, Resource
 from .models import Person
 
 
 async def _removed(unit: Unit, row: Any, _caller: Caller) -> None:
-    """Who is deleted gets into no meeting."""
-    await revoke_links(unit, RoomLink.person_id == row.id)
+    await person_goes(unit, row.id)
 
 
 PEOPLE = Resource(

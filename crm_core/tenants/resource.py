@@ -4,8 +4,7 @@ from typing import Any
 
 from storage.database import Unit
 
-from ..meetings.links import revoke_links
-from ..meetings.models import RoomLink
+from ..appointments.parties import staff_goes, staff_leaves
 from ..resources.declaration import READ_ONLY, Caller, Resource
 from .models import TENANT_KINDS, USER_STATES, Staff, Tenant, User
 
@@ -13,16 +12,15 @@ _BILLING = "set by billing"
 
 
 async def _staff_changed(
-    unit: Unit, row: Any, values: dict[str, Any], caller: Caller
+    unit: Unit, row: Any, values: dict[str, Any], _caller: Caller
 ) -> dict[str, Any]:
     if values.get("is_active") is False:
-        await _staff_gone(unit, row, caller)
+        await staff_leaves(unit, row.id)
     return {}
 
 
-async def _staff_gone(unit: Unit, row: Any, _caller: Caller) -> None:
-    """Who works here no longer hosts no meeting."""
-    await revoke_links(unit, RoomLink.staff_id == row.id)
+async def _staff_removed(unit: Unit, row: Any, _caller: Caller) -> None:
+    await staff_goes(unit, row.id)
 
 
 TENANTS = Resource(
@@ -69,5 +67,5 @@ STAFF = Resource(
     "Members of the tenant's staff, with or without a login",
     owned={"user_id": "set by an invitation", "last_active_at": "kept by sign-in"},
     changed=_staff_changed,
-    removed=_staff_gone,
+    removed=_staff_removed,
 )

@@ -5,6 +5,7 @@ import re
 import psycopg
 import pytest
 
+from crm_core.meetings.lifecycle import DOOR_OPENS_BEFORE
 from crm_core.meetings.rooms import LOBBY, SEATS
 from crm_core.meetings.states import PARTICIPANT_GONE, ROOM_OVER, ROOM_TYPES
 from rooms import states
@@ -49,6 +50,13 @@ def test_both_sides_agree_on_what_is_over():
     """Nobody enters a room that is over, and nobody gone has an open interval, on either side."""
     assert {str(state) for state in states.OVER} == ROOM_OVER
     assert {str(state) for state in states.GONE} == PARTICIPANT_GONE
+
+
+def test_both_sides_agree_on_when_the_door_opens():
+    """What ends before nobody could have come to."""
+    for kind in ("consultation", "training"):
+        config = preset(kind, id="r", code="c", title="t", session_no=1)
+        assert config.opens_before_s == DOOR_OPENS_BEFORE.total_seconds()
 
 
 PRESETS = {

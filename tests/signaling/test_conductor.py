@@ -12,7 +12,12 @@ from crm_core.appointments.models import Appointment
 from crm_core.appointments.service import book, cancel, reschedule
 from crm_core.communications.models import Communication
 from crm_core.meetings.journal_models import RoomOwner
-from crm_core.meetings.models import VideoRoom, VideoRoomInterval, VideoRoomParticipant
+from crm_core.meetings.models import (
+    VideoRoom,
+    VideoRoomInterval,
+    VideoRoomParticipant,
+    VideoRoomSession,
+)
 from crm_core.meetings.service import JournalRecord, MeetingService
 from crm_core.people.models import Person
 from rooms.commands import Enter
@@ -112,7 +117,8 @@ class Node:
 
     async def enter(self, appointment, kind, who, role=Role.PARTICIPANT, *, lobby=False):
         """Somebody comes in by a link."""
-        actor = await self.actor(appointment)
+        key = key_of(appointment.tenant_id, appointment.video_room_id)
+        actor = await self.conductor.sitting(key)
         client = Stage().client()
         hello(client, token="t")
         command = Enter(Identity(f"{kind}:{who}"), kind, str(who), role=role, lobby=lobby)
@@ -353,6 +359,112 @@ async def test_a_cancellation_over_the_crm_closes_the_waiting_room(
     await node.conductor.close()
     assert await outcome(database, booked) == ("cancelled", "cancelled", 0)
     assert {row.status for row in await rows(database, booked, VideoRoomParticipant)} == {"left"}
+
+
+async def test_a_host_who_looks_in_early_settles_nothing(database, booked, clock):
+    """Ended before the door opened, with nobody else: the appointment waits for the next sitting."""
+    node = Node(database, clock)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
+        await reschedule(unit, row, booked.starts_at + timedelta(days=2))
+    host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
+    assert await outcome(database, booked) == ("live", "in_progress", 0)
+    actor = await node.actor(booked)
+    clock.time += 60
+    await actor.perform(host, request("room.end"))
+    actor.lost(host)
+    assert await outcome(database, booked) == ("scheduled", "scheduled", 1)
+    (log,) = await rows(database, booked, Communication)
+    assert (log.direction, log.person_id) == ("internal", None)
+
+    clock.time += 2 * 24 * HOUR
+    host, _ = await node.both(booked)
+    clock.time += 600
+    await (await node.actor(booked)).perform(host, request("room.end"))
+    assert await outcome(database, booked) == ("ended", "completed", 2)
+    await node.conductor.close()
+    sittings = await rows(database, booked, VideoRoomSession)
+    assert sorted((row.session_no, row.status) for row in sittings) == [(1, "ended"), (2, "ended")]
+    logs = {
+        row.message_id[-1]: row.person_id for row in await rows(database, booked, Communication)
+    }
+    assert logs == {"1": None, "2": booked.person_id}
+
+
+@pytest.mark.parametrize("came", [True, False])
+async def test_a_meeting_that_is_cancelled_while_it_runs(
+    database, booked, clock, monkeypatch, came
+):
+    """It ends for everybody, and its books are closed; the appointment is cancelled."""
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    node = Node(database, clock)
+    host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
+    if came:
+        await node.enter(booked, IdentityKind.PERSON, booked.person_id)
+    clock.time += 60
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
+        await cancel(unit, row, "ill")
+    await until(lambda: wire(host).closed)
+    assert wire(host).closed == (CloseCode.ENDED, "cancelled")
+    await node.conductor.close()
+    assert await outcome(database, booked) == ("ended", "cancelled", 1)
+    assert None not in await left_at(database, booked)
+    (log,) = await rows(database, booked, Communication)
+    assert log.person_id == booked.person_id
+    assert log.status == ("completed" if came else "cancelled")
+
+
+async def test_a_meeting_that_was_cancelled_when_its_server_was_gone(database, booked, clock):
+    """The next look closes its books."""
+    node = Node(database, clock)
+    await node.both(booked)
+    await node.kill()
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
+        await cancel(unit, row, "ill")
+        await unit.session.execute(
+            sa.update(RoomOwner).values(lease_until=datetime.fromtimestamp(clock.time, UTC))
+        )
+    second = Node(database, clock)
+    await second.conductor.close_overdue()
+    assert await outcome(database, booked) == ("ended", "cancelled", 1)
+    await second.conductor.close()
+
+
+async def test_an_appointment_is_moved_while_its_host_waits(database, booked, clock, monkeypatch):
+    """The customer calls: the appointment has another time and is settled by who comes then."""
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    node = Node(database, clock)
+    host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
+        await reschedule(unit, row, booked.starts_at + timedelta(days=1))
+    assert await outcome(database, booked) == ("live", "scheduled", 0)
+    await until(lambda: events(host, "room.changed"))
+    await (await node.actor(booked)).perform(host, request("room.end"))
+    assert await outcome(database, booked) == ("scheduled", "scheduled", 1)
+    await node.conductor.close()
+
+
+async def test_who_comes_back_in_the_grace_of_the_end_was_not_there_again(database, booked, clock):
+    """No attendance begins after the moment for which the end was asked."""
+    node = Node(database, clock)
+    host, jane = await node.both(booked)
+    actor = await node.actor(booked)
+    clock.time += 300
+    actor.lost(jane)
+    await node.pass_time(booked, SHOW_LOST_S)
+    asked = clock.time
+    await actor.perform(host, request("room.end", grace_s=10))
+    clock.time += 4
+    await node.enter(booked, IdentityKind.PERSON, booked.person_id)
+    await node.pass_time(booked, 6)
+    assert await outcome(database, booked) == ("ended", "completed", 1)
+    for row in await rows(database, booked, VideoRoomInterval):
+        assert row.joined_at.timestamp() < asked
+        assert row.left_at.timestamp() <= asked
+    await node.conductor.close()
 
 
 async def test_a_rescheduled_appointment_is_overdue_by_its_new_times(

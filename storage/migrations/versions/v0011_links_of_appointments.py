@@ -60,7 +60,8 @@ def upgrade() -> None:
             WHERE (r.status IN ('scheduled', 'lobby_open', 'live')
                    AND o.lease_until <= silent_since
                    AND (r.ends_at <= ended_before OR (r.ends_at IS NULL AND r.status = 'live')))
-               OR (r.status = 'ending' AND o.lease_until <= free_since)
+               OR ((r.status = 'ending' OR (r.status = 'cancelled' AND r.ended_at IS NULL))
+                   AND o.lease_until <= free_since)
             ORDER BY o.lease_until LIMIT at_most""",
         "video_rooms",
         "room_owners",

@@ -104,12 +104,12 @@ async def test_the_room_is_called_off_with_the_appointment(rest, database):
 async def test_who_is_gone_gets_into_no_meeting(rest, database):
     """Links of a deleted person, and of staff who left or were deleted, open nothing."""
     meetings = MeetingService(database)
+    ended = datetime.now(UTC) - timedelta(minutes=10)
+    times = {"starts_at": (ended - timedelta(hours=1)).isoformat(), "ends_at": ended.isoformat()}
     person = await rest.make("people", first_name="Jane")
-    for number, gone in enumerate(("deleted", "inactive")):
+    for gone in ("deleted", "inactive"):
         staff = await rest.make("staff", name="Kim Park")
-        made = await rest.make(
-            "appointments", staff_id=staff.id, person_id=person.id, starts_at=_at(60 * number)
-        )
+        made = await rest.make("appointments", staff_id=staff.id, person_id=person.id, **times)
         host = _code_and_secret(made.json["host_url"])
         guest = _code_and_secret(made.json["guest_url"])
         assert await meetings.resolve_link(*host)
@@ -124,6 +124,24 @@ async def test_who_is_gone_gets_into_no_meeting(rest, database):
     await rest.call("DELETE", f"/v1/people/{person.id}", If_Match=person.etag)
     with pytest.raises(LinkRefused):
         await meetings.resolve_link(*guest)
+
+
+async def test_who_has_an_appointment_ahead_is_not_deleted(rest):
+    """Neither the person nor the member of staff, until it is cancelled; the answer names it."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    person = await rest.make("people", first_name="Jane")
+    staff = await rest.make("staff", name="Kim Park")
+    made = await rest.make(
+        "appointments", staff_id=staff.id, person_id=person.id, starts_at=tomorrow
+    )
+    for path, record in (("people", person), ("staff", staff)):
+        refused = await rest.call("DELETE", f"/v1/{path}/{record.id}", If_Match=record.etag)
+        assert (refused.status, refused.json["code"]) == (409, "contradiction")
+        assert refused.json["appointment_id"] == made.id
+    assert (await rest.post(f"/v1/appointments/{made.id}:cancel")).status == 200
+    for path, record in (("people", person), ("staff", staff)):
+        gone = await rest.call("DELETE", f"/v1/{path}/{record.id}", If_Match=record.etag)
+        assert gone.status == 204
 
 
 async def test_an_appointment_about_a_lead_is_with_its_person(rest):
