@@ -125,7 +125,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         sockets = PreAuthSockets()
         late = LateUpgrades(sockets)
         proxies = Proxies(config.trusted_proxies)
-        application = make_application(proxies)
+        application = make_application(proxies, config.allowed_origins)
         rest.add_routes(application, database=database, base_url=base_url)
         add_shell_routes(
             application,

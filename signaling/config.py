@@ -53,8 +53,8 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     allowed_origins: Annotated[
         tuple[str, ...],
         Meta(
-            description="Origins of other sites whose pages may open the WebSocket, exactly as "
-            "browsers send them. The own origin is always allowed."
+            description="Origins of other sites whose pages may join, exactly as browsers send "
+            "them. The own origin is always allowed."
         ),
     ] = ()
     trusted_proxies: Annotated[

@@ -16,7 +16,10 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from .cors import ANYBODY
+
 MEET_PAGE: Final = "meet.html"
+SDK: Final = "sdk/"
 NONCE_PLACE: Final = "__CSP_NONCE__"
 _HASHED: Final = re.compile(r"[-.][A-Za-z0-9_-]{8,}\.[a-z0-9]+\Z")
 _TYPES: Final = {
@@ -115,6 +118,7 @@ class Pages:
                 "public, max-age=31536000, immutable" if page.immutable else "no-cache"
             ),
             "X-Content-Type-Options": "nosniff",
+            **(ANYBODY if name.startswith(SDK) else {}),
         }
         if page.etag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)

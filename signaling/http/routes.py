@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from signaling.errors import RequestError
 from signaling.logs import internal_error
 from signaling.visitors import Proxies
 
+from .cors import share_join
 from .dev import DevLinks
 from .health import Health, Metrics
 from .join import JoinEndpoint
@@ -25,9 +26,16 @@ Upgrade = Callable[[asyncio.Transport, bytes, str], None]
 """Makes a WebSocket of a connection: the transport, the request's head, the visitor's address."""
 
 
-def make_application(proxies: Proxies) -> web.Application:
-    """An application without routes; unexpected exceptions become a 500 with a reference."""
-    application = web.Application(client_max_size=MAX_BODY, middlewares=[_catch])
+def make_application(proxies: Proxies, origins: Collection[str]) -> web.Application:
+    """An application without routes; unexpected exceptions become a 500 with a reference.
+
+    Args:
+        proxies: who may say for whom they speak.
+        origins: of other sites whose pages may join.
+    """
+    application = web.Application(
+        client_max_size=MAX_BODY, middlewares=[_catch, share_join(frozenset(origins))]
+    )
     application[PROXIES] = proxies
     return application
 
