@@ -322,6 +322,12 @@ class Cancelled(Struct, frozen=True):
     """The appointment was cancelled; refused once the meeting is live."""
 
 
+class LinksClosed(Struct, frozen=True):
+    """Whoever these links were made for is gone from the CRM: nobody is here by them any more."""
+
+    links: tuple[LinkId, ...]
+
+
 class Finish(Struct, frozen=True):
     """The shell ends the meeting at once: an operator, the CRM, a deleted room."""
 
@@ -348,6 +354,7 @@ Input = (
     | Speakers
     | Rescheduled
     | Cancelled
+    | LinksClosed
     | Finish
     | Restarted
 )

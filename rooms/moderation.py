@@ -7,10 +7,10 @@ host by link who lost the role while away may take it back. What a new role no l
 
 from typing import Any, Final
 
-from .commands import NameSet, Remove, RoleSet
+from .commands import LinksClosed, NameSet, Remove, RoleSet
 from .entry import ban_link
 from .errors import Code, RoomError
-from .events import ParticipantNamed, ParticipantRole, Removed
+from .events import LinkBanned, ParticipantNamed, ParticipantRole, Removed
 from .ids import self_stream
 from .outcome import CloseReason
 from .participant import HOSTING, Participant
@@ -98,6 +98,21 @@ def remove(step: Step, actor: Participant, action: Remove) -> dict[str, Any]:
     if action.ban:
         ban_link(step, row)
     return {}
+
+
+def links_closed(step: Step, command: LinksClosed) -> None:
+    """Put out everybody who came by a link whose holder is gone, and let nobody in by it."""
+    for link in command.links:
+        if link in step.state.banned_links:
+            continue
+        step.fact(LinkBanned(link))
+        for row in list(step.state.participants.values()):
+            trigger = "deny" if row.waiting else "remove"
+            if row.link == link and PARTICIPANT_MACHINE.allows(row.state, trigger):
+                if not row.waiting:
+                    step.show(Removed(reason="remove"), self_stream(row.id))
+                step.close(row, CloseReason.DENIED if row.waiting else CloseReason.REMOVED, trigger)
+                step.move(row, trigger, reason="link", admitted=False)
 
 
 def give_role(step: Step, row: Participant, role: Role, reason: str) -> None:

@@ -36,6 +36,7 @@ from .commands import (
     HandSet,
     Input,
     Leave,
+    LinksClosed,
     LobbyAdmit,
     LobbyBack,
     LobbyDeny,
@@ -312,6 +313,7 @@ _INPUTS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     Speakers: signals.speakers,
     Rescheduled: lifecycle.rescheduled,
     Cancelled: lifecycle.cancelled,
+    LinksClosed: moderation.links_closed,
     Finish: lifecycle.finish,
     Restarted: _restarted,
 }

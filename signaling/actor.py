@@ -374,8 +374,7 @@ class RoomActor:
 
     def _heed(self, plan: RoomPlan) -> None:
         """Tell the room what the calendar decided, before anything falls due by what it did not."""
-        command = news(plan, self.room)
-        if command is not None:
+        for command in news(plan, self.room):
             self._tell(command, what_is_due=False)
 
     def _tell(self, command: Input, *, what_is_due: bool = True) -> None:

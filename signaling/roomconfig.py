@@ -5,6 +5,7 @@ The type's preset, changed by the fields that the row names. A value that this v
 know is our own data gone wrong and is raised, except a lobby policy, which makes everybody wait.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,8 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from crm_core.meetings.service import RoomPlan, RoomRecord
-from rooms.commands import Cancelled, Finish, Input, Rescheduled
+from rooms.commands import Cancelled, Finish, Input, LinksClosed, Rescheduled
+from rooms.ids import LinkId
 from rooms.policy import Features, Policy, RoomConfig, preset
 from rooms.room import Room
 
@@ -38,17 +40,21 @@ def config_of(record: RoomRecord, session_no: int) -> RoomConfig:
     )
 
 
-def news(plan: RoomPlan, room: Room) -> Input | None:
-    """What the room must be told to be as planned: cancelled, or at other times; None if it is."""
+def news(plan: RoomPlan, room: Room) -> Sequence[Input]:
+    """What the room must be told to be as planned: nothing, if it is."""
     state = room.state
     if state.over:
-        return None
+        return ()
     if plan.status == "cancelled":
-        return Finish("cancelled") if state.live else Cancelled()
+        return (Finish("cancelled") if state.live else Cancelled(),)
+    found: list[Input] = []
     starts_at, ends_at = _seconds(plan.starts_at), _seconds(plan.ends_at)
-    if (starts_at, ends_at) == (state.starts_at, state.ends_at):
-        return None
-    return Rescheduled(starts_at, ends_at)
+    if (starts_at, ends_at) != (state.starts_at, state.ends_at):
+        found.append(Rescheduled(starts_at, ends_at))
+    closed = tuple(LinkId(str(link)) for link in plan.closed_links)
+    if any(link not in state.banned_links for link in closed):
+        found.append(LinksClosed(closed))
+    return found
 
 
 def _seconds(moment: datetime | None) -> float | None:

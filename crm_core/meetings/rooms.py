@@ -15,7 +15,7 @@ from ..people.models import Person
 from ..tenants.models import Staff
 from .journal_models import RoomOwner
 from .links import CODE_BYTES, RandomBytes, random_text
-from .models import VideoRoom, VideoRoomSession
+from .models import RoomLink, VideoRoom, VideoRoomSession
 
 # (seats, of them reserved for hosts), as in the presets of ``rooms.policy``.
 SEATS = {"consultation": (4, 1), "training": (205, 5), "webinar": (205, 5), "instant": (4, 1)}
@@ -34,6 +34,8 @@ class RoomPlan:
     status: str
     starts_at: datetime | None
     ends_at: datetime | None
+    closed_links: tuple[UUID, ...] = ()
+    """Those made for people who were deleted and staff who left, whoever is in by them."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,21 @@ async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
     ).first()
     if row is None:
         raise NotFound("video room", room_id)
-    return RoomPlan(row.status, row.starts_at, row.ends_at)
+    closed = await unit.session.scalars(
+        sa.select(RoomLink.id)
+        .outerjoin(Staff, Staff.id == RoomLink.staff_id)
+        .outerjoin(Person, Person.id == RoomLink.person_id)
+        .where(
+            RoomLink.room_id == room_id,
+            sa.or_(
+                Staff.deleted_at.is_not(None),
+                Staff.is_active.is_(False),
+                Person.deleted_at.is_not(None),
+            ),
+        )
+        .order_by(RoomLink.id)
+    )
+    return RoomPlan(row.status, row.starts_at, row.ends_at, tuple(closed))
 
 
 async def _create_sitting(unit: Unit, room_id: UUID, session_no: int) -> None:

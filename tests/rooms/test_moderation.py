@@ -166,6 +166,24 @@ def test_removal_of_whom_is_not_there(meeting, host, jane):
     assert host.refused(c.Remove(jane.id, ban=True)).code is Code.NOT_FOUND
 
 
+def test_who_came_by_a_closed_link_is_put_out(meeting, host, jane):
+    """Host or guest, in or waiting: the CRM no longer knows them, and nobody comes by it again."""
+    phone = meeting.guest("Jane's phone", link=jane.enter.link)
+    phone.come()
+    ben = meeting.member("Ben", link="link-of-ben")
+    meeting.tell(c.LinksClosed((jane.enter.link, host.enter.link)))
+    assert [guest.state for guest in (host, jane, phone, ben)] == [
+        "removed", "removed", "denied", "active",
+    ]  # fmt: skip
+    assert host.closed[-1].reason is CloseReason.REMOVED
+    assert phone.closed[-1].reason is CloseReason.DENIED
+    for guest in (host, jane, phone):
+        assert guest.turned_away().code is Code.FORBIDDEN
+    before = len(meeting.journal)
+    meeting.tell(c.LinksClosed((jane.enter.link, host.enter.link)))
+    assert len(meeting.journal) == before
+
+
 def test_a_name_is_printable_and_changed_in_moderation(meeting, host, jane):
     """Blank and unprintable names are refused, a flood is limited, the same name is no change."""
     for name in (" ", "a\nb", "a\u202eb", "\u200d\u200c"):

@@ -13,6 +13,7 @@ from crm_core.appointments.service import book, cancel, reschedule
 from crm_core.communications.models import Communication
 from crm_core.meetings.journal_models import RoomOwner
 from crm_core.meetings.models import (
+    RoomLink,
     VideoRoom,
     VideoRoomInterval,
     VideoRoomParticipant,
@@ -20,14 +21,15 @@ from crm_core.meetings.models import (
 )
 from crm_core.meetings.service import JournalRecord, MeetingService
 from crm_core.people.models import Person
+from crm_core.tenants.models import Staff
 from rooms.commands import Enter
-from rooms.ids import Identity
+from rooms.ids import Identity, LinkId
 from rooms.policy import IdentityKind, Role
 from rooms.timers import AFTER_END_S, EMPTY_S, HOST_LEFT_GRACE_S, RECONNECT_S, SHOW_LOST_S
 from signaling.actor import RoomActor
 from signaling.clock import TextIds
 from signaling.conductor import Conductor, ResumeSecrets, key_of
-from signaling.errors import CloseCode
+from signaling.errors import CloseCode, RequestError
 from signaling.feed import LocalFeed
 from signaling.journal import SILENCE, CrmJournal, find_overdue
 from signaling.tokens import Tokens
@@ -115,13 +117,15 @@ class Node:
     async def actor(self, appointment):
         return await self.conductor.actor(key_of(appointment.tenant_id, appointment.video_room_id))
 
-    async def enter(self, appointment, kind, who, role=Role.PARTICIPANT, *, lobby=False):
+    async def enter(self, appointment, kind, who, role=Role.PARTICIPANT, *, lobby=False, link=None):
         """Somebody comes in by a link."""
         key = key_of(appointment.tenant_id, appointment.video_room_id)
         actor = await self.conductor.sitting(key)
         client = Stage().client()
         hello(client, token="t")
-        command = Enter(Identity(f"{kind}:{who}"), kind, str(who), role=role, lobby=lobby)
+        command = Enter(
+            Identity(f"{kind}:{who}"), kind, str(who), role=role, lobby=lobby, link=link
+        )
         await actor.enter(client, "h", lambda: command)
         actor.heard(client)
         return client
@@ -413,6 +417,29 @@ async def test_a_meeting_that_is_cancelled_while_it_runs(
     (log,) = await rows(database, booked, Communication)
     assert log.person_id == booked.person_id
     assert log.status == ("completed" if came else "cancelled")
+
+
+async def test_staff_who_are_let_go_are_out_of_the_meeting(database, booked, clock, monkeypatch):
+    """The host by link is put out within a renewal, and nobody comes back by that link."""
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    node = Node(database, clock)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        link = await unit.session.scalar(
+            sa.select(RoomLink.id).where(RoomLink.staff_id == booked.staff_id)
+        )
+    by_link = {"role": Role.HOST, "link": LinkId(str(link))}
+    host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, **by_link)
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id)
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        staff = await unit.session.get(Staff, (booked.tenant_id, booked.staff_id))
+        staff.is_active = False
+    await until(lambda: wire(host).closed)
+    assert wire(host).closed == (CloseCode.REMOVED, "remove")
+    with pytest.raises(RequestError) as refused:
+        await node.enter(booked, IdentityKind.STAFF, booked.staff_id, **by_link)
+    assert refused.value.code == "forbidden"
+    assert not wire(jane).closed
+    await node.conductor.close()
 
 
 async def test_a_meeting_that_was_cancelled_when_its_server_was_gone(database, booked, clock):
