@@ -26,6 +26,11 @@ from uuid import UUID
 from storage.types import iso_utc
 
 
+def one(noun: str) -> str:
+    """The noun with its article."""
+    return f"{'an' if noun[:1] in 'aeio' else 'a'} {noun}"
+
+
 class CrmError(Exception):
     """Base of all refusals.
 
@@ -107,7 +112,9 @@ class IllegalTransition(Conflict):
 
     def __init__(self, what: str, status: str, action: str) -> None:
         super().__init__(
-            f"a {what} that is {status} cannot {action}", field="status", status_now=status
+            f"{one(what)} that is {status} cannot {action}",
+            field="status",
+            status_now=status,
         )
 
 

@@ -4,6 +4,8 @@ Token buckets with time as an argument, and the caps of the shell as named numbe
 meeting itself (chat, reactions, hands) belong to ``rooms``; limits of one frame to ``envelope``.
 """
 
+import functools
+import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
@@ -51,6 +53,20 @@ class TokenBucket:
         return (amount - self.tokens) / self.rate
 
 
+@functools.lru_cache(maxsize=4096)
+def network(address: str) -> str:
+    """What is counted as one visitor: an IPv4 address, or an IPv6 /64, which one host has whole."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+
+
 class AddressLimiter:
     """One bucket per client address, bounded in memory."""
 
@@ -66,10 +82,11 @@ class AddressLimiter:
 
     def wait(self, address: str, now: float) -> float:
         """What `take` would answer, without taking."""
-        bucket = self._buckets.get(address)
+        bucket = self._buckets.get(network(address))
         return 0.0 if bucket is None else bucket.take(now, 0.0) or _shortage(bucket)
 
     def _bucket(self, address: str, now: float) -> TokenBucket:
+        address = network(address)
         bucket = self._buckets.get(address)
         if bucket is None:
             bucket = self._buckets[address] = TokenBucket.full(self._rate, self._burst, now)
@@ -104,6 +121,7 @@ class PreAuthSockets:
         Args:
             address: the visitor's; None while only their proxy is known, which counts in all.
         """
+        address = None if address is None else network(address)
         of_address = 0 if address is None else self._by_address.get(address, 0)
         if self.count >= self._total or of_address >= self._per_address:
             self.refused += 1

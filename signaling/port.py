@@ -64,12 +64,18 @@ class PublicConnection(ServerConnection):
         return self.request is not None and self.response is None
 
 
-def _refusal(status: str, *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", "Connection: close", "Content-Length: 0", *headers, "", ""]
+def _refusal(status: str, *headers: str, body: str = "") -> bytes:
+    length = f"Content-Length: {len(body)}"
+    lines = [f"HTTP/1.1 {status}", "Connection: close", length, *headers, "", body]
     return "\r\n".join(lines).encode()
 
 
-_BUSY: Final = _refusal("503 Service Unavailable", "Retry-After: 1")
+_BUSY: Final = _refusal(
+    "503 Service Unavailable",
+    "Retry-After: 1",
+    "Content-Type: application/problem+json",
+    body='{"status": 503, "code": "unavailable", "type": "about:blank", "title": "too many connections", "retry_ms": 1000}',
+)
 
 
 def _begin(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from storage.database import Unit
 
 from ..changes.service import announce
-from ..errors import Contradiction, NoSuchReference
+from ..errors import Contradiction, IllegalTransition, NoSuchReference
 from ..leads.history import record_event
 from ..leads.models import Lead
 from ..meetings.links import LinkUrls
@@ -172,7 +172,7 @@ async def fresh_links(unit: Unit, appointment: Appointment, links: LinkMaker) ->
         raise Contradiction("this appointment has no video room", field="video_room_id")
     await unit.session.refresh(appointment)  # it may have been cancelled while we waited
     if appointment.status not in OPEN_STATES:
-        apply(appointment.status, "reschedule")
+        raise IllegalTransition("appointment", appointment.status, "have new links")
     staff = await _staff(unit, appointment.staff_id)
     return await video.issue_links(unit, room, appointment, staff, links)
 

@@ -125,10 +125,11 @@ async def timeline(
 def _of_communications(subject: Subject, subject_id: UUID) -> Any:
     """Those about the subject, and the meetings about it: a person's also by taking part."""
     about = getattr(Communication, f"{subject}_id") == subject_id
-    # A meeting that many appointments share is about no single one of them.
+    # A meeting that many appointments share is about no single one of them, and not about who stayed
+    # away: their appointment says so itself.
     settled_by = sa.select(Appointment.outcome_evidence).where(
         getattr(Appointment, f"{subject}_id") == subject_id,
-        Appointment.outcome_evidence.is_not(None),
+        Appointment.outcome == "held",
     )
     met = sa.and_(Communication.channel == MEETING, Communication.message_id.in_(settled_by))
     if subject != "person":

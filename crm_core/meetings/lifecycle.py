@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from storage.database import Unit
 from storage.types import iso_utc
 
-from ..appointments.models import Appointment, AppointmentAttendee
+from ..appointments.models import Appointment, AppointmentAttendee, Booking
 from ..appointments.states import CLOSED_STATES, OPEN_STATES, apply
 from ..changes.service import announce
 from ..communications.models import Communication, CommunicationParticipant
@@ -199,6 +199,12 @@ async def _close_appointments(
         appointment.status = apply(appointment.status, "complete" if met else "miss")
         appointment.outcome = "held" if met else "no_show"
         appointment.outcome_evidence = message_id(room.id, sitting.session_no)
+        await unit.session.execute(
+            sa.update(Booking)
+            .where(Booking.appointment_id == appointment.id)
+            .values(is_blocking=False)  # what is left of the time can be booked again
+            .execution_options(synchronize_session=False)
+        )
         await unit.session.execute(
             sa.update(AppointmentAttendee)
             .where(

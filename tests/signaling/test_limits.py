@@ -61,3 +61,20 @@ def test_pre_auth_sockets_are_counted_by_address_and_in_all():
         slot.release()
     assert sockets.count == 0
     assert sockets.enter("a") is not None
+
+
+def test_a_host_with_a_whole_ipv6_network_is_one_visitor():
+    """Every address of a /64 takes from one bucket and from one count; IPv4 counts by address."""
+    limiter = AddressLimiter(1.0, 1.0)
+    assert limiter.take("2001:db8:1:2::1", 0.0) == 0.0
+    assert limiter.take("2001:db8:1:2:ffff::9", 0.0) > 0.0
+    assert limiter.take("2001:db8:1:3::1", 0.0) == 0.0
+    assert limiter.take("::ffff:192.0.2.1", 0.0) == 0.0
+    assert limiter.take("192.0.2.1", 0.0) > 0.0
+    assert limiter.take("192.0.2.2", 0.0) == 0.0
+    assert limiter.wait("2001:db8:1:2::77", 0.0) > 0.0
+    sockets = PreAuthSockets(per_address=1, total=9)
+    slot = sockets.enter("fe80::1%eth0")
+    assert sockets.enter("fe80::2") is None
+    slot.release()
+    assert sockets.enter("fe80::2") is not None

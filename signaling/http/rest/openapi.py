@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from crm_core.errors import one
 from crm_core.resources.declaration import Resource, Verb
 from crm_core.resources.fields import Field
 from crm_core.resources.query import DEFAULT_LIMIT, MAX_LIMIT
@@ -215,7 +216,7 @@ def _create(resource: Resource) -> dict[str, Any]:
     operation = _operation(
         resource,
         "create",
-        f"Make a {resource.noun}",
+        f"Make {one(resource.noun)}",
         answers={
             "201": _answer(
                 "Made",
@@ -243,7 +244,7 @@ def _get(resource: Resource) -> dict[str, Any]:
     operation = _operation(
         resource,
         "get",
-        f"Read a {resource.noun}",
+        f"Read {one(resource.noun)}",
         answers={
             "200": _answer("The record", answer, headers=_ETAG if resource.is_versioned else None),
             "304": {"description": "The caller has this version"},
@@ -259,7 +260,7 @@ def _update(resource: Resource) -> dict[str, Any]:
     operation = _operation(
         resource,
         "update",
-        f"Change fields of a {resource.noun}",
+        f"Change fields of {one(resource.noun)}",
         answers={
             "200": _answer(
                 "Changed", {"$ref": f"#/components/schemas/{resource.noun}"}, headers=_ETAG
@@ -278,7 +279,7 @@ def _delete(resource: Resource) -> dict[str, Any]:
     operation = _operation(
         resource,
         "delete",
-        f"Delete a {resource.noun}",
+        f"Delete {one(resource.noun)}",
         answers={"204": {"description": "Deleted"}},
         more=("409", "412", "428"),
     )
@@ -321,7 +322,7 @@ def _timeline(resource: Resource) -> dict[str, Any]:
     operation = _operation(
         resource,
         "timeline",
-        f"What happened with a {resource.noun}, newest first",
+        f"What happened with {one(resource.noun)}, newest first",
         answers={"200": _answer("A page", answer)},
     )
     return {**operation, "parameters": _paging()}
