@@ -17,7 +17,7 @@ import {
   type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
 } from "./messages";
 import {
-  applyChat, applyLobby, applyRoster, changeChat, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
+  applyChat, applyLine, applyLobby, applyRoster, changeChat, EMPTY_LOBBY, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
 } from "./roster";
 import type { Binding, Shown } from "./slots";
 
@@ -97,7 +97,7 @@ export class Meeting {
   readonly roster = cell<Roster>(new Map());
   /** People in the room; more than the roster where that is not shown in full. */
   readonly count = cell(0);
-  readonly lobby = cell<Lobby>({ ver: 0, list: [] });
+  readonly lobby = cell<Lobby>(EMPTY_LOBBY);
   readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null });
   readonly chat = cell<readonly ChatMessage[]>([]);
   readonly hands = cell<readonly string[]>([]);
@@ -370,6 +370,8 @@ export class Meeting {
     "lobby.list": (body: LobbyDelta) => this.lobby.update((lobby) => applyLobby(lobby, body)),
     "lobby.state": (body: LobbyState) => this.#atTheDoor(body),
     "lobby.message": (body: LobbyMessage) => {
+      if (body.from === this.me.get()?.id) return; // the writer knows
+      if (body.waiter) this.lobby.update((lobby) => applyLine(lobby, body));
       if (this.state.get() === "waiting") this.waiting.update((now) => ({ ...now, message: `${body.name}: ${body.text}` }));
       this.onNotice({ kind: "lobby_message", name: body.name, text: body.text });
     },
@@ -418,7 +420,7 @@ export class Meeting {
     this.roster.set(rosterOf(snapshot));
     this.count.set(snapshot.count);
     this.can.set(new Set(snapshot.can));
-    this.lobby.set(snapshot.lobby ? { ver: snapshot.lobby.ver, list: snapshot.lobby.list } : { ver: 0, list: [] });
+    this.lobby.set(snapshot.lobby ? { ...EMPTY_LOBBY, ...snapshot.lobby } : EMPTY_LOBBY);
     this.chat.set(snapshot.chat.reduce<readonly ChatMessage[]>(applyChat, []));
     this.hands.set(snapshot.hands);
     this.speakers.set(snapshot.speakers);

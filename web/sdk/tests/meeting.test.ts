@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Meeting, type Notice } from "../src/index";
+import { linesOf, Meeting, type Notice } from "../src/index";
 
 /** The server's end of the only WebSocket. */
 class Server extends EventTarget {
@@ -139,6 +139,35 @@ describe("the door", () => {
       await meeting.join("Jane");
       expect(meeting.state.get()).toBe(state);
     });
+});
+
+describe("a line through the door", () => {
+  const list = [{ participant: "b", name: "Bo", since: "", verified: false, identity_kind: "guest", waits: "verdict" }];
+  const line = { id: "l1", from: "b", waiter: "b", name: "Bo", text: "I'm early", at: "2026-11-25T10:00:00Z", to: null };
+
+  it("is kept for the host from before and from now on, once each", async () => {
+    const notices: Notice[] = [];
+    const meeting = await joined({ ...inside, lobby: { ver: 3, list, messages: [line] } });
+    meeting.onNotice = (notice) => notices.push(notice);
+    Server.current.tell("lobby.message", { ...line, id: "l2", text: "Hello?" });
+    Server.current.tell("lobby.message", { ...line, id: "l2", text: "Hello?" });
+    Server.current.tell("lobby.message", { ...line, id: "l3", from: "h", waiter: null, text: "A minute" });
+    await settle();
+    expect(linesOf(meeting.lobby.get(), "b").map(({ text }) => text)).toEqual(["I'm early", "Hello?"]);
+    expect(notices[0]).toEqual({ kind: "lobby_message", name: "Bo", text: "Hello?" });
+  });
+
+  it("is not told to who wrote it", async () => {
+    const notices: Notice[] = [];
+    const meeting = await joined(outside);
+    meeting.onNotice = (notice) => notices.push(notice);
+    Server.current.tell("lobby.message", { ...line, from: me.id, waiter: me.id, name: "Jane" });
+    await settle();
+    expect([notices, meeting.waiting.get().message]).toEqual([[], null]);
+    Server.current.tell("lobby.message", { ...line, from: "h", waiter: null, name: "Ana", text: "A minute" });
+    await settle();
+    expect(meeting.waiting.get().message).toBe("Ana: A minute");
+  });
 });
 
 describe("a name that the server refuses", () => {

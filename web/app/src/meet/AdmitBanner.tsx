@@ -1,6 +1,7 @@
 // Who waits at the door, over the stage, for those who may open it. The list in the People panel
-// says the same; only one of them is shown.
+// says the same, and all that was written to the door; only one of them is shown.
 
+import { linesOf } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
@@ -11,9 +12,11 @@ const NAMED = 2;
 
 export function AdmitBanner() {
   const { meeting, wish } = useSession();
-  const { list } = useCell(meeting.lobby);
+  const lobby = useCell(meeting.lobby);
+  const { list } = lobby;
   const [first, second] = list;
   if (!first) return null;
+  const line = list.flatMap(({ participant }) => linesOf(lobby, participant)).toSorted((a, b) => a.at.localeCompare(b.at)).at(-1);
   return (
     <section aria-label={t("people.waiting")} data-region="waiting" className={styles["banner"]}>
       <span className={styles["text"]}>
@@ -22,6 +25,7 @@ export function AdmitBanner() {
           : second
             ? t("lobby.two", { first: first.name, second: second.name })
             : t("lobby.one", { name: first.name })}
+        {line ? <small className={styles["line"]}>{t("lobby.line", { name: line.name, text: line.text })}</small> : null}
       </span>
       {list.length > NAMED ? null : list.map(({ participant, name }) => (
         <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>

@@ -1,7 +1,7 @@
 // Who waits, whose hand is up, who is in the room.
 
 import { memo, useState } from "react";
-import type { Participant } from "../../../sdk/src/index";
+import { linesOf, type Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { Button, IconButton } from "../ui/Button";
 import { Line } from "../ui/fields";
@@ -17,6 +17,8 @@ import { describe, isStaff } from "./words";
 /** Rows in the page at once; a search finds the others. */
 const MOST_ROWS = 50;
 const SEARCH_FROM = 10;
+/** Of what somebody wrote through the door. */
+const MOST_LINES = 5;
 
 export function PeoplePanel() {
   const session = useSession();
@@ -62,7 +64,8 @@ export function PeoplePanel() {
 
 function Waiting() {
   const { meeting, wish } = useSession();
-  const { list } = useCell(meeting.lobby);
+  const lobby = useCell(meeting.lobby);
+  const { list } = lobby;
   if (list.length === 0) return null;
   return (
     <section aria-label={t("people.waiting")} className={styles["waiting"]}>
@@ -76,6 +79,7 @@ function Waiting() {
             <span className={styles["name"]}>
               {name} {isStaff({ verified, identity_kind }) ? <VerifiedIcon size={16} aria-label={t("tile.verified")} /> : null}
               {was ? <small>{t("people.was", { name: was })}</small> : null}
+              {linesOf(lobby, participant).slice(-MOST_LINES).map(({ id, text }) => <q key={id} className={styles["line"]}>{text}</q>)}
             </span>
             <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>
             <Button aria-label={t("lobby.deny", { name })} onPress={() => void wish(meeting.deny(participant))}>{t("lobby.denyShort")}</Button>
