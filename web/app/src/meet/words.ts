@@ -22,9 +22,10 @@ export function isStaff({ identity_kind: kind, verified }: Pick<Participant, "id
   return kind === "staff" && verified;
 }
 
-/** "host, muted, hand 2"; a plain participant's role is not worth a word. */
+/** "reconnecting, host, muted, hand 2"; a plain participant's role is not worth a word. */
 export function describe(participant: Participant, hand: number): string {
   const words = [
+    participant.state === "reconnecting" ? t("tile.reconnecting") : "",
     participant.role === "participant" ? "" : t(`tile.${participant.role}`),
     isStaff(participant) ? t("tile.verified") : "",
     participant.tracks.mic ? "" : t("tile.muted"),
