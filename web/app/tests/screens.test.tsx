@@ -8,6 +8,7 @@ import { Announcer } from "../src/meet/announcer";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
 import { openSettings } from "../src/meet/settings";
+import { WaitingRoom } from "../src/meet/WaitingRoom";
 
 let root: Root;
 let session: Session;
@@ -31,6 +32,8 @@ const draw = (part: ReactNode) => act(() => root.render(<SessionContext value={s
 /** The text of the element with this name, as it is read. */
 const textOf = (name: string) => document.querySelector(`[aria-label="${name}"]`)?.textContent;
 
+/** What the notes over the stage say. */
+const notes = () => session.toasts.list.get().map(({ text }) => text);
 const line = (id: string, from: string, text: string) => ({ id, from, waiter: from, name: "Bo", text, at: `2026-11-25T10:00:0${id}Z` });
 const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
 
@@ -52,5 +55,33 @@ describe("a line through the door", () => {
     draw(<AdmitBanner />);
     expect(textOf("Waiting")).toContain("Bo: I'm early");
     expect(textOf("Waiting")).not.toContain("Bye");
+  });
+});
+
+describe("a full room", () => {
+  it.each([[1, "The room is full. You're first in line."], [3, "The room is full. You're number 3 in line."], [null, "The room is full."]])(
+    "tells who waits for a seat at place %s so", (place, text) => {
+      meeting.waiting.set({ place, message: null, hostPresent: true, startsAt: null, waits: "seat" });
+      draw(<WaitingRoom />);
+      expect(textOf("Your place")).toBe(text);
+      expect(document.querySelector("h1")?.textContent).toBe("You're in the waiting room.");
+    });
+
+  it("is told to the host who admits, for those without a seat", async () => {
+    meeting.lobby.set({ ...EMPTY_LOBBY, list: [waiter("b", "Bo"), waiter("c", "Cy")] });
+    await session.admit(Promise.resolve({ admitted: ["b"], waiting_for_seat: [] }));
+    expect(notes()).toEqual([]);
+    await session.admit(Promise.resolve({ admitted: ["b"], waiting_for_seat: ["c"] }));
+    expect(notes()).toEqual(["The room is full. Cy comes in when somebody leaves."]);
+    await session.admit(Promise.resolve({ admitted: [], waiting_for_seat: ["b", "c"] }));
+    expect(notes()).toEqual(["The room is full. 2 people come in when somebody leaves."]);
+  });
+
+  it("stands with who waits for a seat", () => {
+    meeting.lobby.set({ ...EMPTY_LOBBY, list: [{ ...waiter("b", "Bo"), waits: "seat" }] });
+    draw(<PeoplePanel />);
+    expect(textOf("Waiting")).toContain("waits for a free seat");
+    draw(<AdmitBanner />);
+    expect(textOf("Waiting")).toContain("The room is full. Bo comes in when somebody leaves.");
   });
 });

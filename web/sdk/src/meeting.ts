@@ -14,7 +14,7 @@ import { LocalMedia } from "./local";
 import { Media, type SlotLabel } from "./media";
 import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
-  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
+  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot, type Waits,
 } from "./messages";
 import {
   applyChat, applyLine, applyLobby, applyRoster, changeChat, EMPTY_LOBBY, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
@@ -31,6 +31,14 @@ export interface Waiting {
   message: string | null;
   hostPresent: boolean;
   startsAt: string | null;
+  /** For what: a host's word, the first host, or a free seat. */
+  waits: Waits | null;
+}
+
+/** Whom an admission let in, and for whom there is no seat yet: they come in when one is free. */
+export interface Admission {
+  admitted: string[];
+  waiting_for_seat: string[];
 }
 
 /** Things that happen once, for a toast or an announcement. */
@@ -98,7 +106,7 @@ export class Meeting {
   /** People in the room; more than the roster where that is not shown in full. */
   readonly count = cell(0);
   readonly lobby = cell<Lobby>(EMPTY_LOBBY);
-  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null });
+  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null, waits: null });
   readonly chat = cell<readonly ChatMessage[]>([]);
   readonly hands = cell<readonly string[]>([]);
   readonly speakers = cell<readonly string[]>([]);
@@ -235,17 +243,17 @@ export class Meeting {
     return connection.request<T>(method, params);
   }
 
-  admit(participant: string): Promise<unknown> {
-    return decided(this.request("lobby.admit", { ids: [participant] }), "admitted");
+  admit(participant: string): Promise<Admission> {
+    return decided(this.request("lobby.admit", { ids: [participant] }), "admitted", { admitted: [participant], waiting_for_seat: [] });
   }
 
   /** Admits those of the list as it is shown now, nobody who came later. */
-  admitAll(): Promise<unknown> {
+  admitAll(): Promise<Admission> {
     return this.request("lobby.admit", { all: true, ver: this.lobby.get().ver });
   }
 
   deny(participant: string): Promise<unknown> {
-    return decided(this.request("lobby.deny", { ids: [participant] }), "denied");
+    return decided(this.request("lobby.deny", { ids: [participant] }), "denied", {});
   }
 
   sendChat(body: string, to?: string): Promise<unknown> {
@@ -397,7 +405,7 @@ export class Meeting {
     this.#dropMedia(); // somebody who was in may have been sent back to the door
     this.me.set(snapshot.me);
     this.roster.set(new Map());
-    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at });
+    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at, waits: null });
     this.#atTheDoor(snapshot);
     const last = snapshot.messages.at(-1);
     if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
@@ -411,6 +419,7 @@ export class Meeting {
       message: sign.message ?? now.message,
       hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
       startsAt: sign.starts_at ?? now.startsAt,
+      waits: sign.waits ?? null,
     }));
   }
 
@@ -552,11 +561,11 @@ function isNameRefused(error: unknown): error is RequestError {
 }
 
 /** Settles well, too, when somebody had decided so before: a second click, or another host. */
-async function decided(request: Promise<unknown>, verdict: string): Promise<unknown> {
+async function decided<T>(request: Promise<T>, verdict: string, before: T): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    if (error instanceof RequestError && error.code === "already_decided" && error.extras["verdict"] === verdict) return {};
+    if (error instanceof RequestError && error.code === "already_decided" && error.extras["verdict"] === verdict) return before;
     throw error;
   }
 }

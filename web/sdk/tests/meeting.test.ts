@@ -122,6 +122,14 @@ describe("the door", () => {
     expect(FakePeerConnection.made).toHaveLength(1);
   });
 
+  it("says for what somebody waits: a word, or a seat", async () => {
+    const meeting = await joined({ ...outside, waits: "verdict" });
+    expect(meeting.waiting.get().waits).toBe("verdict");
+    Server.current.tell("lobby.state", { verdict: "waiting", place: 1, waits: "seat" });
+    await settle();
+    expect(meeting.waiting.get()).toMatchObject({ place: 1, waits: "seat" });
+  });
+
   it("closes the media of who is sent back to it, and empties the roster", async () => {
     const meeting = await joined(inside);
     Server.current.tell("snapshot", outside);
@@ -286,7 +294,7 @@ describe("a verdict", () => {
     const meeting = await joined(inside);
     const verdict = method === "admit" ? "admitted" : "denied";
     Server.refusals = { [`lobby.${method}`]: { code: "already_decided", verdict } };
-    await expect(meeting[method]("p2")).resolves.toEqual({});
+    await expect(meeting[method]("p2")).resolves.toEqual(method === "admit" ? { admitted: ["p2"], waiting_for_seat: [] } : {});
   });
 
   it.each(["admit", "deny"] as const)("that was the other one is told: %s", async (method) => {

@@ -11,7 +11,7 @@ import { useSession } from "./session";
 const NAMED = 2;
 
 export function AdmitBanner() {
-  const { meeting, wish } = useSession();
+  const { meeting, wish, admit } = useSession();
   const lobby = useCell(meeting.lobby);
   const { list } = lobby;
   const [first, second] = list;
@@ -24,11 +24,11 @@ export function AdmitBanner() {
           ? t("lobby.many", { count: list.length })
           : second
             ? t("lobby.two", { first: first.name, second: second.name })
-            : t("lobby.one", { name: first.name })}
+            : t(first.waits === "seat" ? "lobby.seat" : "lobby.one", { name: first.name })}
         {line ? <small className={styles["line"]}>{t("lobby.line", { name: line.name, text: line.text })}</small> : null}
       </span>
       {list.length > NAMED ? null : list.map(({ participant, name }) => (
-        <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>
+        <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>
           {list.length === 1 ? t("lobby.admitShort") : t("lobby.admit", { name })}
         </Button>
       ))}
@@ -37,7 +37,7 @@ export function AdmitBanner() {
           {t("lobby.denyShort")}
         </Button>
       ) : (
-        <Button onPress={() => void wish(meeting.admitAll())}>{t("lobby.admitAll")}</Button>
+        <Button onPress={() => void admit(meeting.admitAll())}>{t("lobby.admitAll")}</Button>
       )}
     </section>
   );

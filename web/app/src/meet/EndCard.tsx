@@ -9,6 +9,7 @@ import { useCell } from "../ui/useCell";
 import styles from "./EndCard.module.css";
 import { FocusedHeading } from "./FocusedHeading";
 import { useSession } from "./session";
+import { fullText } from "./words";
 
 interface CardProps {
   title?: string | undefined;
@@ -55,11 +56,8 @@ function sentence(state: PageState, detail: Record<string, unknown>): string {
   switch (state) {
     case "early":
       return typeof detail["opens_at"] === "string" ? t("card.early", { time: moment(detail["opens_at"]) }) : t("card.earlySoon");
-    case "full": {
-      const place = Number(detail["place"] ?? detail["pos"] ?? 0);
-      if (place === 1) return t("card.fullFirst");
-      return place > 1 ? t("card.fullPlace", { place }) : t("card.full");
-    }
+    case "full":
+      return fullText(Number(detail["place"] ?? detail["pos"] ?? 0));
     case "ended":
       return typeof detail["name"] === "string" ? t("card.endedBy", { name: detail["name"] }) : t("card.ended");
     case "unsupported":

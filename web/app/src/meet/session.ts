@@ -1,7 +1,7 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
@@ -42,6 +42,17 @@ export class Session {
       this.failed(error);
       return false;
     }
+  };
+
+  /** Lets people in; that there is no seat for them is no failure, and told. */
+  readonly admit = async (work: Promise<Admission>): Promise<void> => {
+    if (!(await this.wish(work))) return;
+    const { waiting_for_seat: seatless } = await work;
+    const [first, ...others] = this.meeting.lobby.get().list.filter(({ participant }) => seatless.includes(participant));
+    if (!first) return;
+    const text = others.length === 0 ? t("lobby.seat", { name: first.name }) : t("lobby.seats", { count: others.length + 1 });
+    this.toasts.show({ kind: "full", text });
+    this.announcer.polite("full", text);
   };
 
   handIsUp(): boolean {

@@ -35,6 +35,12 @@ export function describe(participant: Participant, hand: number): string {
   return words.filter(Boolean).join(", ");
 }
 
+/** For who waits for a seat; the place in line counts from 1. */
+export function fullText(place: number | null): string {
+  if (!place) return t("card.full");
+  return place === 1 ? t("card.fullFirst") : t("card.fullPlace", { place });
+}
+
 export const stageTexts: StageTexts = {
   frozen: t("connection.media"),
   screenOf: (name) => t("room.screenOf", { name }),
