@@ -65,3 +65,22 @@ async def test_a_line_written_before_the_host_came_is_found_beside_its_writer(se
     await expect(ana.page.get_by_text("Bell is broken")).to_have_count(0)
     assert "Bell" not in await jane.page.evaluate("() => window.said")
     no_complaints(ana, jane)
+
+
+async def test_a_locked_room_says_so_and_can_be_tried_again(server, emptied):
+    """A newcomer at a locked room reads that it is locked; once it is not, one press asks again."""
+    links = await book(server)
+    ana, jane = await Person.arrive(emptied, ANA), await Person.arrive(emptied, JANE)
+    await ana.join(links.host)
+    await ana.press("People, 1")
+    await ana.press("Lock room")
+    await expect(ana.button("Unlock room")).to_be_visible()
+    await jane.open(links.guest)
+    await jane.press("Ask to join")
+    await shows(jane, "denied")
+    await expect(jane.page.get_by_role("heading")).to_have_text(re.compile("^The room is locked."))
+    await ana.press("Unlock room")
+    await expect(ana.button("Lock room")).to_be_visible()
+    await jane.press("Try again")
+    await shows(jane, "waiting")
+    no_complaints(ana, jane)

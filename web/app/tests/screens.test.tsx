@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
 import { AdmitBanner } from "../src/meet/AdmitBanner";
 import { Announcer } from "../src/meet/announcer";
+import { EndCard } from "../src/meet/EndCard";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
 import { openSettings } from "../src/meet/settings";
@@ -83,5 +84,20 @@ describe("a full room", () => {
     expect(textOf("Waiting")).toContain("waits for a free seat");
     draw(<AdmitBanner />);
     expect(textOf("Waiting")).toContain("The room is full. Bo comes in when somebody leaves.");
+  });
+});
+
+describe("the card of who was not let in", () => {
+  it.each([
+    [{}, "The host didn't let you in.", "Ask again"],
+    [{ code: "closed" }, "The room is locked. Nobody new can come in.", "Try again"],
+  ])("with %o says why, and how to go on", (detail, text, button) => {
+    const rejoin = vi.spyOn(session, "rejoin").mockReturnValue();
+    meeting.detail.set(detail);
+    draw(<EndCard state="denied" />);
+    expect(document.querySelector("h1")?.textContent).toBe(text);
+    expect(document.querySelector("button")?.textContent).toBe(button);
+    act(() => document.querySelector("button")?.click());
+    expect(rejoin).toHaveBeenCalledOnce();
   });
 });

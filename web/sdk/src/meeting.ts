@@ -72,6 +72,7 @@ export interface MeetingOptions {
 const TERMINAL_STATES: Record<Ending, PageState> = {
   unauthorized: "unknown",
   denied: "denied",
+  locked: "denied",
   removed: "removed",
   superseded: "superseded",
   ended: "ended",
@@ -95,8 +96,9 @@ export class Meeting {
   /** What the link says, before joining. */
   readonly info = cell<JoinAnswer | null>(null);
   /**
-   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), and `prejoin` when
-   * the server refused the name (`need` is `name`).
+   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), `denied` when not
+   * somebody but the lock kept us out (`code` is `closed`), and `prejoin` when the server refused the
+   * name (`need` is `name`).
    */
   readonly detail = cell<Record<string, unknown>>({});
   readonly room = cell<Room | null>(null);
@@ -537,6 +539,7 @@ export class Meeting {
     this.signalingLost.set(false);
     this.endsAt.set(null);
     if (ending === "lost") this.detail.set({ lost: true });
+    if (ending === "locked") this.detail.set({ code: "closed" });
     // One close code stands for both; the event before it has said which.
     const cancelled = ending === "ended" && this.detail.get()["reason"] === "cancelled";
     this.state.set(TERMINAL_STATES[cancelled ? "cancelled" : ending]);

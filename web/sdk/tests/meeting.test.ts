@@ -147,6 +147,19 @@ describe("the door", () => {
       await meeting.join("Jane");
       expect(meeting.state.get()).toBe(state);
     });
+
+  it("that is locked is told apart from a host's no, at the first knock and after a loss", async () => {
+    Server.refusals = { hello: { code: "closed" } };
+    const knocking = fresh();
+    await knocking.join("Jane");
+    expect([knocking.state.get(), knocking.detail.get()["code"]]).toEqual(["denied", "closed"]);
+    Server.refusals = {};
+    const lost = await joined(outside);
+    Server.refusals = { hello: { code: "closed" } };
+    Server.current.close(1006);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect([lost.state.get(), lost.detail.get()["code"]]).toEqual(["denied", "closed"]);
+  });
 });
 
 describe("a line through the door", () => {

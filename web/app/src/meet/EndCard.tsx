@@ -48,7 +48,7 @@ export function EndCard({ state }: { state: PageState }) {
   }, [meeting, state]);
   const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
-  const doing = action(state, join, look, detail["lost"] === true);
+  const doing = action(state, join, look, detail);
   return <Card title={room?.title ?? info?.room.title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
 }
 
@@ -60,9 +60,10 @@ function sentence(state: PageState, detail: Record<string, unknown>): string {
       return fullText(Number(detail["place"] ?? detail["pos"] ?? 0));
     case "ended":
       return typeof detail["name"] === "string" ? t("card.endedBy", { name: detail["name"] }) : t("card.ended");
+    case "denied":
+      return t(detail["code"] === "closed" ? "card.locked" : "card.denied");
     case "unsupported":
     case "cancelled":
-    case "denied":
     case "removed":
     case "left":
     case "superseded":
@@ -101,17 +102,18 @@ function useSecondsUntil(moment: number | null): number {
   return seconds;
 }
 
-function action(state: PageState, join: () => void, look: () => void, lost: boolean): CardProps["action"] {
+function action(state: PageState, join: () => void, look: () => void, detail: Record<string, unknown>): CardProps["action"] {
   switch (state) {
     case "left":
       return { text: t("card.rejoin"), act: join };
     case "superseded":
       return { text: t("card.useHere"), act: join };
     case "denied":
+      return { text: t(detail["code"] === "closed" ? "card.tryAgain" : "card.askAgain"), act: join };
     case "removed":
       return { text: t("card.askAgain"), act: join };
     case "offline":
-      return lost ? { text: t("card.rejoin"), act: join } : { text: t("card.tryAgain"), act: look };
+      return detail["lost"] === true ? { text: t("card.rejoin"), act: join } : { text: t("card.tryAgain"), act: look };
     case "full":
     case "early":
       return { text: t("card.tryAgain"), act: look };
