@@ -9,6 +9,7 @@ import { EndCard } from "../src/meet/EndCard";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
 import { openSettings } from "../src/meet/settings";
+import { StageView } from "../src/meet/StageView";
 import { WaitingRoom } from "../src/meet/WaitingRoom";
 
 let root: Root;
@@ -99,5 +100,40 @@ describe("the card of who was not let in", () => {
     expect(document.querySelector("button")?.textContent).toBe(button);
     act(() => document.querySelector("button")?.click());
     expect(rejoin).toHaveBeenCalledOnce();
+  });
+});
+
+describe("an empty stage", () => {
+  const info = { pages: 1, page: 0, sharing: null };
+
+  it("says nothing of others before the meeting has said who is there, then who was first, then who is left", () => {
+    meeting.state.set("connecting");
+    draw(<StageView info={info} onInfo={() => {}} />);
+    expect(document.body.textContent).toBe("Joining");
+    expect(document.querySelector("[aria-busy=true]")).not.toBeNull();
+    act(() => {
+      meeting.count.set(1);
+      meeting.state.set("live");
+    });
+    expect(document.body.textContent).toBe("You're the first one here.");
+    act(() => meeting.count.set(2));
+    expect(document.body.textContent).toBe("");
+    act(() => meeting.count.set(1));
+    expect(document.body.textContent).toBe("You're the only one here.");
+  });
+
+  it("knows after coming back that others were here", () => {
+    draw(<StageView info={info} onInfo={() => {}} />);
+    act(() => {
+      meeting.state.set("live");
+      meeting.count.set(2);
+    });
+    act(() => meeting.state.set("connecting"));
+    expect(document.body.textContent).toBe("Joining");
+    act(() => {
+      meeting.count.set(1);
+      meeting.state.set("live");
+    });
+    expect(document.body.textContent).toBe("You're the only one here.");
   });
 });

@@ -15,10 +15,16 @@ export class Session {
   readonly layout = cell<"grid" | "speaker">("grid");
   readonly pins = cell<readonly string[]>([]);
   readonly keysShown = cell(false);
+  /** Whether anybody else has been in the meeting while this page was. */
+  readonly met = cell(false);
   /** Messages that came while the chat was shut. */
   readonly unread = cell(0);
 
-  constructor(readonly meeting: Meeting, readonly settings: SettingsCell, readonly announcer: Announcer) {}
+  constructor(readonly meeting: Meeting, readonly settings: SettingsCell, readonly announcer: Announcer) {
+    meeting.count.subscribe(() => {
+      if (meeting.count.get() > 1) this.met.set(true);
+    });
+  }
 
   /** Turns an own source on or off; what hinders it becomes a note. */
   readonly setSource = async (source: Source, on: boolean): Promise<void> => {
