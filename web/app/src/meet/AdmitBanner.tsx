@@ -7,8 +7,7 @@ import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
 import styles from "./AdmitBanner.module.css";
 import { useSession } from "./session";
-
-const NAMED = 2;
+import { NAMED, waitingText } from "./words";
 
 export function AdmitBanner() {
   const { meeting, wish, admit } = useSession();
@@ -20,11 +19,7 @@ export function AdmitBanner() {
   return (
     <section aria-label={t("people.waiting")} data-region="waiting" className={styles["banner"]}>
       <span className={styles["text"]}>
-        {list.length > NAMED
-          ? t("lobby.many", { count: list.length })
-          : second
-            ? t("lobby.two", { first: first.name, second: second.name })
-            : t(first.waits === "seat" ? "lobby.seat" : "lobby.one", { name: first.name })}
+        {!second && first.waits === "seat" ? t("lobby.seat", { name: first.name }) : waitingText(list)}
         {line ? <small className={styles["line"]}>{t("lobby.line", { name: line.name, text: line.text })}</small> : null}
       </span>
       {list.length > NAMED ? null : list.map(({ participant, name }) => (

@@ -4,6 +4,7 @@
 import type { Meeting, Notice, Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
+import { waitingText } from "./words";
 
 const SAID_AFTER = 5000;
 /** Above this, coming and going is not told any more. */
@@ -77,12 +78,10 @@ function followDoor({ meeting, announcer }: Session): void {
   let known = new Set<string>();
   meeting.lobby.subscribe(() => {
     const { list } = meeting.lobby.get();
-    for (const { participant, name } of list) {
-      if (known.has(participant)) continue;
-      announcer.polite("door", t("aloud.waiting", { name }), {
-        window: 10_000,
-        many: () => t("aloud.waitingMany", { count: meeting.lobby.get().list.length }),
-      });
+    for (const waiter of list) {
+      if (known.has(waiter.participant)) continue;
+      // Those who came together may be fewer by the time they are told of, or be one who came twice.
+      announcer.polite("door", waitingText([waiter]), { window: 10_000, many: () => waitingText(meeting.lobby.get().list) });
     }
     known = new Set(list.map(({ participant }) => participant));
   });

@@ -1,6 +1,6 @@
 // How people are described, alike on tiles and in lists.
 
-import type { Participant } from "../../../sdk/src/index";
+import type { Participant, Waiter } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -39,6 +39,17 @@ export function describe(participant: Participant, hand: number): string {
 export function fullText(place: number | null): string {
   if (!place) return t("card.full");
   return place === 1 ? t("card.fullFirst") : t("card.fullPlace", { place });
+}
+
+/** As many who wait have their names said. */
+export const NAMED = 2;
+
+/** Who waits: up to two names, then a count. */
+export function waitingText(list: readonly Pick<Waiter, "name">[]): string {
+  const [first, second] = list;
+  if (!first) return "";
+  if (list.length > NAMED) return t("lobby.many", { count: list.length });
+  return second ? t("lobby.two", { first: first.name, second: second.name }) : t("lobby.one", { name: first.name });
 }
 
 export const stageTexts: StageTexts = {
