@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
+import { EMPTY_LOBBY, Meeting, RequestError, type Waiter } from "../../sdk/src/index";
 import { Announcer } from "../src/meet/announcer";
 import { narrate } from "../src/meet/narrate";
 import { Session } from "../src/meet/session";
@@ -21,6 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => vi.useRealTimers());
 
+const notes = () => session.toasts.list.get().map(({ text }) => text);
 const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
 const wait = (...list: Waiter[]) => meeting.lobby.update((lobby) => ({ ...lobby, list }));
 
@@ -51,5 +52,25 @@ describe("who waits", () => {
     meeting.lobby.set(EMPTY_LOBBY);
     await vi.advanceTimersByTimeAsync(20_000);
     expect(said).toEqual(["Bo is waiting"]);
+  });
+});
+
+describe("notes over the stage", () => {
+  it.each([
+    ["admitted", "They were already let in."],
+    ["denied", "They were already turned away."],
+    ["left", "They aren't waiting any more."],
+  ])("tell a host who was late what was decided: %s", async (verdict, text) => {
+    await session.wish(Promise.reject(new RequestError({ code: "already_decided", verdict })));
+    expect(notes()).toEqual([text]);
+  });
+
+  it.each(["ended", "left", "removed", "offline"] as const)("don't outlive the meeting: %s", async (state) => {
+    meeting.state.set("live");
+    session.toasts.show({ kind: "a", text: "a" });
+    meeting.state.set(state);
+    expect(notes()).toEqual([]);
+    await session.wish(Promise.reject(new RequestError({ code: "ended" }))); // a reply that was on its way
+    expect(notes()).toEqual([]);
   });
 });

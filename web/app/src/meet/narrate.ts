@@ -1,7 +1,7 @@
 // Turns what happens in the meeting into words: sentences said aloud, notes over the stage. It reads
 // the cells and compares with what was; it draws nothing and moves no focus.
 
-import type { Meeting, Notice, Participant } from "../../../sdk/src/index";
+import type { Meeting, Notice, PageState, Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
 import { waitingText } from "./words";
@@ -10,6 +10,8 @@ const SAID_AFTER = 5000;
 /** Above this, coming and going is not told any more. */
 const SMALL_ROOM = 10;
 const LONGEST_QUOTE = 120;
+/** All other states are a card. */
+const GOING_ON: ReadonlySet<PageState> = new Set(["boot", "prejoin", "waiting", "connecting", "live", "reconnecting"]);
 
 /** Follows the meeting for as long as the page lives. */
 export function narrate(session: Session): void {
@@ -59,10 +61,11 @@ function told({ announcer, toasts, meeting, setSource }: Session, notice: Notice
   }
 }
 
-function followState({ meeting, announcer, unread, panel, pins }: Session): void {
+function followState({ meeting, announcer, toasts, unread, panel, pins }: Session): void {
   let before = meeting.state.get();
   meeting.state.subscribe(() => {
     const now = meeting.state.get();
+    if (!GOING_ON.has(now)) toasts.clear(); // a card says what there is to say
     if (now === "connecting") announcer.polite("state", t("connecting"));
     if (now === "live" && before !== "live") announcer.polite("state", t("room.joined", { count: meeting.count.get() }));
     if (now !== "live" && before === "live") {

@@ -2,7 +2,7 @@
 
 import { createContext, useContext } from "react";
 import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
-import { t } from "../i18n/t";
+import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
 import { Toasts } from "./toasts";
@@ -89,9 +89,9 @@ export class Session {
   }
 
   failed(error: unknown): void {
-    if (error instanceof RequestError && error.code === "closed") return; // the page says so itself
-    const forbidden = error instanceof RequestError && error.code === "forbidden";
-    this.toasts.show({ kind: "failed", text: t(forbidden ? "toast.forbidden" : "toast.action") });
+    const code = error instanceof RequestError ? error.code : "";
+    if (code === "closed" || code === "ended") return; // the page says so itself
+    this.toasts.show({ kind: "failed", text: t(refusal(error)) });
   }
 
   /** Uses another device from now on, and remembers it. */
@@ -123,6 +123,15 @@ export class Session {
   togglePin(participant: string): void {
     this.pins.update((pins) => (pins.includes(participant) ? pins.filter((id) => id !== participant) : [...pins, participant]));
   }
+}
+
+/** What failed, in words. Who is late with a verdict hears what another host decided. */
+function refusal(error: unknown): MessageKey {
+  const { code, verdict } = error instanceof RequestError ? error.extras : { code: "", verdict: null };
+  if (code === "forbidden") return "toast.forbidden";
+  if (code !== "already_decided") return "toast.action";
+  if (verdict === "admitted") return "toast.admitted";
+  return verdict === "denied" || verdict === "banned" ? "toast.denied" : "toast.gone";
 }
 
 export const SessionContext = createContext<Session | null>(null);
