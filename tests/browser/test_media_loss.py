@@ -1,8 +1,11 @@
 """The network path dies under a client: it notices by itself and media is back."""
 
-import pytest
+import re
 
-from tests.support.meetings import ROOM_STATE, book, no_complaints, shows
+import pytest
+from playwright.async_api import expect
+
+from tests.support.meetings import ROOM_STATE, book, meet, no_complaints, shows
 from tests.support.person import ANA, JANE, Person
 from tests.support.relay import relay
 from tests.support.rows import Books
@@ -99,3 +102,21 @@ async def test_a_receiver_that_sends_nothing_notices_too(server, browser):
         await until(flows, timeout=15, every=0.05)
         await host.close()
         await guest.close()
+
+
+async def test_who_has_lost_the_connection_is_shown_so_to_the_others(server, browser):
+    """From the roster's word on, tile and row say that the other reconnects."""
+    links = await book(server)
+    host, guest = await meet(browser, links, ANA, JANE)
+    await host.sees(JANE)
+    await host.press("People, 2")
+    tile = host.page.get_by_role("group", name=JANE.name, exact=True)
+    row = host.page.get_by_role("region", name="Participants").get_by_role("listitem")
+    await expect(row.filter(has_text=JANE.name)).not_to_contain_text("reconnecting")
+    await guest.close()
+    await expect(tile).to_have_attribute("data-state", "frozen", timeout=15_000)
+    await expect(tile).to_have_accessible_description(re.compile("reconnecting"))
+    await expect(tile.get_by_text("Reconnecting", exact=True)).to_be_visible()
+    await expect(row.filter(has_text=JANE.name)).to_contain_text("reconnecting")
+    no_complaints(host)
+    await host.close()

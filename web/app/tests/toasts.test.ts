@@ -40,4 +40,14 @@ describe("toasts", () => {
     vi.advanceTimersByTime(1);
     expect(texts()).toEqual([]);
   });
+
+  it("go all at once, and the next ones are held by nobody", () => {
+    for (const kind of ["a", "b"]) toasts.show({ kind, text: kind });
+    toasts.hold(true);
+    toasts.clear();
+    expect(texts()).toEqual([]);
+    toasts.show({ kind: "c", text: "c" });
+    vi.advanceTimersByTime(6000);
+    expect(texts()).toEqual([]);
+  });
 });

@@ -21,9 +21,9 @@ const TERMINAL: Record<number, Ending> = {
 };
 
 /** Refusals of a hello or of a token that say why there is nothing to come back to. */
-const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", cancelled: "cancelled", superseded: "superseded", forbidden: "denied" };
+const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", cancelled: "cancelled", superseded: "superseded", forbidden: "denied", closed: "locked" };
 
-export type Ending = "unauthorized" | "denied" | "removed" | "superseded" | "ended" | "cancelled" | "left" | "lost";
+export type Ending = "unauthorized" | "denied" | "locked" | "removed" | "superseded" | "ended" | "cancelled" | "left" | "lost";
 
 export interface ConnectionEvents {
   /** After each hello; the first, a resumed one, or one that starts anew with a snapshot. */

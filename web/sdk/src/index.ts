@@ -5,10 +5,10 @@ export { canShareScreen, DeviceError, type DeviceProblem, listDevices } from "./
 export { type Invitation, parseInvitation } from "./invitation";
 export { LocalMedia, type LocalSource } from "./local";
 export { MOST_VIDEO_SLOTS, type SlotLabel, VIDEO_SLOTS } from "./media";
-export { Meeting, type MeetingOptions, type Notice, type PageState, type SlotSize, type View, type Waiting } from "./meeting";
+export { type Admission, Meeting, type MeetingOptions, type Notice, type PageState, type SlotSize, type View, type Waiting } from "./meeting";
 export {
-  type ChatMessage, type JoinAnswer, type Participant, RequestError, type Role, type Room, type RoomState,
+  type ChatMessage, type JoinAnswer, type LobbyMessage, type Participant, RequestError, type Role, type Room, type RoomState,
   type SlotKind, type Source, type Waiter,
 } from "./messages";
-export type { Lobby, Roster } from "./roster";
+export { EMPTY_LOBBY, type Lobby, linesOf, type Roster } from "./roster";
 export type { Shown } from "./slots";

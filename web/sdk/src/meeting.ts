@@ -14,10 +14,10 @@ import { LocalMedia } from "./local";
 import { Media, type SlotLabel } from "./media";
 import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
-  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot,
+  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot, type Waits,
 } from "./messages";
 import {
-  applyChat, applyLobby, applyRoster, changeChat, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
+  applyChat, applyLine, applyLobby, applyRoster, changeChat, EMPTY_LOBBY, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
 } from "./roster";
 import type { Binding, Shown } from "./slots";
 
@@ -31,6 +31,14 @@ export interface Waiting {
   message: string | null;
   hostPresent: boolean;
   startsAt: string | null;
+  /** For what: a host's word, the first host, or a free seat. */
+  waits: Waits | null;
+}
+
+/** Whom an admission let in, and for whom there is no seat yet: they come in when one is free. */
+export interface Admission {
+  admitted: string[];
+  waiting_for_seat: string[];
 }
 
 /** Things that happen once, for a toast or an announcement. */
@@ -64,6 +72,7 @@ export interface MeetingOptions {
 const TERMINAL_STATES: Record<Ending, PageState> = {
   unauthorized: "unknown",
   denied: "denied",
+  locked: "denied",
   removed: "removed",
   superseded: "superseded",
   ended: "ended",
@@ -87,8 +96,9 @@ export class Meeting {
   /** What the link says, before joining. */
   readonly info = cell<JoinAnswer | null>(null);
   /**
-   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), and `prejoin` when
-   * the server refused the name (`need` is `name`).
+   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), `denied` when not
+   * somebody but the lock kept us out (`code` is `closed`), and `prejoin` when the server refused the
+   * name (`need` is `name`).
    */
   readonly detail = cell<Record<string, unknown>>({});
   readonly room = cell<Room | null>(null);
@@ -97,8 +107,8 @@ export class Meeting {
   readonly roster = cell<Roster>(new Map());
   /** People in the room; more than the roster where that is not shown in full. */
   readonly count = cell(0);
-  readonly lobby = cell<Lobby>({ ver: 0, list: [] });
-  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null });
+  readonly lobby = cell<Lobby>(EMPTY_LOBBY);
+  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null, waits: null });
   readonly chat = cell<readonly ChatMessage[]>([]);
   readonly hands = cell<readonly string[]>([]);
   readonly speakers = cell<readonly string[]>([]);
@@ -235,17 +245,17 @@ export class Meeting {
     return connection.request<T>(method, params);
   }
 
-  admit(participant: string): Promise<unknown> {
-    return decided(this.request("lobby.admit", { ids: [participant] }), "admitted");
+  admit(participant: string): Promise<Admission> {
+    return decided(this.request("lobby.admit", { ids: [participant] }), "admitted", { admitted: [participant], waiting_for_seat: [] });
   }
 
   /** Admits those of the list as it is shown now, nobody who came later. */
-  admitAll(): Promise<unknown> {
+  admitAll(): Promise<Admission> {
     return this.request("lobby.admit", { all: true, ver: this.lobby.get().ver });
   }
 
   deny(participant: string): Promise<unknown> {
-    return decided(this.request("lobby.deny", { ids: [participant] }), "denied");
+    return decided(this.request("lobby.deny", { ids: [participant] }), "denied", {});
   }
 
   sendChat(body: string, to?: string): Promise<unknown> {
@@ -370,6 +380,8 @@ export class Meeting {
     "lobby.list": (body: LobbyDelta) => this.lobby.update((lobby) => applyLobby(lobby, body)),
     "lobby.state": (body: LobbyState) => this.#atTheDoor(body),
     "lobby.message": (body: LobbyMessage) => {
+      if (body.from === this.me.get()?.id) return; // the writer knows
+      if (body.waiter) this.lobby.update((lobby) => applyLine(lobby, body));
       if (this.state.get() === "waiting") this.waiting.update((now) => ({ ...now, message: `${body.name}: ${body.text}` }));
       this.onNotice({ kind: "lobby_message", name: body.name, text: body.text });
     },
@@ -395,7 +407,7 @@ export class Meeting {
     this.#dropMedia(); // somebody who was in may have been sent back to the door
     this.me.set(snapshot.me);
     this.roster.set(new Map());
-    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at });
+    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at, waits: null });
     this.#atTheDoor(snapshot);
     const last = snapshot.messages.at(-1);
     if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
@@ -409,6 +421,7 @@ export class Meeting {
       message: sign.message ?? now.message,
       hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
       startsAt: sign.starts_at ?? now.startsAt,
+      waits: sign.waits ?? null,
     }));
   }
 
@@ -418,7 +431,7 @@ export class Meeting {
     this.roster.set(rosterOf(snapshot));
     this.count.set(snapshot.count);
     this.can.set(new Set(snapshot.can));
-    this.lobby.set(snapshot.lobby ? { ver: snapshot.lobby.ver, list: snapshot.lobby.list } : { ver: 0, list: [] });
+    this.lobby.set(snapshot.lobby ? { ...EMPTY_LOBBY, ...snapshot.lobby } : EMPTY_LOBBY);
     this.chat.set(snapshot.chat.reduce<readonly ChatMessage[]>(applyChat, []));
     this.hands.set(snapshot.hands);
     this.speakers.set(snapshot.speakers);
@@ -526,6 +539,7 @@ export class Meeting {
     this.signalingLost.set(false);
     this.endsAt.set(null);
     if (ending === "lost") this.detail.set({ lost: true });
+    if (ending === "locked") this.detail.set({ code: "closed" });
     // One close code stands for both; the event before it has said which.
     const cancelled = ending === "ended" && this.detail.get()["reason"] === "cancelled";
     this.state.set(TERMINAL_STATES[cancelled ? "cancelled" : ending]);
@@ -550,11 +564,11 @@ function isNameRefused(error: unknown): error is RequestError {
 }
 
 /** Settles well, too, when somebody had decided so before: a second click, or another host. */
-async function decided(request: Promise<unknown>, verdict: string): Promise<unknown> {
+async function decided<T>(request: Promise<T>, verdict: string, before: T): Promise<T> {
   try {
     return await request;
   } catch (error) {
-    if (error instanceof RequestError && error.code === "already_decided" && error.extras["verdict"] === verdict) return {};
+    if (error instanceof RequestError && error.code === "already_decided" && error.extras["verdict"] === verdict) return before;
     throw error;
   }
 }

@@ -24,6 +24,8 @@ export interface Participant {
   rev: number;
 }
 
+export type Waits = "verdict" | "start" | "seat";
+
 /** Somebody who waits, as hosts see them. */
 export interface Waiter {
   participant: string;
@@ -31,6 +33,8 @@ export interface Waiter {
   since: string;
   verified: boolean;
   identity_kind: Participant["identity_kind"];
+  /** For a host's word, the first host, or a free seat. */
+  waits: Waits;
   was?: string | null;
 }
 
@@ -98,7 +102,7 @@ export interface LobbyState {
   verdict: "waiting" | "admitted" | "denied";
   place?: number | null;
   message?: string | null;
-  waits?: string | null;
+  waits?: Waits | null;
   host?: string | null;
   starts_at?: string | null;
 }
@@ -111,6 +115,8 @@ export interface LobbyMessage {
   text: string;
   at: string;
   to?: string | null;
+  /** The author, when it is the one who waits. */
+  waiter?: string | null;
 }
 
 /** The snapshot event for somebody who is in. */

@@ -1,6 +1,6 @@
 // Who is here, who waits, what was written: folding the server's events into lists. Pure.
 
-import type { ChatMessage, Participant, Snapshot, Waiter } from "./messages";
+import type { ChatMessage, LobbyMessage, Participant, Snapshot, Waiter } from "./messages";
 
 export type Roster = ReadonlyMap<string, Participant>;
 
@@ -8,7 +8,11 @@ export interface Lobby {
   /** The list version that "Admit all" refers to. */
   ver: number;
   list: readonly Waiter[];
+  /** The last lines through the door, newest last; also of people who wait no longer. */
+  messages: readonly LobbyMessage[];
 }
+
+export const EMPTY_LOBBY: Lobby = { ver: 0, list: [], messages: [] };
 
 export interface RosterDelta {
   rev: number;
@@ -25,6 +29,8 @@ export interface LobbyDelta {
 
 /** Most chat messages kept in the page. */
 const CHAT_KEPT = 300;
+/** Most lines through the door, as many as the server keeps. */
+const LINES_KEPT = 50;
 
 export function rosterOf(snapshot: Snapshot): Roster {
   return new Map(snapshot.roster.map((participant) => [participant.id, participant]));
@@ -56,7 +62,18 @@ export function applyLobby(lobby: Lobby, delta: LobbyDelta): Lobby {
       added.delete(waiter.participant);
       return newer ?? waiter;
     });
-  return { ver: delta.ver, list: [...kept, ...added.values()] };
+  return { ...lobby, ver: delta.ver, list: [...kept, ...added.values()] };
+}
+
+/** Adds a line once. */
+export function applyLine(lobby: Lobby, line: LobbyMessage): Lobby {
+  if (lobby.messages.some(({ id }) => id === line.id)) return lobby;
+  return { ...lobby, messages: [...lobby.messages, line].slice(-LINES_KEPT) };
+}
+
+/** What this waiting person wrote to the hosts, newest last. */
+export function linesOf({ messages }: Lobby, participant: string): LobbyMessage[] {
+  return messages.filter(({ waiter }) => waiter === participant);
 }
 
 /** Changes a message in its place; one that is not kept is no matter. */

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Meeting, type Notice } from "../src/index";
+import { linesOf, Meeting, type Notice } from "../src/index";
 
 /** The server's end of the only WebSocket. */
 class Server extends EventTarget {
@@ -122,6 +122,14 @@ describe("the door", () => {
     expect(FakePeerConnection.made).toHaveLength(1);
   });
 
+  it("says for what somebody waits: a word, or a seat", async () => {
+    const meeting = await joined({ ...outside, waits: "verdict" });
+    expect(meeting.waiting.get().waits).toBe("verdict");
+    Server.current.tell("lobby.state", { verdict: "waiting", place: 1, waits: "seat" });
+    await settle();
+    expect(meeting.waiting.get()).toMatchObject({ place: 1, waits: "seat" });
+  });
+
   it("closes the media of who is sent back to it, and empties the roster", async () => {
     const meeting = await joined(inside);
     Server.current.tell("snapshot", outside);
@@ -139,6 +147,48 @@ describe("the door", () => {
       await meeting.join("Jane");
       expect(meeting.state.get()).toBe(state);
     });
+
+  it("that is locked is told apart from a host's no, at the first knock and after a loss", async () => {
+    Server.refusals = { hello: { code: "closed" } };
+    const knocking = fresh();
+    await knocking.join("Jane");
+    expect([knocking.state.get(), knocking.detail.get()["code"]]).toEqual(["denied", "closed"]);
+    Server.refusals = {};
+    const lost = await joined(outside);
+    Server.refusals = { hello: { code: "closed" } };
+    Server.current.close(1006);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect([lost.state.get(), lost.detail.get()["code"]]).toEqual(["denied", "closed"]);
+  });
+});
+
+describe("a line through the door", () => {
+  const list = [{ participant: "b", name: "Bo", since: "", verified: false, identity_kind: "guest", waits: "verdict" }];
+  const line = { id: "l1", from: "b", waiter: "b", name: "Bo", text: "I'm early", at: "2026-11-25T10:00:00Z", to: null };
+
+  it("is kept for the host from before and from now on, once each", async () => {
+    const notices: Notice[] = [];
+    const meeting = await joined({ ...inside, lobby: { ver: 3, list, messages: [line] } });
+    meeting.onNotice = (notice) => notices.push(notice);
+    Server.current.tell("lobby.message", { ...line, id: "l2", text: "Hello?" });
+    Server.current.tell("lobby.message", { ...line, id: "l2", text: "Hello?" });
+    Server.current.tell("lobby.message", { ...line, id: "l3", from: "h", waiter: null, text: "A minute" });
+    await settle();
+    expect(linesOf(meeting.lobby.get(), "b").map(({ text }) => text)).toEqual(["I'm early", "Hello?"]);
+    expect(notices[0]).toEqual({ kind: "lobby_message", name: "Bo", text: "Hello?" });
+  });
+
+  it("is not told to who wrote it", async () => {
+    const notices: Notice[] = [];
+    const meeting = await joined(outside);
+    meeting.onNotice = (notice) => notices.push(notice);
+    Server.current.tell("lobby.message", { ...line, from: me.id, waiter: me.id, name: "Jane" });
+    await settle();
+    expect([notices, meeting.waiting.get().message]).toEqual([[], null]);
+    Server.current.tell("lobby.message", { ...line, from: "h", waiter: null, name: "Ana", text: "A minute" });
+    await settle();
+    expect(meeting.waiting.get().message).toBe("Ana: A minute");
+  });
 });
 
 describe("a name that the server refuses", () => {
@@ -257,7 +307,7 @@ describe("a verdict", () => {
     const meeting = await joined(inside);
     const verdict = method === "admit" ? "admitted" : "denied";
     Server.refusals = { [`lobby.${method}`]: { code: "already_decided", verdict } };
-    await expect(meeting[method]("p2")).resolves.toEqual({});
+    await expect(meeting[method]("p2")).resolves.toEqual(method === "admit" ? { admitted: ["p2"], waiting_for_seat: [] } : {});
   });
 
   it.each(["admit", "deny"] as const)("that was the other one is told: %s", async (method) => {

@@ -7,7 +7,7 @@ const person = (id: string, rev = 1): Participant => ({
   tracks: { mic: false, camera: false, screen: false }, track_ids: {}, hand: null, joined_at: null, rev,
 });
 const waiter = (participant: string, name = participant): Waiter => ({
-  participant, name, since: "", verified: false, identity_kind: "guest",
+  participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict",
 });
 const message = (id: string, no: number): ChatMessage => ({ id, no, from: "a", name: "A", body: id, at: "2026-11-25T10:00:00Z", to: null });
 
@@ -28,7 +28,7 @@ describe("the roster", () => {
 
 describe("the queue", () => {
   it("replaces an entry in its place and keeps the version that Admit all refers to", () => {
-    const after = applyLobby({ ver: 1, list: [waiter("a"), waiter("b")] }, { ver: 3, add: [waiter("a", "Ann"), waiter("c")], del: ["b"] });
+    const after = applyLobby({ ver: 1, messages: [], list: [waiter("a"), waiter("b")] }, { ver: 3, add: [waiter("a", "Ann"), waiter("c")], del: ["b"] });
     expect(after).toMatchObject({ ver: 3, list: [{ name: "Ann" }, { name: "c" }] });
   });
 });

@@ -27,7 +27,7 @@ export interface StageTexts {
   marked(participant: Participant): boolean;
 }
 
-/** A picture that stands still this long while media is lost is shown as frozen. */
+/** A picture that stands still this long while media or its owner is lost is shown as frozen. */
 const FROZEN_AFTER = 2000;
 const PHONE_WIDTH = 600;
 /** Somebody holds the floor for this long before the speaker view changes. */
@@ -229,7 +229,7 @@ export class Stage {
       }
       if (source === "camera") withPicture.add(participant.id);
       this.#label(tile, participant, source, box);
-      tile.state(this.#moving(tile));
+      tile.state(this.#moving(tile, participant));
     }
     for (const id of order) {
       const participant = people.get(id);
@@ -238,7 +238,7 @@ export class Stage {
       const tile = this.#avatars.get(id) ?? this.#made(null);
       this.#avatars.set(id, tile);
       this.#label(tile, participant, "camera", box);
-      tile.state(participant.tracks.camera ? "starting" : "off");
+      tile.state(away(participant) ? "frozen" : participant.tracks.camera ? "starting" : "off");
     }
     for (const [id, tile] of this.#avatars) {
       if (boxes.has(id) && !withPicture.has(id) && people.has(id)) continue;
@@ -263,12 +263,20 @@ export class Stage {
     tile.place(box.x, box.y, box.w, box.h);
   }
 
-  #moving(tile: Tile): "live" | "frozen" | "starting" {
+  #moving(tile: Tile, participant: Participant | undefined): "live" | "frozen" | "starting" {
     if (tile.frames === 0) return "starting";
-    return this.#meeting.mediaLost.get() && tile.stillFor(performance.now()) > FROZEN_AFTER ? "frozen" : "live";
+    return (this.#meeting.mediaLost.get() || away(participant)) && tile.stillFor(performance.now()) > FROZEN_AFTER ? "frozen" : "live";
   }
 
   #look(): void {
-    for (const tile of this.#slotTiles.values()) if (!tile.resting) tile.state(this.#moving(tile));
+    const people = this.#meeting.roster.get();
+    for (const tile of this.#slotTiles.values()) {
+      if (!tile.resting) tile.state(this.#moving(tile, people.get(tile.element.dataset["participant"] ?? "")));
+    }
   }
+}
+
+/** Without a connection of late; a picture that still moves is none the worse for it. */
+function away(participant: Participant | undefined): boolean {
+  return participant?.state === "reconnecting";
 }

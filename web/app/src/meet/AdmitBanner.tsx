@@ -1,30 +1,29 @@
 // Who waits at the door, over the stage, for those who may open it. The list in the People panel
-// says the same; only one of them is shown.
+// says the same, and all that was written to the door; only one of them is shown.
 
+import { linesOf } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
 import styles from "./AdmitBanner.module.css";
 import { useSession } from "./session";
-
-const NAMED = 2;
+import { NAMED, waitingText } from "./words";
 
 export function AdmitBanner() {
-  const { meeting, wish } = useSession();
-  const { list } = useCell(meeting.lobby);
+  const { meeting, wish, admit } = useSession();
+  const lobby = useCell(meeting.lobby);
+  const { list } = lobby;
   const [first, second] = list;
   if (!first) return null;
+  const line = list.flatMap(({ participant }) => linesOf(lobby, participant)).toSorted((a, b) => a.at.localeCompare(b.at)).at(-1);
   return (
     <section aria-label={t("people.waiting")} data-region="waiting" className={styles["banner"]}>
       <span className={styles["text"]}>
-        {list.length > NAMED
-          ? t("lobby.many", { count: list.length })
-          : second
-            ? t("lobby.two", { first: first.name, second: second.name })
-            : t("lobby.one", { name: first.name })}
+        {!second && first.waits === "seat" ? t("lobby.seat", { name: first.name }) : waitingText(list)}
+        {line ? <small className={styles["line"]}>{t("lobby.line", { name: line.name, text: line.text })}</small> : null}
       </span>
       {list.length > NAMED ? null : list.map(({ participant, name }) => (
-        <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>
+        <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>
           {list.length === 1 ? t("lobby.admitShort") : t("lobby.admit", { name })}
         </Button>
       ))}
@@ -33,7 +32,7 @@ export function AdmitBanner() {
           {t("lobby.denyShort")}
         </Button>
       ) : (
-        <Button onPress={() => void wish(meeting.admitAll())}>{t("lobby.admitAll")}</Button>
+        <Button onPress={() => void admit(meeting.admitAll())}>{t("lobby.admitAll")}</Button>
       )}
     </section>
   );

@@ -9,6 +9,7 @@ import { useCell } from "../ui/useCell";
 import styles from "./EndCard.module.css";
 import { FocusedHeading } from "./FocusedHeading";
 import { useSession } from "./session";
+import { fullText } from "./words";
 
 interface CardProps {
   title?: string | undefined;
@@ -47,7 +48,7 @@ export function EndCard({ state }: { state: PageState }) {
   }, [meeting, state]);
   const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
-  const doing = action(state, join, look, detail["lost"] === true);
+  const doing = action(state, join, look, detail);
   return <Card title={room?.title ?? info?.room.title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
 }
 
@@ -55,16 +56,14 @@ function sentence(state: PageState, detail: Record<string, unknown>): string {
   switch (state) {
     case "early":
       return typeof detail["opens_at"] === "string" ? t("card.early", { time: moment(detail["opens_at"]) }) : t("card.earlySoon");
-    case "full": {
-      const place = Number(detail["place"] ?? detail["pos"] ?? 0);
-      if (place === 1) return t("card.fullFirst");
-      return place > 1 ? t("card.fullPlace", { place }) : t("card.full");
-    }
+    case "full":
+      return fullText(Number(detail["place"] ?? detail["pos"] ?? 0));
     case "ended":
       return typeof detail["name"] === "string" ? t("card.endedBy", { name: detail["name"] }) : t("card.ended");
+    case "denied":
+      return t(detail["code"] === "closed" ? "card.locked" : "card.denied");
     case "unsupported":
     case "cancelled":
-    case "denied":
     case "removed":
     case "left":
     case "superseded":
@@ -103,17 +102,18 @@ function useSecondsUntil(moment: number | null): number {
   return seconds;
 }
 
-function action(state: PageState, join: () => void, look: () => void, lost: boolean): CardProps["action"] {
+function action(state: PageState, join: () => void, look: () => void, detail: Record<string, unknown>): CardProps["action"] {
   switch (state) {
     case "left":
       return { text: t("card.rejoin"), act: join };
     case "superseded":
       return { text: t("card.useHere"), act: join };
     case "denied":
+      return { text: t(detail["code"] === "closed" ? "card.tryAgain" : "card.askAgain"), act: join };
     case "removed":
       return { text: t("card.askAgain"), act: join };
     case "offline":
-      return lost ? { text: t("card.rejoin"), act: join } : { text: t("card.tryAgain"), act: look };
+      return detail["lost"] === true ? { text: t("card.rejoin"), act: join } : { text: t("card.tryAgain"), act: look };
     case "full":
     case "early":
       return { text: t("card.tryAgain"), act: look };

@@ -1,7 +1,7 @@
 // Who waits, whose hand is up, who is in the room.
 
 import { memo, useState } from "react";
-import type { Participant } from "../../../sdk/src/index";
+import { linesOf, type Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { Button, IconButton } from "../ui/Button";
 import { Line } from "../ui/fields";
@@ -17,6 +17,8 @@ import { describe, isStaff } from "./words";
 /** Rows in the page at once; a search finds the others. */
 const MOST_ROWS = 50;
 const SEARCH_FROM = 10;
+/** Of what somebody wrote through the door. */
+const MOST_LINES = 5;
 
 export function PeoplePanel() {
   const session = useSession();
@@ -61,23 +63,26 @@ export function PeoplePanel() {
 }
 
 function Waiting() {
-  const { meeting, wish } = useSession();
-  const { list } = useCell(meeting.lobby);
+  const { meeting, wish, admit } = useSession();
+  const lobby = useCell(meeting.lobby);
+  const { list } = lobby;
   if (list.length === 0) return null;
   return (
     <section aria-label={t("people.waiting")} className={styles["waiting"]}>
       <div className={styles["row"]}>
         <h3 className={styles["subheading"]}>{`${t("people.waiting")} ${list.length}`}</h3>
-        {list.length > 1 ? <Button onPress={() => void wish(meeting.admitAll())}>{t("lobby.admitAll")}</Button> : null}
+        {list.length > 1 ? <Button onPress={() => void admit(meeting.admitAll())}>{t("lobby.admitAll")}</Button> : null}
       </div>
       <ul>
-        {list.slice(0, MOST_ROWS).map(({ participant, name, was, verified, identity_kind }) => (
+        {list.slice(0, MOST_ROWS).map(({ participant, name, was, waits, verified, identity_kind }) => (
           <li key={participant} className={styles["row"]}>
             <span className={styles["name"]}>
               {name} {isStaff({ verified, identity_kind }) ? <VerifiedIcon size={16} aria-label={t("tile.verified")} /> : null}
+              {waits === "seat" ? <small>{t("people.seat")}</small> : null}
               {was ? <small>{t("people.was", { name: was })}</small> : null}
+              {linesOf(lobby, participant).slice(-MOST_LINES).map(({ id, text }) => <q key={id} className={styles["line"]}>{text}</q>)}
             </span>
-            <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void wish(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>
+            <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>
             <Button aria-label={t("lobby.deny", { name })} onPress={() => void wish(meeting.deny(participant))}>{t("lobby.denyShort")}</Button>
           </li>
         ))}

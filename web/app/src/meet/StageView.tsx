@@ -21,11 +21,13 @@ interface StageViewProps {
 }
 
 export function StageView({ info, onInfo }: StageViewProps) {
-  const { meeting, layout, pins } = useSession();
+  const { meeting, layout, pins, met } = useSession();
   const host = useRef<HTMLDivElement>(null);
   const stage = useRef<Stage | null>(null);
   const menuAnchor = useRef<HTMLElement | null>(null);
   const [menuFor, setMenuFor] = useState<string | null>(null);
+  const joining = useCell(meeting.state) === "connecting";
+  const left = useCell(met);
   const alone = useSelected(meeting.count, (count) => count <= 1);
   const shownLayout = useCell(layout);
   const shownPins = useCell(pins);
@@ -69,7 +71,8 @@ export function StageView({ info, onInfo }: StageViewProps) {
   return (
     <>
       <div ref={host} className="stage" />
-      {alone ? <p className={styles["alone"]}>{t("room.alone")}</p> : null}
+      {joining ? <p aria-busy="true" className={styles["joining"]}>{t("connecting")}</p> : null}
+      {alone && !joining ? <p className={styles["alone"]}>{t(left ? "room.only" : "room.alone")}</p> : null}
       {info.pages > 1 ? (
         <div className={styles["pages"]}>
           <IconButton name={t("room.previous")} icon={<PreviousIcon />} isDisabled={info.page === 0} onPress={() => stage.current?.turn(info.page - 1)} />

@@ -12,6 +12,7 @@ import { FocusedHeading } from "./FocusedHeading";
 import { OwnPicture } from "./OwnPicture";
 import { useSession } from "./session";
 import styles from "./WaitingRoom.module.css";
+import { fullText } from "./words";
 
 export function WaitingRoom() {
   const session = useSession();
@@ -38,10 +39,10 @@ export function WaitingRoom() {
       <section aria-label={t("waiting.region")} className={styles["card"]}>
         <p className={styles["title"]}>{info?.room.title}</p>
         <FocusedHeading>
-          {t(waiting.hostPresent ? "waiting.hostKnows" : "waiting.here", { host })}
+          {t(waiting.hostPresent && waiting.waits !== "seat" ? "waiting.hostKnows" : "waiting.here", { host })}
         </FocusedHeading>
         <p role="status" aria-label={t("waiting.place")} className={styles["place"]}>
-          {waiting.hostPresent ? placeText(waiting.place) : lateText(host, waiting.startsAt, meeting.serverNow())}
+          {waiting.waits === "seat" ? fullText(waiting.place) : waiting.hostPresent ? placeText(waiting.place) : lateText(host, waiting.startsAt, meeting.serverNow())}
         </p>
         {lost ? <Note tone="warning">{t("waiting.offline")}</Note> : null}
         {waiting.message ? <p className={styles["message"]}>{waiting.message}</p> : null}

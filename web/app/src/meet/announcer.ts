@@ -13,7 +13,7 @@ interface Entry {
 interface Merge {
   /** How long sentences of this kind are gathered after one was said. */
   window: number;
-  /** The sentence for several at once. */
+  /** The sentence for several at once; empty when there is nothing to say any more. */
   many(count: number): string;
 }
 
@@ -59,6 +59,7 @@ export class Announcer {
   }
 
   #enqueue(entry: Entry): void {
+    if (!entry.text) return;
     const waiting = this.#queue.findIndex(({ kind }) => kind === entry.kind);
     if (waiting >= 0) this.#queue.splice(waiting, 1);
     this.#queue.push(entry);

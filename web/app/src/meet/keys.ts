@@ -31,9 +31,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
     with: "both",
     key: "a",
     text: "keys.admit",
-    run: ({ meeting, wish }) => {
+    run: ({ meeting, admit }) => {
       const first = meeting.lobby.get().list[0];
-      if (first) void wish(meeting.admit(first.participant));
+      if (first) void admit(meeting.admit(first.participant));
     },
   },
   { with: "ctrl", key: "/", text: "keys.list", run: (session) => session.keysShown.set(true) },

@@ -1,14 +1,17 @@
 // Turns what happens in the meeting into words: sentences said aloud, notes over the stage. It reads
 // the cells and compares with what was; it draws nothing and moves no focus.
 
-import type { Meeting, Notice, Participant } from "../../../sdk/src/index";
+import type { Meeting, Notice, PageState, Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
+import { waitingText } from "./words";
 
 const SAID_AFTER = 5000;
 /** Above this, coming and going is not told any more. */
 const SMALL_ROOM = 10;
 const LONGEST_QUOTE = 120;
+/** All other states are a card. */
+const GOING_ON: ReadonlySet<PageState> = new Set(["boot", "prejoin", "waiting", "connecting", "live", "reconnecting"]);
 
 /** Follows the meeting for as long as the page lives. */
 export function narrate(session: Session): void {
@@ -58,10 +61,11 @@ function told({ announcer, toasts, meeting, setSource }: Session, notice: Notice
   }
 }
 
-function followState({ meeting, announcer, unread, panel, pins }: Session): void {
+function followState({ meeting, announcer, toasts, unread, panel, pins }: Session): void {
   let before = meeting.state.get();
   meeting.state.subscribe(() => {
     const now = meeting.state.get();
+    if (!GOING_ON.has(now)) toasts.clear(); // a card says what there is to say
     if (now === "connecting") announcer.polite("state", t("connecting"));
     if (now === "live" && before !== "live") announcer.polite("state", t("room.joined", { count: meeting.count.get() }));
     if (now !== "live" && before === "live") {
@@ -77,12 +81,10 @@ function followDoor({ meeting, announcer }: Session): void {
   let known = new Set<string>();
   meeting.lobby.subscribe(() => {
     const { list } = meeting.lobby.get();
-    for (const { participant, name } of list) {
-      if (known.has(participant)) continue;
-      announcer.polite("door", t("aloud.waiting", { name }), {
-        window: 10_000,
-        many: () => t("aloud.waitingMany", { count: meeting.lobby.get().list.length }),
-      });
+    for (const waiter of list) {
+      if (known.has(waiter.participant)) continue;
+      // Those who came together may be fewer by the time they are told of, or be one who came twice.
+      announcer.polite("door", waitingText([waiter]), { window: 10_000, many: () => waitingText(meeting.lobby.get().list) });
     }
     known = new Set(list.map(({ participant }) => participant));
   });

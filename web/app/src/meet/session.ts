@@ -1,8 +1,8 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
-import { t } from "../i18n/t";
+import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
 import { Toasts } from "./toasts";
@@ -15,10 +15,16 @@ export class Session {
   readonly layout = cell<"grid" | "speaker">("grid");
   readonly pins = cell<readonly string[]>([]);
   readonly keysShown = cell(false);
+  /** Whether anybody else has been in the meeting while this page was. */
+  readonly met = cell(false);
   /** Messages that came while the chat was shut. */
   readonly unread = cell(0);
 
-  constructor(readonly meeting: Meeting, readonly settings: SettingsCell, readonly announcer: Announcer) {}
+  constructor(readonly meeting: Meeting, readonly settings: SettingsCell, readonly announcer: Announcer) {
+    meeting.count.subscribe(() => {
+      if (meeting.count.get() > 1) this.met.set(true);
+    });
+  }
 
   /** Turns an own source on or off; what hinders it becomes a note. */
   readonly setSource = async (source: Source, on: boolean): Promise<void> => {
@@ -42,6 +48,17 @@ export class Session {
       this.failed(error);
       return false;
     }
+  };
+
+  /** Lets people in; that there is no seat for them is no failure, and told. */
+  readonly admit = async (work: Promise<Admission>): Promise<void> => {
+    if (!(await this.wish(work))) return;
+    const { waiting_for_seat: seatless } = await work;
+    const [first, ...others] = this.meeting.lobby.get().list.filter(({ participant }) => seatless.includes(participant));
+    if (!first) return;
+    const text = others.length === 0 ? t("lobby.seat", { name: first.name }) : t("lobby.seats", { count: others.length + 1 });
+    this.toasts.show({ kind: "full", text });
+    this.announcer.polite("full", text);
   };
 
   handIsUp(): boolean {
@@ -72,9 +89,9 @@ export class Session {
   }
 
   failed(error: unknown): void {
-    if (error instanceof RequestError && error.code === "closed") return; // the page says so itself
-    const forbidden = error instanceof RequestError && error.code === "forbidden";
-    this.toasts.show({ kind: "failed", text: t(forbidden ? "toast.forbidden" : "toast.action") });
+    const code = error instanceof RequestError ? error.code : "";
+    if (code === "closed" || code === "ended") return; // the page says so itself
+    this.toasts.show({ kind: "failed", text: t(refusal(error)) });
   }
 
   /** Uses another device from now on, and remembers it. */
@@ -106,6 +123,15 @@ export class Session {
   togglePin(participant: string): void {
     this.pins.update((pins) => (pins.includes(participant) ? pins.filter((id) => id !== participant) : [...pins, participant]));
   }
+}
+
+/** What failed, in words. Who is late with a verdict hears what another host decided. */
+function refusal(error: unknown): MessageKey {
+  const { code, verdict } = error instanceof RequestError ? error.extras : { code: "", verdict: null };
+  if (code === "forbidden") return "toast.forbidden";
+  if (code !== "already_decided") return "toast.action";
+  if (verdict === "admitted") return "toast.admitted";
+  return verdict === "denied" || verdict === "banned" ? "toast.denied" : "toast.gone";
 }
 
 export const SessionContext = createContext<Session | null>(null);

@@ -26,6 +26,11 @@ export class Toasts {
     clearTimeout(this.#timers.get(kind));
     this.#timers.delete(kind);
     this.list.update((list) => list.filter((toast) => toast.kind !== kind));
+    if (this.list.get().length === 0) this.#held = false; // what was pointed at is gone without a word
+  }
+
+  clear(): void {
+    for (const { kind } of this.list.get()) this.close(kind);
   }
 
   /** While somebody points at them or has the focus in them, they stay. */

@@ -1,6 +1,6 @@
 // How people are described, alike on tiles and in lists.
 
-import type { Participant } from "../../../sdk/src/index";
+import type { Participant, Waiter } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -22,9 +22,10 @@ export function isStaff({ identity_kind: kind, verified }: Pick<Participant, "id
   return kind === "staff" && verified;
 }
 
-/** "host, muted, hand 2"; a plain participant's role is not worth a word. */
+/** "reconnecting, host, muted, hand 2"; a plain participant's role is not worth a word. */
 export function describe(participant: Participant, hand: number): string {
   const words = [
+    participant.state === "reconnecting" ? t("tile.reconnecting") : "",
     participant.role === "participant" ? "" : t(`tile.${participant.role}`),
     isStaff(participant) ? t("tile.verified") : "",
     participant.tracks.mic ? "" : t("tile.muted"),
@@ -32,6 +33,23 @@ export function describe(participant: Participant, hand: number): string {
     hand > 0 ? t("tile.hand", { number: hand }) : "",
   ];
   return words.filter(Boolean).join(", ");
+}
+
+/** For who waits for a seat; the place in line counts from 1. */
+export function fullText(place: number | null): string {
+  if (!place) return t("card.full");
+  return place === 1 ? t("card.fullFirst") : t("card.fullPlace", { place });
+}
+
+/** As many who wait have their names said. */
+export const NAMED = 2;
+
+/** Who waits: up to two names, then a count. */
+export function waitingText(list: readonly Pick<Waiter, "name">[]): string {
+  const [first, second] = list;
+  if (!first) return "";
+  if (list.length > NAMED) return t("lobby.many", { count: list.length });
+  return second ? t("lobby.two", { first: first.name, second: second.name }) : t("lobby.one", { name: first.name });
 }
 
 export const stageTexts: StageTexts = {

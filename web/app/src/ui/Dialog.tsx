@@ -1,12 +1,15 @@
 // Dialogs: they take the focus, keep it, and give it back.
 
-import type { ReactElement, ReactNode } from "react";
+import { type ReactElement, type ReactNode, useEffect, useState } from "react";
 import { Dialog as AriaDialog, DialogTrigger } from "react-aria-components/Dialog";
 import { Heading } from "react-aria-components/Heading";
 import { Modal, ModalOverlay } from "react-aria-components/Modal";
 import { Popover } from "react-aria-components/Popover";
 import { Button } from "./Button";
 import styles from "./overlays.module.css";
+
+/** The second click of a double click comes within this many milliseconds; it was not meant for us. */
+const DOUBLE_CLICK = 500;
 
 interface DialogProps {
   title: string;
@@ -15,9 +18,20 @@ interface DialogProps {
 }
 
 export function Dialog({ title, children, onClose }: DialogProps) {
+  const [settled, setSettled] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(true), DOUBLE_CLICK);
+    return () => clearTimeout(timer);
+  }, []);
   return (
-    <ModalOverlay isOpen isDismissable className={styles["overlay"] ?? ""} onOpenChange={(open) => { if (!open) onClose(); }}>
-      <Modal className={styles["modal"] ?? ""}>
+    <ModalOverlay
+      isOpen
+      isDismissable
+      shouldCloseOnInteractOutside={() => settled}
+      className={styles["overlay"] ?? ""}
+      onOpenChange={(open) => { if (!open) onClose(); }}
+    >
+      <Modal className={`${styles["modal"]} ${(!settled && styles["unsettled"]) || ""}`}>
         <AriaDialog className={styles["dialog"] ?? ""}>
           <Heading slot="title" level={2} className={styles["title"] ?? ""}>{title}</Heading>
           {children}

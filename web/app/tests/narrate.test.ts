@@ -1,0 +1,76 @@
+// @vitest-environment happy-dom
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { EMPTY_LOBBY, Meeting, RequestError, type Waiter } from "../../sdk/src/index";
+import { Announcer } from "../src/meet/announcer";
+import { narrate } from "../src/meet/narrate";
+import { Session } from "../src/meet/session";
+import { openSettings } from "../src/meet/settings";
+
+let said: string[];
+let meeting: Meeting;
+let session: Session;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  said = [];
+  meeting = new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+  const polite = document.createElement("div");
+  Object.defineProperty(polite, "textContent", { get: () => said.at(-1) ?? "", set: (text: string) => { if (text) said.push(text.trim()); } });
+  session = new Session(meeting, openSettings(null), new Announcer(polite, document.createElement("div")));
+  narrate(session);
+});
+afterEach(() => vi.useRealTimers());
+
+const notes = () => session.toasts.list.get().map(({ text }) => text);
+const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
+const wait = (...list: Waiter[]) => meeting.lobby.update((lobby) => ({ ...lobby, list }));
+
+describe("who waits", () => {
+  it("is said by name when one comes twice, as after a restart of the server", async () => {
+    const bo = waiter("b", "Bo");
+    wait(bo);
+    for (const list of [[], [bo], [], [bo]]) wait(...list);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(said).toEqual(["Bo is waiting", "Bo is waiting"]);
+  });
+
+  it.each([
+    [["Cy"], "Bo and Cy are waiting"],
+    [["Cy", "Di"], "3 people are waiting"],
+  ])("is said together: Bo and %o", async (names, text) => {
+    const others = names.map((name) => waiter(name, name));
+    wait(waiter("b", "Bo"));
+    wait(waiter("b", "Bo"), ...others);
+    wait();
+    wait(waiter("b", "Bo"), ...others);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(said).toEqual(["Bo is waiting", text]);
+  });
+
+  it("is not said of nobody", async () => {
+    wait(waiter("b", "Bo"), waiter("c", "Cy"), waiter("d", "Di"));
+    meeting.lobby.set(EMPTY_LOBBY);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(said).toEqual(["Bo is waiting"]);
+  });
+});
+
+describe("notes over the stage", () => {
+  it.each([
+    ["admitted", "They were already let in."],
+    ["denied", "They were already turned away."],
+    ["left", "They aren't waiting any more."],
+  ])("tell a host who was late what was decided: %s", async (verdict, text) => {
+    await session.wish(Promise.reject(new RequestError({ code: "already_decided", verdict })));
+    expect(notes()).toEqual([text]);
+  });
+
+  it.each(["ended", "left", "removed", "offline"] as const)("don't outlive the meeting: %s", async (state) => {
+    meeting.state.set("live");
+    session.toasts.show({ kind: "a", text: "a" });
+    meeting.state.set(state);
+    expect(notes()).toEqual([]);
+    await session.wish(Promise.reject(new RequestError({ code: "ended" }))); // a reply that was on its way
+    expect(notes()).toEqual([]);
+  });
+});

@@ -1,0 +1,139 @@
+// @vitest-environment happy-dom
+import { act, type ReactNode } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
+import { AdmitBanner } from "../src/meet/AdmitBanner";
+import { Announcer } from "../src/meet/announcer";
+import { EndCard } from "../src/meet/EndCard";
+import { PeoplePanel } from "../src/meet/PeoplePanel";
+import { Session, SessionContext } from "../src/meet/session";
+import { openSettings } from "../src/meet/settings";
+import { StageView } from "../src/meet/StageView";
+import { WaitingRoom } from "../src/meet/WaitingRoom";
+
+let root: Root;
+let session: Session;
+let meeting: Meeting;
+
+beforeEach(() => {
+  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
+  meeting = new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+  session = new Session(meeting, openSettings(null), new Announcer(document.createElement("div"), document.createElement("div")));
+  root = createRoot(document.body.appendChild(document.createElement("div")));
+});
+afterEach(() => {
+  act(() => root.unmount());
+  document.body.replaceChildren();
+  vi.unstubAllGlobals();
+});
+
+/** Draws this part of the page. */
+const draw = (part: ReactNode) => act(() => root.render(<SessionContext value={session}>{part}</SessionContext>));
+
+/** The text of the element with this name, as it is read. */
+const textOf = (name: string) => document.querySelector(`[aria-label="${name}"]`)?.textContent;
+
+/** What the notes over the stage say. */
+const notes = () => session.toasts.list.get().map(({ text }) => text);
+const line = (id: string, from: string, text: string) => ({ id, from, waiter: from, name: "Bo", text, at: `2026-11-25T10:00:0${id}Z` });
+const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
+
+describe("a line through the door", () => {
+  const lobby = { ...EMPTY_LOBBY, list: [waiter("b", "Bo")], messages: [line("1", "b", "Hello"), line("2", "b", "I'm early"), line("3", "gone", "Bye")] };
+
+  it("stands with who waits in the People panel, until they wait no longer", () => {
+    meeting.lobby.set(lobby);
+    draw(<PeoplePanel />);
+    expect(textOf("Waiting")).toContain("Hello");
+    expect(textOf("Waiting")).toContain("I'm early");
+    expect(textOf("Waiting")).not.toContain("Bye");
+    act(() => meeting.lobby.set({ ...lobby, list: [waiter("c", "Cy")] }));
+    expect(textOf("Waiting")).not.toContain("Hello");
+  });
+
+  it("stands in the banner, the newest of them", () => {
+    meeting.lobby.set(lobby);
+    draw(<AdmitBanner />);
+    expect(textOf("Waiting")).toContain("Bo: I'm early");
+    expect(textOf("Waiting")).not.toContain("Bye");
+  });
+});
+
+describe("a full room", () => {
+  it.each([[1, "The room is full. You're first in line."], [3, "The room is full. You're number 3 in line."], [null, "The room is full."]])(
+    "tells who waits for a seat at place %s so", (place, text) => {
+      meeting.waiting.set({ place, message: null, hostPresent: true, startsAt: null, waits: "seat" });
+      draw(<WaitingRoom />);
+      expect(textOf("Your place")).toBe(text);
+      expect(document.querySelector("h1")?.textContent).toBe("You're in the waiting room.");
+    });
+
+  it("is told to the host who admits, for those without a seat", async () => {
+    meeting.lobby.set({ ...EMPTY_LOBBY, list: [waiter("b", "Bo"), waiter("c", "Cy")] });
+    await session.admit(Promise.resolve({ admitted: ["b"], waiting_for_seat: [] }));
+    expect(notes()).toEqual([]);
+    await session.admit(Promise.resolve({ admitted: ["b"], waiting_for_seat: ["c"] }));
+    expect(notes()).toEqual(["The room is full. Cy comes in when somebody leaves."]);
+    await session.admit(Promise.resolve({ admitted: [], waiting_for_seat: ["b", "c"] }));
+    expect(notes()).toEqual(["The room is full. 2 people come in when somebody leaves."]);
+  });
+
+  it("stands with who waits for a seat", () => {
+    meeting.lobby.set({ ...EMPTY_LOBBY, list: [{ ...waiter("b", "Bo"), waits: "seat" }] });
+    draw(<PeoplePanel />);
+    expect(textOf("Waiting")).toContain("waits for a free seat");
+    draw(<AdmitBanner />);
+    expect(textOf("Waiting")).toContain("The room is full. Bo comes in when somebody leaves.");
+  });
+});
+
+describe("the card of who was not let in", () => {
+  it.each([
+    [{}, "The host didn't let you in.", "Ask again"],
+    [{ code: "closed" }, "The room is locked. Nobody new can come in.", "Try again"],
+  ])("with %o says why, and how to go on", (detail, text, button) => {
+    const rejoin = vi.spyOn(session, "rejoin").mockReturnValue();
+    meeting.detail.set(detail);
+    draw(<EndCard state="denied" />);
+    expect(document.querySelector("h1")?.textContent).toBe(text);
+    expect(document.querySelector("button")?.textContent).toBe(button);
+    act(() => document.querySelector("button")?.click());
+    expect(rejoin).toHaveBeenCalledOnce();
+  });
+});
+
+describe("an empty stage", () => {
+  const info = { pages: 1, page: 0, sharing: null };
+
+  it("says nothing of others before the meeting has said who is there, then who was first, then who is left", () => {
+    meeting.state.set("connecting");
+    draw(<StageView info={info} onInfo={() => {}} />);
+    expect(document.body.textContent).toBe("Joining");
+    expect(document.querySelector("[aria-busy=true]")).not.toBeNull();
+    act(() => {
+      meeting.count.set(1);
+      meeting.state.set("live");
+    });
+    expect(document.body.textContent).toBe("You're the first one here.");
+    act(() => meeting.count.set(2));
+    expect(document.body.textContent).toBe("");
+    act(() => meeting.count.set(1));
+    expect(document.body.textContent).toBe("You're the only one here.");
+  });
+
+  it("knows after coming back that others were here", () => {
+    draw(<StageView info={info} onInfo={() => {}} />);
+    act(() => {
+      meeting.state.set("live");
+      meeting.count.set(2);
+    });
+    act(() => meeting.state.set("connecting"));
+    expect(document.body.textContent).toBe("Joining");
+    act(() => {
+      meeting.count.set(1);
+      meeting.state.set("live");
+    });
+    expect(document.body.textContent).toBe("You're the only one here.");
+  });
+});
