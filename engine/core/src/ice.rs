@@ -27,6 +27,9 @@ pub const NOMINATION_SETTLES: u64 = 1_000_000;
 /// A path over which media came within this is in use: sound comes every 20 ms, feedback on
 /// video several times a second.
 pub const MEDIA_FLOWS: u64 = 1_000_000;
+/// A path over which neither a new check nor media came for this long is given up for one over
+/// which something does, also without a nomination: some peers nominate once and never again.
+pub const PATH_SILENT: u64 = 3_000_000;
 /// Checks per transport that are known when they come again: ten minutes of a browser's on one pair.
 pub const RECENT_CHECKS: usize = 256;
 /// Verified paths per transport; a browser with many interfaces shows about ten pairs.
@@ -189,6 +192,11 @@ impl Verified {
 
     fn carries_media(&self, now: u64) -> bool {
         self.last_media.is_some_and(|at| now < at + MEDIA_FLOWS)
+    }
+
+    fn is_silent(&self, now: u64) -> bool {
+        let last = self.last_check.max(self.last_media.unwrap_or(0));
+        now >= last + PATH_SILENT
     }
 }
 
@@ -480,18 +488,21 @@ impl Agent {
             return true;
         };
         // While media flows the first packet over the new path moves it; see `media_moves`.
-        check.nominated && !selected.carries_media(now) && outranks(now, check.priority, selected)
+        let follows = check.nominated && !selected.carries_media(now);
+        follows && outranks(now, check.priority, selected) || selected.is_silent(now)
     }
 
     /// Whether a path over which media came becomes the selected one: the peer sends where it
     /// nominated last, or where it nominated once and nothing comes over the selected path, which
     /// somebody else may have had selected with a check that was the peer's.
     fn media_moves(&self, now: u64, known: &Verified) -> bool {
-        if self.selected == Some(known.path) || known.last_nomination.is_none() {
+        if self.selected == Some(known.path) {
             return false;
         }
         self.selected_path().is_some_and(|selected| {
-            known.last_nomination > selected.last_nomination || !selected.carries_media(now)
+            let later = known.last_nomination > selected.last_nomination;
+            let back = known.last_nomination.is_some() && !selected.carries_media(now);
+            later || back || selected.is_silent(now)
         })
     }
 

@@ -5,7 +5,8 @@ mod support;
 use sunup_engine_core::commands::Command;
 use sunup_engine_core::events::Event;
 use sunup_engine_core::ice::{
-    Path, State, CONSENT_EXPIRES, MEDIA_FLOWS, NOMINATION_SETTLES, QUIET_AFTER, RECENT_CHECKS,
+    Path, State, CONSENT_EXPIRES, MEDIA_FLOWS, NOMINATION_SETTLES, PATH_SILENT, QUIET_AFTER,
+    RECENT_CHECKS,
 };
 use sunup_engine_core::ids::{RoomId, TransportId};
 use sunup_engine_core::limiter::BURST;
@@ -184,11 +185,11 @@ fn a_check_sent_again_from_elsewhere_moves_nothing_and_is_not_answered() {
     let mut peer = server.connect("192.0.2.1:1000", GCM);
     let neighbour = server.connect("192.0.2.2:2000", GCM);
     let (own, others) = (path("192.0.2.1:1000"), path("198.51.100.5:5"));
-    server.wait(QUIET_AFTER); // nothing but what is known of the check keeps the path
     let options = peer.options();
     let bytes = peer.check_bytes(&options);
     server.receive(own, &bytes);
-    assert_eq!(server.take_sent().len(), 1);
+    server.wait(QUIET_AFTER); // nothing but what is known of the check keeps the path
+    server.take_sent();
     server.receive(own, &bytes);
     assert_eq!(server.take_sent().len(), 1, "the answer may have got lost");
     for from in [others, path("192.0.2.2:2000")] {
@@ -456,4 +457,62 @@ fn closing_a_room_closes_its_transports_and_late_commands_are_counted() {
         })
         .count();
     assert_eq!(closed, 1);
+}
+
+/// The peer nominates once, and then its address changes behind its back. Without media of its own
+/// it is found by its checks, with media by that.
+#[test]
+fn a_peer_whose_address_changed_has_its_media_back_within_five_seconds() {
+    const TICK: u64 = 20_000;
+    for (checks_every, sends_media, at_most) in [
+        (2 * SECOND, false, 5 * SECOND),
+        (5 * SECOND, true, PATH_SILENT + 2 * TICK),
+    ] {
+        let mut server = Server::new();
+        let mut peer = server.connect("192.0.2.1:1000", GCM);
+        let (old, new) = (path("192.0.2.1:1000"), path("192.0.2.1:3000"));
+        let mut options = peer.options();
+        options.nominate = false;
+        server.wait(SECOND);
+        send_media(&mut server, &mut peer, old, 0);
+        let mut waited = 0;
+        while selected(&server, &peer) == Some(old) {
+            server.wait(TICK);
+            waited += TICK;
+            if (waited - TICK).is_multiple_of(checks_every) {
+                peer.check_with(&mut server, new, &options).unwrap();
+            }
+            if sends_media {
+                send_media(&mut server, &mut peer, new, (waited / TICK) as u16);
+            }
+            assert!(waited <= at_most, "{waited}");
+        }
+        assert_eq!(selected(&server, &peer), Some(new));
+        assert!(waited >= PATH_SILENT, "{waited}");
+        assert_eq!(server.state(&peer), Some(State::Connected));
+    }
+}
+
+#[test]
+fn media_or_checks_over_a_path_keep_it() {
+    for media in [true, false] {
+        let mut server = Server::new();
+        let mut peer = server.connect("192.0.2.1:1000", GCM);
+        let (own, others) = (path("192.0.2.1:1000"), path("198.51.100.5:5"));
+        let mut options = peer.options();
+        options.nominate = false;
+        for n in 0..9 {
+            if media {
+                send_media(&mut server, &mut peer, own, n);
+            } else {
+                peer.check_with(&mut server, own, &options).unwrap();
+            }
+            server.wait(PATH_SILENT - 1);
+            peer.check_with(&mut server, others, &options).unwrap();
+            assert_eq!(selected(&server, &peer), Some(own));
+        }
+        server.wait(1);
+        peer.check_with(&mut server, others, &options).unwrap();
+        assert_eq!(selected(&server, &peer), Some(others));
+    }
 }
