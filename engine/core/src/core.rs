@@ -98,6 +98,7 @@ impl Core {
             counters: &mut self.counters,
         };
         self.forwarder.handle_timeout(now, &mut egress);
+        // Not after a datagram: those go well while a timer panics again and again.
         self.blind_panics = 0;
     }
 

@@ -427,6 +427,30 @@ fn another_transport_cannot_take_a_path_that_is_in_use() {
 }
 
 #[test]
+fn who_had_a_path_before_leaves_it_to_who_has_it_now() {
+    let shared = path("192.0.2.1:1000");
+    for expires in [false, true] {
+        let mut server = Server::new();
+        let mut before = server.connect("192.0.2.1:1000", GCM);
+        server.wait(QUIET_AFTER);
+        let mut now = server.connect("192.0.2.1:1000", GCM);
+        if expires {
+            before.check(&mut server, path("192.0.2.1:1001"));
+            server.wait(CONSENT_EXPIRES - QUIET_AFTER);
+            let transport = server.core.transport(before.transport).unwrap();
+            assert_eq!(transport.agent.last_check(shared), None);
+        } else {
+            server.command(Command::CloseTransport {
+                transport: before.transport,
+            });
+        }
+        send_media(&mut server, &mut now, shared, 1);
+        let transport = server.core.transport(now.transport).unwrap();
+        assert_eq!(transport.counters.srtp_packets_in, 1, "expires: {expires}");
+    }
+}
+
+#[test]
 fn closing_a_room_closes_its_transports_and_late_commands_are_counted() {
     let mut server = Server::new();
     let mut peer = server.connect("192.0.2.1:1000", GCM);
