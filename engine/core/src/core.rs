@@ -98,6 +98,7 @@ impl Core {
             counters: &mut self.counters,
         };
         self.forwarder.handle_timeout(now, &mut egress);
+        // Not after a datagram: those go well while a timer panics again and again.
         self.blind_panics = 0;
     }
 
@@ -382,7 +383,16 @@ impl Core {
         }
         let key = key.clone();
         let answer = Answer::to(&message);
-        if answer == Answer::Success {
+        if transport.agent.has_seen(&message.transaction) {
+            // Whoever repeats a check whose answer got lost is answered, and nothing changes. From
+            // where no other check came it is a copy of somebody else's, and costs what a guess
+            // costs; an answer would sign for the peer an address that is not its own.
+            if owner != Some(id) {
+                self.limiter.charge(now, address);
+                self.counters.dropped_stun_repeated += 1;
+                return;
+            }
+        } else if answer == Answer::Success {
             if let Some(owner) = owner.filter(|&owner| owner != id) {
                 if self.lives_on(now, owner, path) {
                     self.counters.dropped_stun_path_taken += 1;
@@ -416,6 +426,7 @@ impl Core {
             return;
         };
         let check = Check {
+            transaction: message.transaction,
             nominated: message.use_candidate,
             priority: message.priority.unwrap_or(0),
             generation,
@@ -486,7 +497,7 @@ impl Core {
                 return;
             }
         };
-        let state = transport.agent.on_media(now);
+        let state = transport.agent.on_media(now, path);
         if state.is_some() {
             self.changed_to(now, id, state);
         }

@@ -43,6 +43,8 @@ counters! {
         dropped_stun_limited,
         /// Checks for one transport over a path on which another one lives.
         dropped_stun_path_taken,
+        /// Checks that came before, from where no other check came.
+        dropped_stun_repeated,
         /// DTLS, SRTP or SRTCP from where no authenticated check came.
         dropped_unverified,
         /// Neither STUN nor DTLS nor SRTP.

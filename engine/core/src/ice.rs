@@ -4,7 +4,13 @@
 //! its password came from there, sends to the newest pair that the peer nominated, and stops when
 //! consent is 30 s old (RFC 7675). The messages are in `stun`, the map from paths to
 //! transports in `core.rs`. Time is an argument, in microseconds.
+//!
+//! A signature does not say who sent a check, nor when: whoever saw one can send it again, from
+//! where he likes, and an agent that makes no checks of its own cannot ask back. So a check counts
+//! once ([`Agent::has_seen`]), and a path over which media comes is not left before media comes over
+//! the other: SRTP lets nobody repeat a packet.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::rng::Rng;
@@ -18,6 +24,14 @@ pub const CONSENT_EXPIRES: u64 = 30_000_000;
 pub const OLD_CREDENTIALS_LIVE: u64 = 30_000_000;
 /// For how long a nominated pair is not given up for a nominated pair of lower priority.
 pub const NOMINATION_SETTLES: u64 = 1_000_000;
+/// A path over which media came within this is in use: sound comes every 20 ms, feedback on
+/// video several times a second.
+pub const MEDIA_FLOWS: u64 = 1_000_000;
+/// A path over which neither a new check nor media came for this long is given up for one over
+/// which something does, also without a nomination: some peers nominate once and never again.
+pub const PATH_SILENT: u64 = 3_000_000;
+/// Checks per transport that are known when they come again: ten minutes of a browser's on one pair.
+pub const RECENT_CHECKS: usize = 256;
 /// Verified paths per transport; a browser with many interfaces shows about ten pairs.
 pub const MAX_PATHS: usize = 16;
 
@@ -160,6 +174,7 @@ impl Secret {
 struct Verified {
     path: Path,
     last_check: u64,
+    last_media: Option<u64>,
     last_nomination: Option<u64>,
     priority: u32,
 }
@@ -169,15 +184,30 @@ impl Verified {
         Self {
             path,
             last_check: 0,
+            last_media: None,
             last_nomination: None,
             priority: 0,
         }
     }
+
+    fn carries_media(&self, now: u64) -> bool {
+        self.last_media.is_some_and(|at| now < at + MEDIA_FLOWS)
+    }
+
+    fn is_silent(&self, now: u64) -> bool {
+        let last = self.last_check.max(self.last_media.unwrap_or(0));
+        now >= last + PATH_SILENT
+    }
 }
+
+/// What tells one check from another (RFC 8489 section 5).
+pub type Transaction = [u8; 12];
 
 /// What an authenticated check said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Check {
+    /// Its transaction id, another one for each check.
+    pub transaction: Transaction,
     /// USE-CANDIDATE was there.
     pub nominated: bool,
     /// PRIORITY.
@@ -214,6 +244,7 @@ pub struct Agent {
     state: State,
     keyed: bool,
     paths: Vec<Verified>,
+    recent: VecDeque<Transaction>,
     selected: Option<Path>,
     last_alive: u64,
     migrations: u64,
@@ -229,6 +260,7 @@ impl Agent {
             state: State::New,
             keyed: false,
             paths: Vec::new(),
+            recent: VecDeque::new(),
             selected: None,
             last_alive: 0,
             migrations: 0,
@@ -290,9 +322,20 @@ impl Agent {
         }
     }
 
-    /// A check with a valid signature came: the path is verified, and selected if nominated.
+    /// Whether a valid check with this id came before. It came again then, from the peer or from
+    /// somebody who saw it, and is not for [`Agent::on_check`]: it proves nothing about now.
+    #[must_use]
+    pub fn has_seen(&self, transaction: &Transaction) -> bool {
+        self.recent.contains(transaction)
+    }
+
+    /// A new check with a valid signature came: the path is verified, and may become the selected one.
     pub fn on_check(&mut self, now: u64, path: Path, check: Check) -> Change {
         let mut change = Change::default();
+        if self.recent.len() == RECENT_CHECKS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(check.transaction);
         if check.generation == Generation::Current {
             change.forget_ufrag = self.previous.take().map(|(secret, _)| secret.ufrag);
         }
@@ -313,9 +356,7 @@ impl Agent {
                 known.last_nomination = Some(now);
             }
         }
-        // Before a nomination the first verified path must do, or no handshake could start.
-        let moves = check.nominated && self.outranks_selected(now, check.priority);
-        if moves || self.selected.is_none() {
+        if self.check_moves(now, check) {
             self.select(path);
         }
         self.last_alive = now;
@@ -327,9 +368,17 @@ impl Agent {
         change
     }
 
-    /// An authentic SRTP packet came: a sign of life, but no consent to send.
-    pub fn on_media(&mut self, now: u64) -> Option<State> {
+    /// An authentic SRTP packet came: a sign of life, but no consent to send. It may bring the
+    /// selection to a path that has been checked.
+    pub fn on_media(&mut self, now: u64, path: Path) -> Option<State> {
         self.last_alive = now;
+        if let Some(known) = self.paths.iter_mut().find(|known| known.path == path) {
+            known.last_media = Some(now);
+            let known = *known;
+            if self.media_moves(now, &known) {
+                self.select(path);
+            }
+        }
         if self.state == State::Disconnected {
             return self.apply(Input::Alive);
         }
@@ -426,18 +475,34 @@ impl Agent {
             .then_some(self.last_alive + QUIET_AFTER)
     }
 
-    /// An agent that nominates every pair (aggressive nomination, RFC 5245) means the one with the
-    /// highest priority; an agent that moves away stops to nominate the old pair.
-    fn outranks_selected(&self, now: u64, priority: u32) -> bool {
-        let selected = self
-            .paths
+    fn selected_path(&self) -> Option<&Verified> {
+        self.paths
             .iter()
-            .find(|known| Some(known.path) == self.selected);
-        selected.is_none_or(|known| {
-            let settled = known
-                .last_nomination
-                .is_none_or(|at| now >= at + NOMINATION_SETTLES);
-            settled || priority >= known.priority
+            .find(|known| Some(known.path) == self.selected)
+    }
+
+    /// Whether the path of a check becomes the selected one.
+    fn check_moves(&self, now: u64, check: Check) -> bool {
+        let Some(selected) = self.selected_path() else {
+            // Before a nomination the first verified path must do, or no handshake could start.
+            return true;
+        };
+        // While media flows the first packet over the new path moves it; see `media_moves`.
+        let follows = check.nominated && !selected.carries_media(now);
+        follows && outranks(now, check.priority, selected) || selected.is_silent(now)
+    }
+
+    /// Whether a path over which media came becomes the selected one: the peer sends where it
+    /// nominated last, or where it nominated once and nothing comes over the selected path, which
+    /// somebody else may have had selected with a check that was the peer's.
+    fn media_moves(&self, now: u64, known: &Verified) -> bool {
+        if self.selected == Some(known.path) {
+            return false;
+        }
+        self.selected_path().is_some_and(|selected| {
+            let later = known.last_nomination > selected.last_nomination;
+            let back = known.last_nomination.is_some() && !selected.carries_media(now);
+            later || back || selected.is_silent(now)
         })
     }
 
@@ -464,4 +529,13 @@ impl Agent {
         self.state = after;
         changed.then_some(after)
     }
+}
+
+/// An agent that nominates every pair (aggressive nomination, RFC 5245) means the one with the
+/// highest priority; an agent that moves away stops to nominate the old pair.
+fn outranks(now: u64, priority: u32, selected: &Verified) -> bool {
+    let settled = selected
+        .last_nomination
+        .is_none_or(|at| now >= at + NOMINATION_SETTLES);
+    settled || priority >= selected.priority
 }

@@ -7,6 +7,7 @@
 mod support;
 
 use sunup_engine_core::commands::Command;
+use sunup_engine_core::ice::State;
 use sunup_engine_core::ids::{SlotId, TrackId};
 use sunup_engine_core::params::{Codec, CodecName, Extension, MediaKind, SlotParams, TrackParams};
 use sunup_engine_core::rng::Rng;
@@ -282,4 +283,45 @@ fn authentic_packets_with_hostile_content() {
         assert!(most_sent < 500, "{most_sent} datagrams at once");
         well_behaved_peer_is_served(&mut server);
     }
+}
+
+/// The shell calls `recover` after a panic; what was served is over when a call has returned.
+#[test]
+fn a_panic_costs_nobody_who_was_served_before_it() {
+    let mut server = Server::new();
+    let mut peer = server.connect(PEER, Profile::AeadAes128Gcm);
+    peer.check(&mut server, path(PEER));
+    server.core.recover(server.now);
+    let packet = peer.seal_rtp(&rtp(7, 1, b"payload"));
+    server.receive(path(PEER), &packet);
+    server.core.recover(server.now);
+    server.core.handle_timeout(server.now); // or the third would be one too many
+    let (_, slot) = params();
+    server.command(Command::AddSlot {
+        slot: SlotId(1),
+        transport: peer.transport,
+        params: Box::new(slot),
+    });
+    server.core.recover(server.now);
+    assert_eq!(server.core.counters().panics, 3);
+    assert_eq!(server.state(&peer), Some(State::Connected));
+}
+
+#[test]
+fn panics_in_a_row_close_everything_and_others_do_not() {
+    let mut server = Server::new();
+    let mut peer = server.connect(PEER, Profile::AeadAes128Gcm);
+    for _ in 0..5 {
+        server.core.recover(server.now);
+        server.core.recover(server.now);
+        server.core.handle_timeout(server.now);
+    }
+    assert_eq!(server.state(&peer), Some(State::Connected));
+    // A timer that panics whenever it is due is not excused by the datagrams in between.
+    for n in 0..3 {
+        assert_eq!(server.state(&peer), Some(State::Connected), "{n} panics");
+        peer.check(&mut server, path(PEER));
+        server.core.recover(server.now);
+    }
+    assert_eq!(server.state(&peer), None);
 }
