@@ -113,9 +113,7 @@ async def test_a_room_whose_meeting_is_over_is_not_shared(calendar, status):
     jane = await calendar.book()
     async with calendar.unit() as unit:
         await unit.session.execute(
-            sa.update(VideoRoom)
-            .values(status=status)
-            .execution_options(synchronize_session=False)
+            sa.update(VideoRoom).values(status=status).execution_options(synchronize_session=False)
         )
     with pytest.raises(Contradiction) as refused:
         await calendar.book(video_room_id=jane.video_room_id)
