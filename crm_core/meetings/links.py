@@ -78,7 +78,10 @@ class RoomLinks:
 
 @dataclass(frozen=True)
 class LinkUrls:
-    """The two links of an appointment's room; the only place their secrets ever stand."""
+    """The two links of an appointment's room, as they are shown once.
+
+    Nothing keeps their secrets, but for dev mode, which writes those of its demo into ``dev.json``.
+    """
 
     host_url: str
     guest_url: str

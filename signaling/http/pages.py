@@ -1,4 +1,4 @@
-"""The web pages: the built app under strict headers, and the two demo links of dev mode.
+"""The web pages: the built app under strict headers; dev mode's page of links is in ``dev``.
 
 HTML is sent with a fresh nonce each time, in its Content-Security-Policy and in
 ``<meta property="csp-nonce">``, and is never cached without asking; files with a hash in their
@@ -85,11 +85,6 @@ class Pages:
         self._base_url = base_url
         self._pages = _read_all(folder)
 
-    @property
-    def built(self) -> bool:
-        """Whether the app is there."""
-        return MEET_PAGE in self._pages
-
     async def meet(self, request: web.Request) -> web.StreamResponse:
         """``GET /m/{code}``: the app; the code and the secret are read by the page itself."""
         return self._answer(request, MEET_PAGE)
@@ -97,10 +92,6 @@ class Pages:
     async def file(self, request: web.Request) -> web.StreamResponse:
         """Any other file of the build."""
         return self._answer(request, request.match_info["path"])
-
-    def named(self, request: web.Request, name: str) -> web.StreamResponse:
-        """A page by its name in the build."""
-        return self._answer(request, name)
 
     def _answer(self, request: web.Request, name: str) -> web.StreamResponse:
         page = self._pages.get(name) or self._pages.get(f"{name.rstrip('/')}/index.html")

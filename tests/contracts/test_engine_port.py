@@ -4,7 +4,6 @@ Only what can be seen without packets stands here; what happens to packets is pr
 peers in `tests/sfu` and `tests/browser`.
 """
 
-import asyncio
 import re
 
 import pytest
@@ -132,8 +131,18 @@ class TestEnginePort:
         engine.close_room(room)
         await until(lambda: len(self._closed(engine)) == 2)
         engine.close_room(room)
-        await asyncio.sleep(0.05)
-        assert sorted(self._closed(engine)) == [first, second]
+        last = await self._settled(engine)
+        assert sorted(self._closed(engine)) == [first, second, last]
+
+    async def _settled(self, engine: Engine) -> int:
+        """Commands are taken in order: when another transport's end is told, all before it were.
+
+        Returns that transport.
+        """
+        last, _ = engine.create_transport(engine.create_room())
+        engine.close_transport(last)
+        await until(lambda: last in self._closed(engine))
+        return last
 
     @staticmethod
     def _closed(engine: Engine) -> list[int]:
@@ -147,7 +156,7 @@ class TestEnginePort:
         """A transport with keys but no authenticated check is not connected."""
         transport, _ = engine.create_transport(engine.create_room())
         engine.set_keys(transport, KEYS)
-        await asyncio.sleep(0.05)
+        await self._settled(engine)
         assert TransportState(transport, "connected") not in engine.seen
 
     async def test_commands_of_a_live_transport_are_taken(self, engine: Engine) -> None:
@@ -164,7 +173,7 @@ class TestEnginePort:
         engine.pause_track(camera, True)
         engine.remove_track(camera)
         engine.remove_slot(slot)
-        await asyncio.sleep(0.05)
+        await self._settled(engine)
         assert engine.stats()["stale_commands"] == 0
         assert engine.stats()["api_calls"] > 0
         assert engine.transport_stats(transport)

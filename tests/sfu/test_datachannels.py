@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from sfu.datachannels import (
     MAX_BUFFERED_BYTES,
+    MAX_BUFFERED_CHUNKS,
     MAX_CHANNELS,
     DataChannel,
     DataChannels,
@@ -176,6 +177,17 @@ async def test_empty_fragments_are_bounded_too(pair: Pair) -> None:
         await pair.send_raw(data_chunk(tsn + index, b"", flags=0))
     await ended(pair)
     assert len(pair.ours._sack_misordered) <= 1025
+
+
+async def test_duplicates_are_bounded(pair: Pair) -> None:
+    """What came again is noted for the next acknowledgement only so often."""
+    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, SackChunk())
+    pair.ours._sack_duplicates += [0] * MAX_BUFFERED_CHUNKS
+    await pair.ours._handle_data(packet)
+    assert pair.ours.state == "connected"
+    pair.ours._sack_duplicates.append(0)
+    await pair.ours._handle_data(packet)
+    await ended(pair)
 
 
 async def test_streams_are_bounded(pair: Pair) -> None:

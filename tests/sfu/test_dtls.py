@@ -10,6 +10,7 @@ from OpenSSL import SSL
 
 from sfu import dtls
 from sfu.dtls import DTLSCertificate
+from sfu.dtls_records import split_records
 from sfu.engine import SRTPProfile
 from sfu.errors import DTLSError
 from sfu.sdp import Fingerprint
@@ -232,6 +233,27 @@ async def test_sessions_cannot_be_resumed() -> None:
     """A resumed session would present no certificate, so the context keeps none."""
     context = SERVER_CERTIFICATE._create_ssl_context([])
     assert context.get_session_cache_mode() == SSL.SESS_CACHE_OFF
+
+
+@pytest.mark.parametrize("roles", [("server", "client"), ("client", "server")])
+async def test_nothing_is_negotiated_anew(roles: tuple[str, str]) -> None:
+    """Who asks for a second handshake gets an alert, never a flight, and the first one stands."""
+    server, peer = Server(roles[0]), AiortcPeer(roles[1])
+    await connect(server, peer)
+    server.sent.clear()
+    ssl = peer.dtls._ssl
+    assert ssl is not None
+    ssl.renegotiate()
+    with contextlib.suppress(SSL.WantReadError):
+        ssl.do_handshake()
+    for datagram in dtls.pack_datagrams(ssl.bio_read(65536)):
+        server.dtls.feed(datagram)
+    await until(lambda: server.sent)
+    kinds = {each[0] for datagram in server.sent for each in split_records(datagram)}
+    assert kinds == {ALERT[0]}
+    assert server.dtls.state == "connected"
+    assert len(server.keys) == 1
+    await server.dtls.stop()
 
 
 def test_the_fingerprint_is_the_certificates() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import pathlib
+import select
 import socket
 
 import pytest
@@ -120,8 +121,11 @@ async def test_after_close_nothing_is_delivered() -> None:
     seen: list[Event] = []
     engine.start(seen.append)
     engine.close_transport(engine.create_transport(engine.create_room())[0])
+    queued, _, _ = select.select([engine._engine.fileno()], [], [], 10)  # and the loop stands still
+    assert queued, "the worker has run: the event waits for the loop"
     engine.close()
-    await asyncio.sleep(0.05)
+    for _ in range(3):
+        await asyncio.sleep(0)  # a turn in which the loop looks at its descriptors
     assert seen == []
 
 

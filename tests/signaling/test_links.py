@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -9,9 +10,11 @@ from sqlalchemy.exc import OperationalError
 from crm_core.errors import NotFound
 from crm_core.meetings.links import LinkGrant, RoomLinks, hash_secret
 from crm_core.meetings.service import FoundRoom
-from signaling.clock import SystemClock
+from signaling.clock import SystemClock, stamp
 from signaling.errors import RequestError
 from signaling.links import CrmLinks
+from signaling.roomconfig import config_of
+from tests.signaling.fakes import ManualClock, room_record
 
 CODE, SECRET = "code", "secret"
 TENANT, ROOM = uuid.uuid4(), uuid.uuid4()
@@ -20,9 +23,10 @@ TENANT, ROOM = uuid.uuid4(), uuid.uuid4()
 class Meetings:
     """The CRM with one room of one link, or with a database that raises."""
 
-    def __init__(self, record=None, raises=None):
+    def __init__(self, record=None, raises=None, role="host"):
         self.record = record
         self.raises = raises
+        self.role = role
         self.asked = 0
 
     async def find_room(self, code):
@@ -32,7 +36,7 @@ class Meetings:
             raise self.raises
         if code != CODE:
             return None
-        grant = LinkGrant(TENANT, ROOM, uuid.uuid4(), "host", None, None, "", lobby=False)
+        grant = LinkGrant(TENANT, ROOM, uuid.uuid4(), self.role, None, None, "", lobby=False)
         links = RoomLinks(TENANT, ROOM, "scheduled", ((hash_secret(SECRET), grant),))
         return FoundRoom(links, self.record)
 
@@ -75,3 +79,43 @@ async def test_an_unknown_room_and_a_wrong_secret_look_the_same():
             await door.open(code, secret)
         refused.append((error.value.code, error.value.detail, error.value.extras))
     assert refused[0] == refused[1]
+
+
+class Future:
+    """A room's record of a meeting that begins in an hour, and a clock that was set by hand."""
+
+    def __init__(self, role, **record):
+        self.clock = ManualClock()
+        starts_at = datetime.fromtimestamp(self.clock.time + 3600, UTC)
+        self.record = room_record(starts_at=starts_at, **record)
+        self.opens_before = config_of(self.record, 1).opens_before_s
+        self.opens_at = starts_at.timestamp() - self.opens_before
+        self.links = CrmLinks(Meetings(record=self.record, role=role), self.clock)
+
+    async def refused(self):
+        with pytest.raises(RequestError) as error:
+            await self.links.open(CODE, SECRET)
+        return error.value.code, error.value.extras
+
+
+async def test_a_guest_before_the_door_opens_is_told_when():
+    """At the join already, before a token is made; from that moment on the link opens."""
+    future = Future("participant")
+    early = {
+        "opens_at": stamp(future.opens_at),
+        "retry_ms": int((3600 - future.opens_before) * 1000) + 1,
+    }
+    assert await future.refused() == ("early", early)
+    future.clock.time = future.opens_at - 0.5
+    assert await future.refused() == ("early", {**early, "retry_ms": 501})
+    future.clock.time = future.opens_at
+    assert (await future.links.open(CODE, SECRET)).grant.role == "participant"
+
+
+@pytest.mark.parametrize(
+    ("role", "record"),
+    [("host", {}), ("participant", {"status": "live"}), ("participant", {"status": "open"})],
+)
+async def test_a_host_is_never_early_nor_is_anybody_in_a_room_that_is_open(role, record):
+    """The host opens the room, and who opened it early lets the others in."""
+    assert (await Future(role, **record).links.open(CODE, SECRET)).grant.role == role

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from rooms.commands import Enter, Leave, Remove, Request, TrackSet
+from rooms.events import Event, RoomEnded
 from rooms.ids import Identity, RequestId
 from rooms.policy import IdentityKind, Role, Source
 from rooms.room import Room
@@ -69,6 +70,12 @@ class Bench:
     def commit(self):
         facts, self.pending = self.pending, []
         self.media.committed(self.room, facts)
+
+    def end(self):
+        """The sitting's last fact is durable; those of its people are told elsewhere."""
+        body = RoomEnded(reason="host", by=None, ended_at=stamp(START))
+        fact = Event("room.ended", "room", "committed", START, stamp(START), None, body)
+        self.media.committed(self.room, [fact])
 
     def enter(self, who, *, role=Role.PARTICIPANT, commit=True):
         command = Enter(Identity(f"guest:{who}"), IdentityKind.GUEST, who, role=role, lobby=False)
@@ -368,3 +375,47 @@ class TestSlots:
         await bench.media.close()
         assert bench.engine.rooms == set()
         await asyncio.sleep(0)
+
+
+class TestBounds:
+    async def test_the_end_of_the_room_takes_every_transport(self, bench):
+        """The fact by itself: whatever is said of single people, nobody keeps their media."""
+        ana, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
+        await bench.media.perform(ana, offer("1"))
+        await bench.media.perform(jane, offer("2"))
+        bench.end()
+        await until(lambda: not bench.engine.transports)
+        for who in (ana, jane):
+            assert await refused(bench, who, offer()) == "forbidden"
+
+    @pytest.mark.parametrize("between", ["nothing", "close", "reload"])
+    async def test_the_limit_of_negotiations_is_the_participants(self, bench, between):
+        """Ten at once and one a second, whether or not the transport was closed in between."""
+        ana = bench.enter("Ana", role=Role.HOST)
+
+        async def again():
+            if between == "close":
+                await bench.media.perform(ana, MediaClose())
+            elif between == "reload":
+                bench.media.entered(ana)
+
+        for number in range(10):
+            await bench.media.perform(ana, offer(str(number)))
+            await again()
+        assert await refused(bench, ana, offer("10")) == "rate"
+        await again()
+        bench.clock.time += 1
+        await bench.media.perform(ana, offer("11"))
+        await again()
+        assert await refused(bench, ana, offer("12")) == "rate"
+
+    async def test_a_first_offer_that_fails_counts_too(self, bench):
+        """Each costs a transport and its end."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        bad = parse("media.offer", {"sdp": TRIMMED, "tracks": [TRACKS[0]], "slots": []})
+        bad = msgspec.structs.replace(bad, sdp="v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\n")
+        for _ in range(10):
+            assert await refused(bench, ana, bad) == "bad_request"
+        assert await refused(bench, ana, offer()) == "rate"
+        bench.clock.time += 1
+        assert (await bench.media.perform(ana, offer())).sdp

@@ -215,3 +215,16 @@ async def test_errors_hold_no_values_of_rows(database):
         async with database.without_tenant() as connection:
             await connection.execute(sa.text("SELECT nonsense(:v)"), {"v": "CanaryValue"})
     assert "Canary" not in str(error.value)
+
+
+async def test_every_sqlite_connection_keeps_its_promises(sqlite_url):
+    """A commit survives a power cut, references hold, readers and the writer do not wait."""
+    pool = Database(sqlite_url)
+    for engine in (pool.readers, pool.writers):
+        async with engine.connect() as connection:
+            told = [
+                await connection.scalar(sa.text(f"PRAGMA {name}"))
+                for name in ("synchronous", "foreign_keys", "journal_mode")
+            ]
+        assert told == [2, 1, "wal"]  # 2 is FULL
+    await pool.close()

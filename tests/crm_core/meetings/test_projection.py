@@ -221,3 +221,16 @@ async def test_a_banned_persons_link_opens_nothing(database, tenant):
     await meeting.commit(epoch)
     with pytest.raises(LinkRefused):
         await meeting.service.resolve_link(code, secret)
+
+
+async def test_an_interval_never_ends_before_it_begins(database, tenant):
+    """The room's clock rounds, and so do the stamps: a leave a hair too early is at the entry."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    who = meeting.enter(f"person:{meeting.person_id}", second=10)
+    meeting.leave(who, 9.999, joined=10, noticed=10)
+    await meeting.commit(epoch)
+    (interval,) = await _rows(meeting, VideoRoomInterval)
+    (participant,) = await _rows(meeting, VideoRoomParticipant)
+    assert interval.joined_at == interval.left_at == participant.left_at
+    assert (interval.left_at - START).seconds == 10

@@ -4,24 +4,29 @@ import json
 
 import pytest
 
+from signaling.errors import RequestError
 from signaling.http.join import JoinEndpoint, OpenedLink, RoomSummary
-from signaling.limits import JOIN_BURST, JOIN_RATE
+from signaling.limits import JOIN_BURST, JOIN_RATE, WRONG_SECRET_BURST
 from signaling.tokens import JoinGrant
 from tests.signaling.fakes import ManualClock
 
 GRANT = JoinGrant("tenant", "room", "link", "participant", "guest", "", "", lobby=True)
 ROOM = RoomSummary("Roof talk", "consultation", "live", None, None, "Ana Diaz")
 ONE, OTHER = "203.0.113.1", "203.0.113.2"
+GUESSES = int(WRONG_SECRET_BURST)
 
 
 class Links:
-    """Every secret is right."""
+    """Every secret is right, unless `refusal` says otherwise."""
 
     def __init__(self):
         self.opened = 0
+        self.refusal = None
 
     async def open(self, _code, _secret):
         self.opened += 1
+        if self.refusal is not None:
+            raise self.refusal
         return OpenedLink(GRANT, ROOM)
 
 
@@ -78,3 +83,13 @@ async def test_more_joins_than_the_burst_are_refused_by_address(endpoint, links,
     assert (await endpoint.post(Join(OTHER))).status == 200
     clock.time += told["retry_ms"] / 1000
     assert [(await endpoint.post(Join(ONE))).status for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("code", ["not_found", "ended", "cancelled", "early", "unavailable"])
+async def test_only_a_wrong_secret_counts_as_one(endpoint, links, clock, code):
+    """Who comes too early or too late has the right link, and may ask as often as anybody."""
+    links.refusal = RequestError(code)
+    told = [json.loads((await endpoint.post(Join(ONE))).body)["code"] for _ in range(GUESSES + 1)]
+    assert told == [code] * GUESSES + ["rate" if code == "not_found" else code]
+    links.refusal = None
+    assert (await endpoint.post(Join(OTHER))).status == 200

@@ -245,3 +245,16 @@ async def test_times_in_the_wrong_order_are_refused(rest):
     """An appointment ends after it starts."""
     refused = await rest.post("/v1/appointments", {"starts_at": _at(30), "ends_at": _at(30)})
     assert (refused.status, refused.json["field"]) == (409, "ends_at")
+
+
+async def test_a_deleted_appointment_takes_nobodys_time_and_opens_no_room(rest, database):
+    """Deleting one that was to take place calls it off first: its time is free, its links are void."""
+    made = await rest.make("appointments", starts_at=_at(0))
+    answer = await rest.call("DELETE", f"/v1/appointments/{made.id}", If_Match=made.etag)
+    assert answer.status == 204
+    room = (await rest.get(f"/v1/video_rooms/{made.json['video_room_id']}")).json
+    assert room["status"] == "cancelled"
+    for name in ("host_url", "guest_url"):
+        with pytest.raises(RoomOver):
+            await MeetingService(database).resolve_link(*_code_and_secret(made.json[name]))
+    await rest.make("appointments", starts_at=_at(0))
