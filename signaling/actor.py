@@ -153,8 +153,8 @@ class RoomActor:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is connected and the room waits for nothing soon."""
-        if self._live is None or len(self.members):
+        """Whether nobody is connected or about to be, and the room waits for nothing soon."""
+        if self._live is None or len(self.members) or self._live.committer.busy:
             return False
         due = self._live.room.next_timeout()
         return due is None or due > self._clock.now() + 3600

@@ -90,6 +90,11 @@ class Committer:
         self._idle.clear()
         self._work.set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether something waits for its commit."""
+        return bool(self._units or self._committing)
+
     async def flush(self) -> None:
         """Wait until everything submitted is committed and delivered, or failed."""
         await self._idle.wait()

@@ -90,7 +90,11 @@ class Tenure:
         Raises:
             JournalError: not possible now; see `Journal.open`.
         """
-        await self._open()
+        try:
+            await self._open()
+        except BaseException:
+            await self._discard_half_open()
+            raise
         self._keeper = asyncio.create_task(self._keep_lease())
 
     async def end(self) -> None:
@@ -141,6 +145,11 @@ class Tenure:
         self._ready.clear()
         return old
 
+    async def _discard_half_open(self) -> None:
+        half_open = self._take_down()
+        if half_open is not None:
+            await half_open.discard()
+
     async def _reopen(self, old: OpenRoom | None) -> None:
         if old is not None:
             await old.discard()
@@ -162,9 +171,7 @@ class Tenure:
                 log.warning("the room cannot be opened yet", extra={"why": str(error)})
             except Exception as defect:  # noqa: BLE001 logged; a room must not stay half open
                 internal_error("room opening", defect)
-                half_open = self._take_down()
-                if half_open is not None:
-                    await half_open.discard()
+                await self._discard_half_open()
             else:
                 return
 

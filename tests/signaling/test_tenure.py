@@ -231,3 +231,14 @@ async def test_a_room_that_another_node_has_is_kept_no_longer(hold, renewing):
     assert hold.lost == 1
     assert hold.journal.released == []
     assert hold.tenure.current is None
+
+
+async def test_a_first_opening_that_fails_half_way_leaves_nothing():
+    """Whoever asked for the room is told; no open room is left behind without a keeper."""
+    hold = Hold()
+    hold.defects.append(RuntimeError("a defect"))
+    with pytest.raises(RuntimeError):
+        await hold.tenure.begin()
+    assert hold.tenure.current is None
+    assert hold.rooms[0].committer.ends == ["abandoned"]
+    assert hold.rooms[0].outbound.ends == ["closed"]
