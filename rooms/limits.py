@@ -11,13 +11,18 @@ from msgspec import Struct
 from .errors import Code, RoomError
 
 CHAT_BODY: Final = 5000
-"""Characters of a chat message or of a line through the door."""
+"""Characters of a chat message."""
+LOBBY_BODY: Final = 500
+"""Characters of a line through the door."""
 NAME: Final = 80
 """Characters of a display name."""
 CHAT_KEPT: Final = 1000
 """Messages that the room can show; older ones stay in the tables."""
 CHAT_SNAPSHOT: Final = 50
 LOBBY_KEPT: Final = 50
+"""Lines through the door that the room can show."""
+LOBBY_LINK_KEPT: Final = 30
+"""Those of them that came by one link."""
 WAITING: Final = 500
 """People in the queue."""
 ROWS: Final = 5000
@@ -30,10 +35,11 @@ SPEAKERS: Final = 5
 
 
 class Rate(Struct, frozen=True):
-    """A token bucket: ``per_s`` tokens a second, ``burst`` at most."""
+    """A token bucket: ``per_s`` tokens a second, ``burst`` at most, for each ``per``."""
 
     per_s: float
     burst: float
+    per: str = "participant"
 
 
 RATES: Final[dict[str, Rate]] = {
@@ -41,6 +47,9 @@ RATES: Final[dict[str, Rate]] = {
     "hand": Rate(1.0, 2.0),
     "react": Rate(4.0, 4.0),
     "name": Rate(0.1, 5.0),
+    # A device more is a participant more; what strangers may write at a door must not grow with it.
+    "door": Rate(0.2, 30.0, "link"),
+    "doors": Rate(0.5, 60.0, "room"),
 }
 
 

@@ -12,6 +12,7 @@ from .entry import admit, ban_link, verdict
 from .errors import Code, RoomError
 from .events import LobbyMessage, ParticipantWaits
 from .ids import HOSTS, MessageId, ParticipantId, lobby_stream
+from .limits import LOBBY_BODY
 from .outcome import CloseReason
 from .participant import Participant
 from .permissions import require
@@ -98,13 +99,17 @@ def lobby_say(step: Step, actor: Participant, action: LobbySay) -> dict[str, Any
             when the addressee does not wait.
     """
     require(step.state, actor, Right.CHAT_LOBBY)
-    text = clean(action.text)
+    text = clean(action.text, LOBBY_BODY)
     to: Participant | None = None
     if not actor.waiting and action.to is not None:
         to = step.row(action.to)
         if not to.waiting:
             raise RoomError(Code.RECIPIENT_GONE, "this participant does not wait")
     step.live.buckets.take("chat", actor.id, step.now)
+    if actor.waiting and actor.link is not None:
+        step.live.buckets.take("door", actor.link, step.now)
+    if actor.waiting and not actor.named:
+        step.live.buckets.take("doors", "", step.now)
     message = LobbyMessage(
         id=MessageId(step.ids.new()),
         from_=actor.id,
