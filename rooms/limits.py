@@ -19,6 +19,9 @@ NAME: Final = 80
 CHAT_KEPT: Final = 1000
 """Messages that the room can show; older ones stay in the tables."""
 CHAT_SNAPSHOT: Final = 50
+"""Messages of a snapshot."""
+CHAT_BYTES: Final = 256 * 1024
+"""UTF-8 of the texts of a snapshot or a page: 50 long ones would fill the queue of a client."""
 LOBBY_KEPT: Final = 50
 """Lines through the door that the room can show."""
 LOBBY_LINK_KEPT: Final = 30

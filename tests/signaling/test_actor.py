@@ -3,18 +3,27 @@
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Finish
 from rooms.ids import Identity
+from rooms.limits import CHAT_BODY, LOBBY_BODY, NAME, WAITING
 from rooms.policy import IdentityKind, Role
+from signaling.client import Client
 from signaling.clock import stamp
+from signaling.connection import Connection
+from signaling.envelope import CODECS, Event, Ping
 from signaling.errors import CloseCode, RequestError
+from signaling.outbox import MAX_BYTES
 from signaling.tokens import ResumeGrant
-from tests.signaling.fakes import KEY, START, Stage, events, hello, reply, request, wire
+from tests.signaling.fakes import KEY, START, ListWire, Stage, events, hello, reply, request, wire
 from tests.support.wait import until
+
+FACE = "\U0001f600"
+"""One character, four bytes."""
 
 
 @pytest_asyncio.fixture
@@ -144,6 +153,44 @@ class TestEntering:
             await enter(stage, "Jane")
         assert refused.value.code == "forbidden"
         assert len(stage.store.facts) == facts
+
+
+class SlowWire(ListWire):
+    """A peer that reads nothing yet: all that was written waits."""
+
+    def write(self, data):
+        super().write(data)
+        self.unread += len(data)
+
+
+class TestSizes:
+    async def test_the_fullest_meeting_closes_no_host_who_comes(self, stage):
+        """Every list of the snapshot is as long as it gets, of the longest texts there are."""
+        host = await enter(stage, "Ana", Role.HOST)
+        talkers = [await enter(stage, f"in-{n:02d}" + FACE * (NAME - 5)) for n in range(45)]
+        for number in range(WAITING):
+            await enter(stage, f"{number:03d}" + FACE * (NAME - 3), lobby=True)
+        for number in range(54):
+            stage.clock.time += 1
+            text = FACE * CHAT_BODY
+            await ask(stage, talkers[number % 45], "chat.send", f"c{number}", body=text)
+            await ask(stage, host, "lobby.say", f"l{number}", text=FACE * LOBBY_BODY)
+        connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
+        again = Client(connection, SlowWire(connection.codec))
+        hello(again, token="t")
+        await stage.actor.enter(again, "h", lambda: entering("Ana", Role.HOST))
+        assert wire(again).closed is None
+        (snapshot,) = events(again, "snapshot")
+        assert len(snapshot["lobby"]["list"]) == WAITING
+        assert len(msgspec.json.encode(snapshot)) < MAX_BYTES
+
+    async def test_a_snapshot_is_no_reason_to_close(self, stage):
+        """What follows a very large one waits with it for a client that reads slowly."""
+        connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
+        client = Client(connection, SlowWire(connection.codec))
+        client.send_frame(Event("self:a", 1, "snapshot", "", None, {"x": "x" * 2 * MAX_BYTES}))
+        client.send_frame(Ping(1))
+        assert wire(client).closed is None
 
 
 class TestSuperseding:
