@@ -21,7 +21,7 @@ from .events import (
     Waits,
 )
 from .ids import ConnEpoch, LinkId, ParticipantId
-from .limits import ROWS, WAITING
+from .limits import GUEST_ROWS, LINK_ROWS, ROWS, WAITING
 from .outcome import CloseReason
 from .participant import HOSTING, Participant
 from .policy import IdentityKind, Kind, Role
@@ -63,6 +63,7 @@ def enter(step: Step, command: Enter) -> None:
     _check_door(step, row, command.role, command.kind, command.link)
     new = row is None
     if row is None:
+        _check_rows(state, command)
         row = _make_row(step, command)
     step.by = row.id
     if command.name != row.name:
@@ -183,14 +184,26 @@ def _check_door(
         raise RoomError(Code.ENDED, "the meeting is ending")
     if state.state is RoomState.DRAFT:
         raise RoomError(Code.EARLY, "the meeting is not scheduled yet")
-    if row is None and len(state.participants) >= ROWS:
-        raise RoomError(Code.FULL, "the room has seen too many people", limit=ROWS)
     if role is not Role.HOST and kind is Kind.PERSON:
         _check_time(step)
         if state.locked and not (row is not None and row.admitted):
             raise RoomError(Code.CLOSED, "the room is locked")
         if len(state.queue()) >= WAITING:
             raise RoomError(Code.FULL, "the waiting room is full", limit=WAITING)
+
+
+def _check_rows(state: State, command: Enter) -> None:
+    """Refuse one more row where there are too many; those of guests take none from others."""
+    rows = state.participants.values()
+    limit = ROWS
+    full = len(rows) >= ROWS
+    if command.identity_kind is IdentityKind.GUEST and command.role is not Role.HOST:
+        guests = [row for row in rows if not row.named]
+        limit, full = GUEST_ROWS, full or len(guests) >= GUEST_ROWS
+        if not full and command.link is not None:
+            limit, full = LINK_ROWS, sum(row.link == command.link for row in guests) >= LINK_ROWS
+    if full:
+        raise RoomError(Code.FULL, "the room has seen too many people", limit=limit)
 
 
 def _check_over(state: State) -> None:

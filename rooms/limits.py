@@ -30,6 +30,10 @@ WAITING: Final = 500
 """People in the queue."""
 ROWS: Final = 5000
 """Identities of one sitting."""
+GUEST_ROWS: Final = 4000
+"""Those of them that may be guests: the others are kept for hosts and people known by name."""
+LINK_ROWS: Final = 1000
+"""Guests of one sitting that came by one link."""
 REPLIES: Final = 64
 """Stored answers per identity."""
 EMOJI_KINDS: Final = 32
