@@ -27,7 +27,9 @@ LOBBY_KEPT: Final = 50
 LOBBY_LINK_KEPT: Final = 30
 """Those of them that came by one link."""
 WAITING: Final = 500
-"""People in the queue."""
+"""People in the queue: so many guests, and as many who are known by name."""
+LINK_WAITING: Final = 250
+"""Guests in the queue who came by one link."""
 ROWS: Final = 5000
 """Identities of one sitting."""
 GUEST_ROWS: Final = 4000

@@ -6,7 +6,7 @@ import pytest
 from rooms import commands as c
 from rooms.errors import Code, RoomError
 from rooms.ids import LinkId, ParticipantId
-from rooms.limits import GUEST_ROWS, LINK_ROWS, ROWS, WAITING
+from rooms.limits import GUEST_ROWS, LINK_ROWS, LINK_WAITING, ROWS, WAITING
 from rooms.outcome import CloseReason
 from rooms.participant import Participant
 from rooms.policy import IdentityKind, Kind, Role, Source
@@ -508,13 +508,42 @@ def test_resuming_what_never_was_is_not_found():
     assert caught.value.code is Code.NOT_FOUND
 
 
-def test_the_queue_and_the_sitting_are_bounded():
-    """A flood of guests fills the queue and is refused; nothing grows without bound."""
+def test_the_queue_is_bounded_for_each_link_and_in_all():
+    """A flood of guests fills the places of its link, then those of guests: no named person's."""
     meeting = Meeting()
     meeting.host()
-    for number in range(WAITING):
-        meeting.guest(f"g{number}").come()
-    assert meeting.guest("one more").turned_away().code is Code.FULL
+    for link in ("one", "two"):
+        for number in range(LINK_WAITING):
+            meeting.guest(f"{link}-{number}", link=LinkId(link)).come()
+        if link == "one":
+            refusal = meeting.guest("more", link=LinkId("one")).turned_away()
+            assert (refusal.code, refusal.extras) == (Code.FULL, {"limit": LINK_WAITING})
+    assert meeting.guest("more", link=LinkId("three")).turned_away().extras == {"limit": WAITING}
+    jane = meeting.person("Jane")
+    assert jane.come().state == "waiting"
+
+
+def test_who_waits_without_a_connection_gives_way():
+    """Hello and goodbye, again and again: newcomers get the places, the oldest lost go first."""
+    meeting = Meeting()
+    host, early = meeting.host(), meeting.guest("early", link=LinkId("one"))
+    early.come()
+    ghosts = [meeting.guest(f"ghost-{n}", link=LinkId("one")) for n in range(LINK_WAITING + 50)]
+    for ghost in ghosts:
+        meeting.wait(0.01)
+        ghost.come()
+        ghost.drop()
+    assert [ghosts[0].state, ghosts[50].state, ghosts[51].state] == ["timed_out"] * 2 + ["waiting"]
+    late = meeting.guest("late", link=LinkId("one"))
+    assert late.come().state == "waiting"
+    assert (ghosts[51].state, early.state) == ("timed_out", "waiting")
+    assert len(meeting.room.state.queue()) == LINK_WAITING
+    meeting.wait(6)
+    listed = {row.name for row in meeting.room.state.listed()}
+    assert listed == {"early", "late"}
+    assert ghosts[51].resume().state == "waiting", "who was let go comes back at the end"
+    host.ask(c.LobbyAdmit(ids=[late.id]))
+    meeting.check()
 
 
 def seen(meeting: Meeting, row: Participant, count: int, **fields: object) -> None:
