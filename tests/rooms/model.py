@@ -16,7 +16,6 @@ TALKERS = {*LEADERS, Role.PARTICIPANT}
 
 MODERATION = (
     c.LobbyAdmit,
-    c.LobbyDeny,
     c.RoomLock,
     c.RoomPolicy,
     c.Mute,
@@ -24,7 +23,7 @@ MODERATION = (
     c.HandLower,
 )
 """Hosts and co-hosts, whoever the target."""
-BY_TARGET = (c.LobbyBack, c.Remove, c.PermSet, c.RoleSet)
+BY_TARGET = (c.LobbyBack, c.LobbyDeny, c.Remove, c.PermSet, c.RoleSet)
 """At least hosts and co-hosts; the target's role may forbid it to them, too."""
 OPEN = (c.Leave, c.NameSet, c.ChatPage)
 """Everybody who is in."""
