@@ -227,6 +227,15 @@ def test_talk_through_the_door_reaches_hosts_and_the_one_who_waits():
     meeting.check()
 
 
+def test_whom_a_waiting_person_names_is_passed_over():
+    """A line from outside goes to the hosts, whoever else it would be for."""
+    _meeting, host, (jane, paul) = door("Jane", "Paul", capacity=9)
+    for to in (paul.id, host.id, "nobody"):
+        jane.ask(c.LobbySay("hello", to=to))
+    assert [b.to for b in host.got("lobby.message")] == [None] * 3
+    assert paul.got("lobby.message") == []
+
+
 def test_writing_to_somebody_who_does_not_wait_is_refused():
     """The addressee came in or left: recipient_gone, and nothing is stored."""
     meeting, host, (jane,) = door("Jane")

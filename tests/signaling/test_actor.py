@@ -17,6 +17,7 @@ from signaling.clock import stamp
 from signaling.connection import Connection
 from signaling.envelope import CODECS, Event, Ping
 from signaling.errors import CloseCode, RequestError
+from signaling.messages import parse
 from signaling.outbox import MAX_BYTES
 from signaling.tokens import ResumeGrant
 from tests.signaling.fakes import KEY, START, ListWire, Stage, events, hello, reply, request, wire
@@ -244,6 +245,22 @@ class TestReplies:
             assert answer["ok"] is True
             assert "committed" not in answer
 
+    async def test_what_changes_nothing_does_not_say_committed(self, stage):
+        """What was asked for was so already: no fact, and no promise about one."""
+        host = await enter(stage, "Ana", Role.HOST)
+        asked = [
+            ("name.set", {"name": "Ana"}),
+            ("room.lock", {"on": False}),
+            ("hand.set", {"up": False}),
+            ("room.policy", {"patch": {"lobby": "guests"}}),
+        ]
+        facts = len(stage.store.facts)
+        for number, (method, params) in enumerate(asked):
+            answer = await ask(stage, host, method, f"r{number}", **params)
+            assert answer["ok"] is True
+            assert "committed" not in answer
+        assert len(stage.store.facts) == facts
+
     async def test_the_reply_comes_before_the_event_and_adapters_before_both(self, stage):
         """Media acts on a fact before anybody hears of it."""
         host = await enter(stage, "Ana", Role.HOST)
@@ -327,6 +344,17 @@ class TestResume:
         again = await resume(stage, jane, {"room": (99, 1)})
         assert reply(again, "h")["p"]["resumed"] is False
         assert events(again)[0]["t"] == "snapshot"
+
+    def test_a_position_beyond_what_numbers_hold_is_refused(self):
+        """2^53 is the last integer that every client can tell from its neighbours."""
+        for number in (2**53, 2**53 + 1):
+            params = {"proto": 1, "resume": {"secret": "s", "streams": {"room": (1, number)}}}
+            if number == 2**53:
+                assert parse("hello", params).resume.streams == {"room": (1, number)}
+            else:
+                with pytest.raises(RequestError) as refused:
+                    parse("hello", params)
+                assert refused.value.code == "bad_request"
 
     async def test_a_secret_is_good_for_one_connection(self, stage):
         """After the next connection the last secret is stale."""
