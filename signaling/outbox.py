@@ -3,7 +3,8 @@
 A client that reads slowly must not cost memory or delay others. While frames wait, newer
 ephemeral ones replace older ones of the same type or are dropped, roster deltas that follow each
 other are merged into one, and at 1 MiB the client is given up (`SlowClientError`): it reconnects
-and resumes. A snapshot does not count towards that, as it would be sent again after each return. Sans-I/O; `gateway` does the writing.
+and resumes. A snapshot does not count towards that, as it would be sent again after each return.
+Sans-I/O; `gateway` does the writing.
 """
 
 import enum

@@ -345,6 +345,23 @@ class TestResume:
         assert reply(again, "h")["p"]["resumed"] is False
         assert events(again)[0]["t"] == "snapshot"
 
+    async def test_who_missed_too_much_for_a_replay_gets_a_snapshot(self, stage):
+        """Half a megabyte is told again; more would close the client at every try."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        at = positions_of(jane)
+        stage.actor.lost(jane)
+        for number in range(60):
+            stage.clock.time += 1
+            await ask(stage, host, "chat.send", f"c{number}", body=FACE * CHAT_BODY)
+        connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
+        again = Client(connection, SlowWire(connection.codec))
+        hello(again, resume={"secret": "s"})
+        await stage.actor.resume(again, "h", grant_of(jane), at)
+        assert reply(again, "h")["p"]["resumed"] is False
+        assert events(again)[0]["t"] == "snapshot"
+        assert wire(again).closed is None
+
     def test_a_position_beyond_what_numbers_hold_is_refused(self):
         """2^53 is the last integer that every client can tell from its neighbours."""
         for number in (2**53, 2**53 + 1):
