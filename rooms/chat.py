@@ -14,6 +14,7 @@ from .commands import ChatDelete, ChatEdit, ChatPage, ChatSend
 from .errors import Code, RoomError
 from .events import Body, ChatDeleted, ChatEdited, ChatMessage
 from .ids import MAIN, MessageId, scope_stream, self_stream
+from .limits import CHAT_BYTES
 from .participant import SHOWN_ROLES, Participant
 from .permissions import require
 from .policy import Right
@@ -92,10 +93,11 @@ def chat_page(step: Step, actor: Participant, action: ChatPage) -> dict[str, Any
     """Read older messages.
 
     Returns:
-        ``messages``, oldest first, and ``more``: whether there are older visible ones.
+        ``messages``, oldest first, fewer than asked for when they are long, and ``more``:
+        whether there are older visible ones.
     """
     messages = visible(step.state, actor, action.before)
-    page = messages[-action.n :]
+    page = newest(messages, action.n)
     return {"messages": msgspec.to_builtins(page), "more": len(messages) > len(page)}
 
 
@@ -113,6 +115,17 @@ def visible(state: State, reader: Participant, before: int | None = None) -> lis
         and (before is None or kept.message.no < before)
         and _between(kept.message, reader)
     ]
+
+
+def newest(messages: list[ChatMessage], count: int) -> list[ChatMessage]:
+    """The last of these, at most so many and so many bytes as a client may be sent at once."""
+    size, first = 0, len(messages)
+    for message in reversed(messages[-count:]):
+        size += len(message.body.encode())
+        if size > CHAT_BYTES:
+            break
+        first -= 1
+    return messages[first:]
 
 
 def _check_recipient(step: Step, actor: Participant, recipient: Participant) -> None:

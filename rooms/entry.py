@@ -20,8 +20,8 @@ from .events import (
     TrackState,
     Waits,
 )
-from .ids import ConnEpoch, LinkId, ParticipantId
-from .limits import ROWS, WAITING
+from .ids import ConnEpoch, ParticipantId
+from .limits import GUEST_ROWS, LINK_ROWS, LINK_WAITING, ROWS, WAITING
 from .outcome import CloseReason
 from .participant import HOSTING, Participant
 from .policy import IdentityKind, Kind, Role
@@ -60,9 +60,10 @@ def enter(step: Step, command: Enter) -> None:
         raise RoomError(Code.BAD_REQUEST, "a service cannot lead a meeting")
     known = state.by_identity.get(command.identity)
     row = None if known is None else state.participants[known]
-    _check_door(step, row, command.role, command.kind, command.link)
+    _check_door(step, row, command)
     new = row is None
     if row is None:
+        _check_rows(state, command)
         row = _make_row(step, command)
     step.by = row.id
     if command.name != row.name:
@@ -85,7 +86,7 @@ def resume(step: Step, command: Resume) -> None:
     row = step.state.participants.get(command.participant)
     if row is None:
         raise RoomError(Code.NOT_FOUND, "there is no such participant")
-    _check_door(step, row, row.role, row.kind, row.link)
+    _check_door(step, row, row)
     if row.state in {ParticipantState.DENIED, ParticipantState.REMOVED}:
         raise RoomError(Code.CLOSED, "this participant was sent away", state=row.state.value)
     step.by = row.id
@@ -167,9 +168,7 @@ def _direct(state: State, row: Participant) -> bool:
     return False
 
 
-def _check_door(
-    step: Step, row: Participant | None, role: Role, kind: Kind, link: LinkId | None
-) -> None:
+def _check_door(step: Step, row: Participant | None, comer: Enter | Participant) -> None:
     """Refuse whom the room lets neither in nor wait."""
     state = step.state
     _check_over(state)
@@ -177,20 +176,56 @@ def _check_door(
         raise RoomError(Code.FORBIDDEN, "this participant was banned", need="not_banned")
     if row is not None and (row.seated or row.waiting):
         return
-    if link in state.banned_links:
+    if comer.link in state.banned_links:
         raise RoomError(Code.FORBIDDEN, "this link was banned", need="not_banned")
     if state.state is RoomState.ENDING:
         raise RoomError(Code.ENDED, "the meeting is ending")
     if state.state is RoomState.DRAFT:
         raise RoomError(Code.EARLY, "the meeting is not scheduled yet")
-    if row is None and len(state.participants) >= ROWS:
-        raise RoomError(Code.FULL, "the room has seen too many people", limit=ROWS)
-    if role is not Role.HOST and kind is Kind.PERSON:
+    if comer.role is not Role.HOST and comer.kind is Kind.PERSON:
         _check_time(step)
         if state.locked and not (row is not None and row.admitted):
             raise RoomError(Code.CLOSED, "the room is locked")
-        if len(state.queue()) >= WAITING:
-            raise RoomError(Code.FULL, "the waiting room is full", limit=WAITING)
+        for limit, rivals in _rivals(state, comer):
+            if sum(rival.connected for rival in rivals) >= limit:
+                raise RoomError(Code.FULL, "the waiting room is full", limit=limit)
+
+
+def _rivals(state: State, comer: Enter | Participant) -> list[tuple[int, list[Participant]]]:
+    """Each limit of the queue that concerns this comer, with those who wait within it.
+
+    Guests take no place from people known by name, nor one link's guests all from the others'.
+    """
+    named = comer.identity_kind is not IdentityKind.GUEST
+    rivals = [row for row in state.queue() if row.named is named]
+    limits = [(WAITING, rivals)]
+    if not named and comer.link is not None:
+        limits.append((LINK_WAITING, [row for row in rivals if row.link == comer.link]))
+    return limits
+
+
+def _make_place(step: Step, comer: Participant) -> None:
+    """Where all places are taken, whoever is without a connection for longest gives up theirs."""
+    for limit, rivals in _rivals(step.state, comer):
+        waiting = [row for row in rivals if row.waiting]
+        lost = [row for row in waiting if not row.connected]
+        lost.sort(key=lambda row: row.lost_at or 0.0)
+        for row in lost[: max(0, len(waiting) - limit + 1)]:
+            give_up(step, row.id)
+
+
+def _check_rows(state: State, command: Enter) -> None:
+    """Refuse one more row where there are too many; those of guests take none from others."""
+    rows = state.participants.values()
+    limit = ROWS
+    full = len(rows) >= ROWS
+    if command.identity_kind is IdentityKind.GUEST and command.role is not Role.HOST:
+        guests = [row for row in rows if not row.named]
+        limit, full = GUEST_ROWS, full or len(guests) >= GUEST_ROWS
+        if not full and command.link is not None:
+            limit, full = LINK_ROWS, sum(row.link == command.link for row in guests) >= LINK_ROWS
+    if full:
+        raise RoomError(Code.FULL, "the room has seen too many people", limit=limit)
 
 
 def _check_over(state: State) -> None:
@@ -245,6 +280,7 @@ def _connect(step: Step, row: Participant, *, new: bool) -> None:
         if waits is None:
             step.move(row, "admit", "connect", "arrive", reason="policy", admitted=True)
         elif not row.waiting:
+            _make_place(step, row)
             step.move(row, "knock", reason="arrived", waits=waits)
     step.entered = Entered(
         participant=row.id,

@@ -41,7 +41,7 @@ from .events import (
     TrackState,
 )
 from .ids import MAIN, ParticipantId
-from .limits import CHAT_KEPT, LOBBY_KEPT
+from .limits import CHAT_KEPT, LOBBY_KEPT, LOBBY_LINK_KEPT
 from .participant import SHOWN_ROLES, Interval, Participant, Publication
 from .policy import Features, Policy
 from .state import Kept, State
@@ -171,6 +171,7 @@ def _moved(state: State, event: Event, body: ParticipantMoved) -> None:
     if row.gone:
         row.connected = False
         row.revoked = row.revoked or row.state in _PUT_OUT
+        _forget_lines(state, [m for m in state.lobby_messages if row.id in {m.waiter, m.to}])
     _watch_empty(state, event.now)
 
 
@@ -319,8 +320,18 @@ def _chat_deleted(state: State, _event: Event, body: ChatDeleted) -> None:
 
 def _lobby_message(state: State, _event: Event, body: LobbyMessage) -> None:
     state.lobby_messages.append(body)
+    if body.waiter is not None and (link := state.participants[body.waiter].link) is not None:
+        waiters = state.participants
+        of_link = [m for m in state.lobby_messages if m.waiter and waiters[m.waiter].link == link]
+        _forget_lines(state, of_link[:-LOBBY_LINK_KEPT])
     if len(state.lobby_messages) > LOBBY_KEPT:
         del state.lobby_messages[0]
+
+
+def _forget_lines(state: State, lines: list[LobbyMessage]) -> None:
+    if lines:
+        gone = {line.id for line in lines}
+        state.lobby_messages = [m for m in state.lobby_messages if m.id not in gone]
 
 
 def _touch(state: State, participant: ParticipantId) -> Participant:

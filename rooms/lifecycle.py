@@ -38,11 +38,17 @@ def room_policy(step: Step, actor: Participant, action: RoomPolicy) -> dict[str,
 
     Returns:
         ``rev`` of the room.
+
+    Raises:
+        RoomError: ``forbidden`` (also for a co-host who would change what co-hosts may do).
     """
     state = step.state
     require(state, actor, Right.LOCK)
     patch: dict[str, Any] = {}
     policy = merge_policy(state.policy, action.patch)
+    if policy.cohost_may_end is not state.policy.cohost_may_end:
+        # It gives co-hosts a right, which is not theirs to take.
+        require(state, actor, Right.GRANT_COHOST)
     if policy != state.policy:
         patch["policy"] = msgspec.to_builtins(policy)
     if action.patch.features is not msgspec.UNSET:

@@ -11,17 +11,31 @@ from msgspec import Struct
 from .errors import Code, RoomError
 
 CHAT_BODY: Final = 5000
-"""Characters of a chat message or of a line through the door."""
+"""Characters of a chat message."""
+LOBBY_BODY: Final = 500
+"""Characters of a line through the door."""
 NAME: Final = 80
 """Characters of a display name."""
 CHAT_KEPT: Final = 1000
 """Messages that the room can show; older ones stay in the tables."""
 CHAT_SNAPSHOT: Final = 50
+"""Messages of a snapshot."""
+CHAT_BYTES: Final = 256 * 1024
+"""UTF-8 of the texts of a snapshot or a page: 50 long ones would fill the queue of a client."""
 LOBBY_KEPT: Final = 50
+"""Lines through the door that the room can show."""
+LOBBY_LINK_KEPT: Final = 30
+"""Those of them that came by one link."""
 WAITING: Final = 500
-"""People in the queue."""
+"""People in the queue: so many guests, and as many who are known by name."""
+LINK_WAITING: Final = 250
+"""Guests in the queue who came by one link."""
 ROWS: Final = 5000
 """Identities of one sitting."""
+GUEST_ROWS: Final = 4000
+"""Those of them that may be guests: the others are kept for hosts and people known by name."""
+LINK_ROWS: Final = 1000
+"""Guests of one sitting that came by one link."""
 REPLIES: Final = 64
 """Stored answers per identity."""
 EMOJI_KINDS: Final = 32
@@ -30,10 +44,11 @@ SPEAKERS: Final = 5
 
 
 class Rate(Struct, frozen=True):
-    """A token bucket: ``per_s`` tokens a second, ``burst`` at most."""
+    """A token bucket: ``per_s`` tokens a second, ``burst`` at most, for each ``per``."""
 
     per_s: float
     burst: float
+    per: str = "participant"
 
 
 RATES: Final[dict[str, Rate]] = {
@@ -41,6 +56,9 @@ RATES: Final[dict[str, Rate]] = {
     "hand": Rate(1.0, 2.0),
     "react": Rate(4.0, 4.0),
     "name": Rate(0.1, 5.0),
+    # A device more is a participant more; what strangers may write at a door must not grow with it.
+    "door": Rate(0.2, 30.0, "link"),
+    "doors": Rate(0.5, 60.0, "room"),
 }
 
 

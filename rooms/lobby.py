@@ -12,9 +12,10 @@ from .entry import admit, ban_link, verdict
 from .errors import Code, RoomError
 from .events import LobbyMessage, ParticipantWaits
 from .ids import HOSTS, MessageId, ParticipantId, lobby_stream
+from .limits import LOBBY_BODY
 from .outcome import CloseReason
 from .participant import Participant
-from .permissions import require
+from .permissions import require, require_host_link
 from .policy import Right
 from .step import Step
 from .text import clean
@@ -55,10 +56,13 @@ def lobby_deny(step: Step, actor: Participant, action: LobbyDeny) -> dict[str, A
     """Turn people away; with ``ban`` they and their own link are refused from now on.
 
     Raises:
-        RoomError: ``forbidden``; for a single id ``not_found`` or ``already_decided``.
+        RoomError: ``forbidden`` (also when one of them is a host by link and the actor is none);
+            for a single id ``not_found`` or ``already_decided``.
     """
     require(step.state, actor, Right.ADMIT)
     rows = _waiting(step, action.ids)
+    for row in rows:
+        require_host_link(actor, row)
     for row in rows:
         step.close(row, CloseReason.DENIED)
         if action.ban:
@@ -73,7 +77,8 @@ def lobby_back(step: Step, actor: Participant, action: LobbyBack) -> dict[str, A
     """Send somebody who is in back to the waiting room.
 
     Raises:
-        RoomError: ``forbidden`` (the right, or the target is a host or a co-host), ``not_found``.
+        RoomError: ``forbidden`` (the right, or the target is a host, a co-host, or a host by
+            link and the actor is none), ``not_found``.
     """
     require(step.state, actor, Right.ADMIT)
     row = step.row(action.who)
@@ -83,6 +88,7 @@ def lobby_back(step: Step, actor: Participant, action: LobbyBack) -> dict[str, A
         raise RoomError(
             Code.FORBIDDEN, "hosts and co-hosts do not wait", need=Right.GRANT_COHOST.value
         )
+    require_host_link(actor, row)
     step.move(row, "back", reason="host", admitted=False, waits="verdict")
     return {}
 
@@ -98,13 +104,17 @@ def lobby_say(step: Step, actor: Participant, action: LobbySay) -> dict[str, Any
             when the addressee does not wait.
     """
     require(step.state, actor, Right.CHAT_LOBBY)
-    text = clean(action.text)
+    text = clean(action.text, LOBBY_BODY)
     to: Participant | None = None
     if not actor.waiting and action.to is not None:
         to = step.row(action.to)
         if not to.waiting:
             raise RoomError(Code.RECIPIENT_GONE, "this participant does not wait")
     step.live.buckets.take("chat", actor.id, step.now)
+    if actor.waiting and actor.link is not None:
+        step.live.buckets.take("door", actor.link, step.now)
+    if actor.waiting and not actor.named:
+        step.live.buckets.take("doors", "", step.now)
     message = LobbyMessage(
         id=MessageId(step.ids.new()),
         from_=actor.id,

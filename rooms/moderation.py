@@ -14,7 +14,7 @@ from .events import LinkBanned, ParticipantNamed, ParticipantRole, Removed
 from .ids import self_stream
 from .outcome import CloseReason
 from .participant import HOSTING, Participant
-from .permissions import require
+from .permissions import require, require_host_link
 from .policy import Right, Role
 from .states import PARTICIPANT_MACHINE
 from .step import Step
@@ -47,7 +47,8 @@ def role_set(step: Step, actor: Participant, action: RoleSet) -> dict[str, Any]:
     """Give a role to somebody who is in.
 
     Raises:
-        RoomError: ``forbidden``, ``not_found``, ``bad_request`` (a service cannot lead),
+        RoomError: ``forbidden`` (also for who was made host, when it takes a role from a host by
+            link), ``not_found``, ``bad_request`` (a service cannot lead),
             ``conflict`` (the last host has to hand over first).
     """
     row = step.row(action.who)
@@ -56,6 +57,8 @@ def role_set(step: Step, actor: Participant, action: RoleSet) -> dict[str, Any]:
         require(step.state, actor, _GRANT[action.role])
         if row.hosting:  # demoting takes the right to grant what is taken
             require(step.state, actor, _GRANT[row.role])
+        if action.role is not Role.HOST:  # giving the meeting back is always right
+            require_host_link(actor, row)
     if not row.present:
         raise RoomError(Code.NOT_FOUND, "this participant is not in")
     if not row.person and action.role in HOSTING:
@@ -87,8 +90,7 @@ def remove(step: Step, actor: Participant, action: Remove) -> dict[str, Any]:
         raise RoomError(Code.BAD_REQUEST, "leave, instead of removing oneself")
     if row.hosting:
         require(step.state, actor, Right.GRANT_COHOST)
-    if row.base_role is Role.HOST and actor.base_role is not Role.HOST:
-        raise RoomError(Code.FORBIDDEN, "the meeting is theirs by their link", need="host_link")
+    require_host_link(actor, row)
     trigger = "ban" if action.ban else "remove"
     if row.waiting or not PARTICIPANT_MACHINE.allows(row.state, trigger):
         raise RoomError(Code.NOT_FOUND, "this participant is not in")

@@ -120,6 +120,11 @@ class Participant(Struct):
         return self.kind is Kind.PERSON
 
     @property
+    def named(self) -> bool:
+        """Whether the link says who it is, so that another device makes no other row of it."""
+        return self.identity_kind is not IdentityKind.GUEST
+
+    @property
     def waiting(self) -> bool:
         """Whether it stands in the queue."""
         return self.state is ParticipantState.WAITING

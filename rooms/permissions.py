@@ -169,6 +169,18 @@ def require(state: State, participant: Participant, right: Right) -> None:
         raise RoomError(Code.FORBIDDEN, f"this needs the right to {right}", need=right.value)
 
 
+def require_host_link(actor: Participant, target: Participant) -> None:
+    """Refuse to act against a host by link, unless the actor is one, too.
+
+    Who was made host has the meeting on loan: nothing that they may do takes it from its owner.
+
+    Raises:
+        RoomError: ``forbidden``, with ``need``.
+    """
+    if target.base_role is Role.HOST and actor.base_role is not Role.HOST:
+        raise RoomError(Code.FORBIDDEN, "the meeting is theirs by their link", need="host_link")
+
+
 def rights(state: State, participant: Participant) -> list[str]:
     """The names of everything the participant may do now."""
     return rights_under(state.policy, state.features, participant)

@@ -2,7 +2,7 @@
 
 An answer that belongs to a fact is journaled with it (``Event.done``), so that a retry after a
 failover finds it, too. Refusals are not kept: a retry may succeed. Kept for ten minutes and
-bounded per identity.
+bounded per identity, also for people who have left: identities come as fast as devices do.
 """
 
 import zlib
@@ -33,7 +33,7 @@ class Reply(Struct, frozen=True):
 
 
 class Replies(Struct):
-    """identity → request id → answer, oldest first."""
+    """identity → request id → answer, both oldest first: who was answered last stands last."""
 
     by_identity: dict[Identity, dict[RequestId, Reply]] = {}
 
@@ -52,8 +52,14 @@ class Replies(Struct):
 
     def remember(self, done: Done, now: float) -> None:
         """Keep an answer, and let the ones go that are too old or too many."""
-        kept = self.by_identity.setdefault(done.identity, {})
+        kept = self.by_identity.pop(done.identity, {})
+        self.by_identity[done.identity] = kept
         kept.pop(done.id, None)
         kept[done.id] = Reply(done.digest, done.reply, now)
         while len(kept) > REPLIES or now - next(iter(kept.values())).now > REPLY_KEPT_S:
             del kept[next(iter(kept))]
+        while now - self._newest(first := next(iter(self.by_identity))).now > REPLY_KEPT_S:
+            del self.by_identity[first]
+
+    def _newest(self, identity: Identity) -> Reply:
+        return next(reversed(self.by_identity[identity].values()))

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from .chat import visible
+from .chat import newest, visible
 from .errors import RoomBug
 from .events import ChatMessage, LobbyMessage, LobbyState, ParticipantView, Waiter
 from .ids import (
@@ -128,7 +128,7 @@ def take(state: State, live: Live, row: Participant, stamp: Stamp) -> Snapshot |
         publish={source.value: may(state, row, right) for source, right in PUBLISH.items()},
         roster=[p.view() for p in state.present() if whole or state.shows(p)],
         count=state.count(),
-        chat=visible(state, row)[-CHAT_SNAPSHOT:],
+        chat=newest(visible(state, row), CHAT_SNAPSHOT),
         hands=list(state.hands),
         hands_rev=state.hands_rev,
         speakers=list(live.speakers),

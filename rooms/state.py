@@ -58,7 +58,7 @@ class State(Struct):
         hands_rev: Revision of that list.
         chat: The newest messages.
         chat_no: Number of the newest message.
-        lobby_messages: The newest lines through the door.
+        lobby_messages: The newest lines through the door, of and to people who have not left.
         replies: Answers to requests, for retries.
         deadlines: Running timers.
     """

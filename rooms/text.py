@@ -15,15 +15,15 @@ _JOINERS: Final = "\u200c\u200d"
 _WITHOUT_JOINERS: Final = dict.fromkeys(map(ord, _JOINERS))
 
 
-def clean(text: str) -> str:
+def clean(text: str, limit: int = CHAT_BODY) -> str:
     """The body of a message as it is stored.
 
     Raises:
-        RoomError: ``too_large`` over 5,000 characters, ``bad_request`` when it is blank or has
+        RoomError: ``too_large`` over ``limit`` characters, ``bad_request`` when it is blank or has
             control characters or lone surrogates.
     """
-    if len(text) > CHAT_BODY:
-        raise RoomError(Code.TOO_LARGE, f"at most {CHAT_BODY} characters", limit=CHAT_BODY)
+    if len(text) > limit:
+        raise RoomError(Code.TOO_LARGE, f"at most {limit} characters", limit=limit)
     if not text.strip():
         raise RoomError(Code.BAD_REQUEST, "the text is blank")
     if not text.isprintable() and any(map(_forbidden, text)):

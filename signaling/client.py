@@ -63,6 +63,7 @@ class Client:
             return
         buffered = self._wire.buffered()
         if not self.outbox and buffered < DIRECT_BYTES:
+            self.outbox.note(encoded)
             self._wire.write(encoded.to(self.codec))
             return
         try:

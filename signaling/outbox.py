@@ -3,7 +3,8 @@
 A client that reads slowly must not cost memory or delay others. While frames wait, newer
 ephemeral ones replace older ones of the same type or are dropped, roster deltas that follow each
 other are merged into one, and at 1 MiB the client is given up (`SlowClientError`): it reconnects
-and resumes. Sans-I/O; `gateway` does the writing.
+and resumes. A snapshot does not count towards that, as it would be sent again after each return.
+Sans-I/O; `gateway` does the writing.
 """
 
 import enum
@@ -57,15 +58,22 @@ class Outbox:
         """Bytes that wait here; the gateway adds what waits in the socket's buffer."""
         self.shed = 0
         """Ephemeral frames dropped, for the metrics."""
+        self._snapshot = 0
+        """Bytes of the largest snapshot so far: so much more than 1 MiB may wait."""
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def note(self, encoded: Encoded) -> None:
+        """This frame is sent, here or at once: a snapshot alone makes no client a slow one."""
+        if isinstance(encoded.frame, Event) and encoded.frame.t == SNAPSHOT:
+            self._snapshot = max(self._snapshot, len(encoded.to(self._codec)))
 
     def push(self, encoded: Encoded, *, buffered: int = 0) -> None:
         """Add a frame behind what waits.
 
         Raises:
-            SlowClientError: the frame would make it more than 1 MiB with `buffered`.
+            SlowClientError: the frame would make it more than 1 MiB and a snapshot with `buffered`.
         """
         kind = classify(encoded)
         if kind is FrameClass.EPHEMERAL and self.size + buffered > EPHEMERAL_BYTES:
@@ -74,10 +82,12 @@ class Outbox:
         frame = encoded.frame
         if kind is FrameClass.DELTA and isinstance(frame, Event) and self._merge(frame):
             return
+        self.note(encoded)
         data = encoded.to(self._codec)
-        if self.size + buffered + len(data) > MAX_BYTES and not self._shed_ephemeral():
+        limit = MAX_BYTES + self._snapshot
+        if self.size + buffered + len(data) > limit and not self._shed_ephemeral():
             raise SlowClientError
-        if self.size + buffered + len(data) > MAX_BYTES:
+        if self.size + buffered + len(data) > limit:
             raise SlowClientError
         self._queue.append((encoded, data))
         self.size += len(data)

@@ -5,7 +5,8 @@ Every sequenced event belongs to one stream (``room``, ``scope:main``, ``hosts``
 the room's epoch. The newest events of each stream are kept, so that a client which was away gets
 exactly what it missed; when that is no longer possible it gets nothing here, and a snapshot
 instead: never a part. Numbers are given when the room decides, events are kept when they are
-delivered, in the same order. Time is an argument.
+delivered, in the same order. What can be told to nobody any more, by age or by size, is let go, so
+that a crowd which came and went costs no memory. Time is an argument.
 """
 
 from collections import deque
@@ -14,29 +15,35 @@ from typing import Final, NamedTuple
 
 from rooms.ids import EPHEMERAL
 
-from .envelope import Encoded
+from .envelope import CODECS, Encoded
 
 RING_EVENTS: Final = 300
 RING_SECONDS: Final = 300.0
+REPLAY_BYTES: Final = 512 * 1024
+"""More than this is not replayed: it would fill the queue of a client that has just come back."""
+_JSON: Final = CODECS["sunup.v1.json"]
+"""Its form of a frame is the larger one, and the one that most clients get."""
 
 
 class _Kept(NamedTuple):
     number: int
     at: float
+    size: int
     encoded: Encoded
 
 
 class StreamLog:
     """One stream."""
 
-    __slots__ = ("_ring", "delivered", "numbered")
+    __slots__ = ("_ring", "_size", "delivered", "numbered")
 
     def __init__(self) -> None:
         self.numbered = 0
         """The last number given out."""
         self.delivered = 0
         """The last number kept; behind `numbered` while a commit is under way."""
-        self._ring: deque[_Kept] = deque(maxlen=RING_EVENTS)
+        self._ring: deque[_Kept] = deque()
+        self._size = 0
 
     def number(self) -> int:
         """The number of the next event."""
@@ -52,9 +59,22 @@ class StreamLog:
         if number != self.delivered + 1:
             raise RuntimeError(f"event {number} delivered after {self.delivered}")
         self.delivered = number
-        self._ring.append(_Kept(number, now, encoded))
+        size = len(encoded.to(_JSON))
+        self._ring.append(_Kept(number, now, size, encoded))
+        self._size += size
+        while len(self._ring) > RING_EVENTS or self._size > REPLAY_BYTES:
+            self._forget()
+        self.expire(now)
 
-    def since(self, number: int, now: float) -> list[Encoded] | None:
+    def expire(self, now: float) -> None:
+        """Let go what is too old to be told."""
+        while self._ring and now - self._ring[0].at > RING_SECONDS:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._size -= self._ring.popleft().size
+
+    def since(self, number: int, now: float) -> list[_Kept] | None:
         """What was delivered after `number`; None when that cannot be told exactly."""
         if number > self.delivered:
             return None
@@ -63,7 +83,7 @@ class StreamLog:
             return None
         if missed and now - missed[0].at > RING_SECONDS:
             return None
-        return [kept.encoded for kept in missed]
+        return missed
 
 
 class Streams:
@@ -72,6 +92,7 @@ class Streams:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self._logs: dict[str, StreamLog] = {}
+        self._tidied = 0.0
 
     def log(self, stream: str) -> StreamLog:
         """The log of a stream; made on first use.
@@ -85,6 +106,13 @@ class Streams:
         if found is None:
             found = self._logs[stream] = StreamLog()
         return found
+
+    def tidy(self, now: float) -> None:
+        """Now and then, let go what is too old on streams where nothing comes any more."""
+        if now - self._tidied > RING_SECONDS / 5:
+            self._tidied = now
+            for log in self._logs.values():
+                log.expire(now)
 
     def positions(self, streams: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Stream → (epoch, last number given out): where a snapshot made now stands."""
@@ -100,7 +128,7 @@ class Streams:
         streams: Sequence[str],
         now: float,
     ) -> list[Encoded] | None:
-        """Everything missed, in order per stream, or None when a snapshot is needed.
+        """Everything missed, in order per stream, or None when a snapshot is needed or cheaper.
 
         Args:
             positions: what the client has, by stream.
@@ -108,7 +136,7 @@ class Streams:
                 unless nothing was ever sent on it.
             now: for the age of what was kept.
         """
-        missed: list[Encoded] = []
+        missed: list[_Kept] = []
         if not set(positions) <= set(streams):
             return None  # the client was on a stream that it may not see any more: it was put out
         for stream in streams:
@@ -127,4 +155,6 @@ class Streams:
             if found is None:
                 return None
             missed += found
-        return missed
+        if sum(kept.size for kept in missed) > REPLAY_BYTES:
+            return None
+        return [kept.encoded for kept in missed]

@@ -5,6 +5,8 @@ True (must be refused for a missing right), False (must not be), or None (the mo
 because the answer depends on the target's role).
 """
 
+from msgspec import UNSET
+
 from rooms import commands as c
 from rooms.participant import Participant
 from rooms.policy import Role, Source
@@ -16,7 +18,6 @@ TALKERS = {*LEADERS, Role.PARTICIPANT}
 
 MODERATION = (
     c.LobbyAdmit,
-    c.LobbyDeny,
     c.RoomLock,
     c.RoomPolicy,
     c.Mute,
@@ -24,7 +25,7 @@ MODERATION = (
     c.HandLower,
 )
 """Hosts and co-hosts, whoever the target."""
-BY_TARGET = (c.LobbyBack, c.Remove, c.PermSet, c.RoleSet)
+BY_TARGET = (c.LobbyBack, c.LobbyDeny, c.Remove, c.PermSet, c.RoleSet)
 """At least hosts and co-hosts; the target's role may forbid it to them, too."""
 OPEN = (c.Leave, c.NameSet, c.ChatPage)
 """Everybody who is in."""
@@ -43,6 +44,9 @@ def forbidden(state: State, actor: Participant, action: c.Action) -> bool | None
     role, policy, features = actor.role, state.policy, state.features
     if isinstance(action, OPEN):
         return False
+    if isinstance(action, c.RoomPolicy) and role is Role.COHOST:
+        wished = action.patch.cohost_may_end
+        return wished is not UNSET and wished is not policy.cohost_may_end
     if isinstance(action, MODERATION):
         return role not in HOSTS
     if isinstance(action, BY_TARGET):

@@ -64,8 +64,8 @@ def bounds() -> str:
         for name, value in vars(limits).items()
         if name.isupper() and isinstance(value, int)
     ]
-    lines += ["", "| rate per participant | a second | burst |", "|---|--:|--:|"]
-    lines += [f"| {n} | {r.per_s:g} | {r.burst:g} |" for n, r in limits.RATES.items()]
+    lines += ["", "| rate | of each | a second | burst |", "|---|---|--:|--:|"]
+    lines += [f"| {n} | {r.per} | {r.per_s:g} | {r.burst:g} |" for n, r in limits.RATES.items()]
     return "\n".join(lines)
 
 

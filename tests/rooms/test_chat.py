@@ -4,7 +4,7 @@ import pytest
 
 from rooms import commands as c
 from rooms.errors import Code, RoomError
-from rooms.limits import CHAT_KEPT
+from rooms.limits import CHAT_BYTES, CHAT_KEPT
 from rooms.policy import FeaturesPatch, PolicyPatch, Role
 from rooms.states import ChatMessageState
 from tests.rooms.meeting import Guest, Meeting
@@ -249,3 +249,29 @@ def test_memory_keeps_the_newest_thousand(meeting, host):
     assert len(meeting.room.state.chat) == CHAT_KEPT
     assert meeting.room.state.chat[0].message.no == 4
     meeting.check()
+
+
+def test_long_messages_fill_no_snapshot_and_no_page(meeting, host, jane):
+    """What is sent at once is bounded in bytes, too; pages lead on to the others."""
+    sent = []
+    for number in range(40):
+        meeting.wait(1)
+        sent.append(f"{number:02d}" + "\U0001f600" * 4998)
+        jane.ask(c.ChatSend(sent[-1]))
+
+    def size(texts):
+        return sum(len(text.encode()) for text in texts)
+
+    shown = [m.body for m in meeting.host("Ben").snapshots[-1].chat]
+    assert shown == sent[-13:]
+    assert size(shown) <= CHAT_BYTES < size(sent[-14:])
+    before, pages = None, []
+    while True:
+        page = host.ask(c.ChatPage(before=before, n=100))
+        texts = [m["body"] for m in page["messages"]]
+        assert size(texts) <= CHAT_BYTES
+        pages = texts + pages
+        if not page["more"]:
+            break
+        before = page["messages"][0]["no"]
+    assert pages == sent

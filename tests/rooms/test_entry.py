@@ -5,9 +5,12 @@ import pytest
 
 from rooms import commands as c
 from rooms.errors import Code, RoomError
-from rooms.limits import ROWS, WAITING
+from rooms.ids import LinkId, ParticipantId
+from rooms.limits import GUEST_ROWS, LINK_ROWS, LINK_WAITING, ROWS, WAITING
 from rooms.outcome import CloseReason
+from rooms.participant import Participant
 from rooms.policy import IdentityKind, Kind, Role, Source
+from rooms.states import ParticipantState
 from tests.rooms.meeting import START, Meeting, stamp
 
 
@@ -505,14 +508,72 @@ def test_resuming_what_never_was_is_not_found():
     assert caught.value.code is Code.NOT_FOUND
 
 
-def test_the_queue_and_the_sitting_are_bounded():
-    """A flood of guests fills the queue and is refused; nothing grows without bound."""
+def test_the_queue_is_bounded_for_each_link_and_in_all():
+    """A flood of guests fills the places of its link, then those of guests: no named person's."""
     meeting = Meeting()
     meeting.host()
-    for number in range(WAITING):
-        meeting.guest(f"g{number}").come()
-    assert meeting.guest("one more").turned_away().code is Code.FULL
-    meeting.room.state.participants.update(
-        {f"x{n}": next(iter(meeting.room.state.participants.values())) for n in range(ROWS)}
-    )
-    assert meeting.guest("another").turned_away().extras == {"limit": ROWS}
+    for link in ("one", "two"):
+        for number in range(LINK_WAITING):
+            meeting.guest(f"{link}-{number}", link=LinkId(link)).come()
+        if link == "one":
+            refusal = meeting.guest("more", link=LinkId("one")).turned_away()
+            assert (refusal.code, refusal.extras) == (Code.FULL, {"limit": LINK_WAITING})
+    assert meeting.guest("more", link=LinkId("three")).turned_away().extras == {"limit": WAITING}
+    jane = meeting.person("Jane")
+    assert jane.come().state == "waiting"
+
+
+def test_who_waits_without_a_connection_gives_way():
+    """Hello and goodbye, again and again: newcomers get the places, the oldest lost go first."""
+    meeting = Meeting()
+    host, early = meeting.host(), meeting.guest("early", link=LinkId("one"))
+    early.come()
+    ghosts = [meeting.guest(f"ghost-{n}", link=LinkId("one")) for n in range(LINK_WAITING + 50)]
+    for ghost in ghosts:
+        meeting.wait(0.01)
+        ghost.come()
+        ghost.drop()
+    assert [ghosts[0].state, ghosts[50].state, ghosts[51].state] == ["timed_out"] * 2 + ["waiting"]
+    late = meeting.guest("late", link=LinkId("one"))
+    assert late.come().state == "waiting"
+    assert (ghosts[51].state, early.state) == ("timed_out", "waiting")
+    assert len(meeting.room.state.queue()) == LINK_WAITING
+    meeting.wait(6)
+    listed = {row.name for row in meeting.room.state.listed()}
+    assert listed == {"early", "late"}
+    assert ghosts[51].resume().state == "waiting", "who was let go comes back at the end"
+    host.ask(c.LobbyAdmit(ids=[late.id]))
+    meeting.check()
+
+
+def seen(meeting: Meeting, row: Participant, count: int, **fields: object) -> None:
+    """The sitting has as many rows as this one more, of people who left."""
+    rows = meeting.room.state.participants
+    gone = msgspec.structs.replace(row, state=ParticipantState.LEFT, **fields)
+    rows.update({ParticipantId(f"x{len(rows) + n}"): gone for n in range(count)})
+
+
+def test_rows_of_guests_take_none_from_hosts_and_named_people():
+    """A flood of fresh devices uses up its link's rows, then those of guests: nobody else's."""
+    meeting = Meeting(policy={"lobby": "off"}, capacity=50)
+    first = meeting.guest("first", link=LinkId("one"))
+    first.come()
+    seen(meeting, first.row, LINK_ROWS - 2)
+    assert meeting.guest("last", link=LinkId("one")).come()
+    turned_away = meeting.guest("more", link=LinkId("one")).turned_away()
+    assert (turned_away.code, turned_away.extras) == (Code.FULL, {"limit": LINK_ROWS})
+    assert meeting.guest("other link", link=LinkId("two")).come()
+    seen(meeting, first.row, GUEST_ROWS - LINK_ROWS - 1, link=LinkId("three"))
+    assert meeting.guest("full", link=LinkId("two")).turned_away().extras == {"limit": GUEST_ROWS}
+    assert meeting.host().state == "active"
+    assert meeting.guest("no staff", role=Role.HOST, link=LinkId("host")).come()
+    assert meeting.person("Jane").come()
+    assert first.come(), "who has a row keeps it"
+
+
+def test_the_rows_of_a_sitting_are_bounded():
+    """Whoever they are, there are so many and no more."""
+    meeting = Meeting()
+    host = meeting.host()
+    seen(meeting, host.row, ROWS - 1)
+    assert meeting.person("Jane").turned_away().extras == {"limit": ROWS}

@@ -132,6 +132,21 @@ def test_who_may_end_is_policy_for_cohosts_only(meeting, host):
     jane.ask(c.RoomEnd())
 
 
+def test_cohosts_give_themselves_no_rights(meeting, host):
+    """What co-hosts may do is a host's to change, also among other fields; the rest is theirs."""
+    jane = meeting.member("Jane")
+    host.ask(c.RoleSet(jane.id, Role.COHOST))
+    before = meeting.room.state.policy
+    for patch in (PolicyPatch(cohost_may_end=True), PolicyPatch(mic=False, cohost_may_end=True)):
+        refusal = jane.refused(c.RoomPolicy(patch))
+        assert (refusal.code, refusal.extras) == (Code.FORBIDDEN, {"need": "grant_cohost"})
+    assert meeting.room.state.policy == before
+    jane.ask(c.RoomPolicy(PolicyPatch(mic=False, cohost_may_end=False)))
+    assert not meeting.room.state.policy.mic
+    host.ask(c.RoomPolicy(PolicyPatch(cohost_may_end=True)))
+    assert jane.refused(c.RoomPolicy(PolicyPatch(cohost_may_end=False))).code is Code.FORBIDDEN
+
+
 def test_lock_and_policy_have_a_revision(meeting, host):
     """A change under a stale revision is a conflict with the newer one; repeats change nothing."""
     rev = host.ask(c.RoomLock(on=True))["rev"]

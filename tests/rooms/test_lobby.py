@@ -3,8 +3,9 @@
 import pytest
 
 from rooms import commands as c
-from rooms.errors import Code
-from rooms.limits import LOBBY_KEPT
+from rooms.errors import Code, RoomError
+from rooms.ids import LinkId
+from rooms.limits import LOBBY_BODY, LOBBY_KEPT, LOBBY_LINK_KEPT
 from rooms.outcome import CloseReason
 from rooms.policy import PolicyPatch, Role, Source
 from tests.rooms.meeting import Guest, Meeting
@@ -226,6 +227,15 @@ def test_talk_through_the_door_reaches_hosts_and_the_one_who_waits():
     meeting.check()
 
 
+def test_whom_a_waiting_person_names_is_passed_over():
+    """A line from outside goes to the hosts, whoever else it would be for."""
+    _meeting, host, (jane, paul) = door("Jane", "Paul", capacity=9)
+    for to in (paul.id, host.id, "nobody"):
+        jane.ask(c.LobbySay("hello", to=to))
+    assert [b.to for b in host.got("lobby.message")] == [None] * 3
+    assert paul.got("lobby.message") == []
+
+
 def test_writing_to_somebody_who_does_not_wait_is_refused():
     """The addressee came in or left: recipient_gone, and nothing is stored."""
     meeting, host, (jane,) = door("Jane")
@@ -306,3 +316,63 @@ def test_places_are_told_when_they_change_and_only_then():
     assert [b.verdict for b in jane.got("lobby.state")] == ["admitted"]
     _meeting.wait(5)
     assert len(paul.got("lobby.state")) == 1
+
+
+def test_a_line_through_the_door_is_short():
+    """500 characters, of whoever writes; one more is refused and stored nowhere."""
+    meeting, host, (jane,) = door("Jane")
+    for writer in (jane, host):
+        writer.ask(c.LobbySay("x" * LOBBY_BODY))
+        refusal = writer.refused(c.LobbySay("x" * (LOBBY_BODY + 1)))
+        assert (refusal.code, refusal.extras) == (Code.TOO_LARGE, {"limit": LOBBY_BODY})
+    assert len(meeting.bodies("lobby.message")) == 2
+
+
+def test_another_device_on_a_link_gives_no_budget_of_its_own():
+    """Who leaves and comes back as another guest writes on the link's account, and the room's."""
+    meeting, _host, _waiting = door()
+
+    def written(name: str, link: str) -> int:
+        guest = meeting.guest(name, link=LinkId(link))
+        guest.come()
+        for number in range(10):
+            try:
+                guest.ask(c.LobbySay("hello"))
+            except RoomError as refusal:
+                assert refusal.code is Code.RATE
+                return number
+        guest.ask(c.Leave())
+        return 10
+
+    assert [written(f"a{n}", "one") for n in range(5)] == [10, 10, 10, 0, 0]
+    assert [written(f"b{n}", "two") for n in range(4)] == [10, 10, 10, 0]
+    assert written("c", "three") == 0, "the room's budget is spent"
+    jane = meeting.person("Jane")
+    jane.come()
+    assert jane.ask(c.LobbySay("hello")), "who is known by name does not pay for strangers"
+
+
+def test_lines_of_those_who_left_are_let_go():
+    """They are in no snapshot any more, nor what was written to them; all others stay."""
+    meeting, host, (jane, paul) = door("Jane", "Paul", capacity=9)
+    for guest in (jane, paul):
+        guest.ask(c.LobbySay(f"I am {guest.name}"))
+        host.ask(c.LobbySay(f"hello {guest.name}", to=guest.id))
+    host.ask(c.LobbySay("to all"))
+    jane.ask(c.Leave())
+    texts = [m.text for m in meeting.host("Ben").snapshots[-1].lobby.messages]
+    assert texts == ["I am Paul", "hello Paul", "to all"]
+    meeting.check()
+
+
+def test_one_link_fills_no_list_of_lines():
+    """Of one link only the newest lines are kept; those of others stay."""
+    meeting, host, guests = door("Jane", "Paul", "Rita", capacity=9)
+    host.ask(c.LobbySay("welcome"))
+    for number in range(LOBBY_KEPT):
+        guests[number % 3].ask(c.LobbySay(f"line {number}"))
+        meeting.wait(6)
+    texts = [m.text for m in meeting.room.state.lobby_messages]
+    newest = [f"line {n}" for n in range(LOBBY_KEPT - LOBBY_LINK_KEPT, LOBBY_KEPT)]
+    assert texts == ["welcome", *newest]
+    meeting.check()

@@ -121,6 +121,36 @@ def test_who_was_made_host_cannot_shut_out_the_host_by_link(meeting, host, jane)
     host.ask(c.Remove(jane.id, ban=True))
 
 
+def test_who_was_made_host_takes_no_role_from_the_host_by_link(meeting, host, jane):
+    """Nor does a co-host: no role but host is given to them, and they are not sent back."""
+    host.ask(c.RoleSet(jane.id, Role.HOST))
+    ben = meeting.host("Ben")
+    for target in (host, ben):
+        for role in set(Role) - {Role.HOST, target.row.role}:
+            refusal = jane.refused(c.RoleSet(target.id, role))
+            assert (refusal.code, refusal.extras) == (Code.FORBIDDEN, {"need": "host_link"})
+    ben.ask(c.RoleSet(host.id, Role.PARTICIPANT))
+    assert jane.refused(c.LobbyBack(host.id)).extras == {"need": "host_link"}
+    assert host.row.role is Role.PARTICIPANT, "a host by link may"
+    jane.ask(c.RoleSet(host.id, Role.HOST))
+    assert (jane.row.role, host.row.role) == (Role.COHOST, Role.HOST), "giving it back goes"
+
+
+def test_a_host_by_link_at_the_door_is_not_turned_away(meeting, host, jane):
+    """Nobody but another host by link denies or bans one who waits, alone or among others."""
+    host.ask(c.RoleSet(jane.id, Role.HOST))
+    ben, paul = meeting.host("Ben"), meeting.guest("Paul")
+    paul.come()
+    ben.ask(c.RoleSet(host.id, Role.PARTICIPANT))
+    ben.ask(c.LobbyBack(host.id))
+    for ids in ([host.id], [paul.id, host.id]):
+        for ban in (False, True):
+            assert jane.refused(c.LobbyDeny(ids, ban=ban)).extras == {"need": "host_link"}
+    assert (host.state, paul.state) == ("waiting", "waiting")
+    ben.ask(c.LobbyDeny([host.id]))
+    assert host.state == "denied"
+
+
 def test_the_last_host_hands_over_before_stepping_down(host):
     """A host cannot just stop being one: conflict."""
     assert host.refused(c.RoleSet(host.id, Role.PARTICIPANT)).code is Code.CONFLICT

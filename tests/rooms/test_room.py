@@ -109,6 +109,28 @@ def test_kept_answers_are_bounded():
     meeting.check()
 
 
+def test_answers_of_those_who_left_are_let_go():
+    """After ten minutes no retry gets them: a crowd that came and went leaves none behind."""
+    meeting = Meeting(capacity=50)
+    host = meeting.host()
+    host.ask(c.ChatSend("early"))
+    for number in range(20):
+        guest = meeting.member(f"guest-{number}")
+        guest.ask(c.ChatSend("hello"))
+        guest.ask(c.NameSet(guest.name))
+        guest.ask(c.Leave())
+    meeting.wait(300)
+    host.ask(c.ChatSend("late"))
+    meeting.wait(301)
+    jane = meeting.member("Jane")
+    jane.ask(c.ChatSend("hello"))
+    jane.ask(c.NameSet("Jane"))
+    answered = [host.row.identity, jane.row.identity]
+    assert list(meeting.room.state.replies.by_identity) == answered
+    assert list(meeting.room._live.replies.by_identity) == answered[1:]
+    meeting.check()
+
+
 @pytest.mark.parametrize(
     ("lost_at", "seconds"), [(None, 0.0), (80.0, 80.0), (-5.0, 0.0), (1e9, 130.0)]
 )

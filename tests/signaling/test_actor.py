@@ -3,18 +3,28 @@
 import asyncio
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Finish
 from rooms.ids import Identity
+from rooms.limits import CHAT_BODY, LOBBY_BODY, NAME, WAITING
 from rooms.policy import IdentityKind, Role
+from signaling.client import Client
 from signaling.clock import stamp
+from signaling.connection import Connection
+from signaling.envelope import CODECS, Event, Ping
 from signaling.errors import CloseCode, RequestError
+from signaling.messages import parse
+from signaling.outbox import MAX_BYTES
 from signaling.tokens import ResumeGrant
-from tests.signaling.fakes import KEY, START, Stage, events, hello, reply, request, wire
+from tests.signaling.fakes import KEY, START, ListWire, Stage, events, hello, reply, request, wire
 from tests.support.wait import until
+
+FACE = "\U0001f600"
+"""One character, four bytes."""
 
 
 @pytest_asyncio.fixture
@@ -146,6 +156,44 @@ class TestEntering:
         assert len(stage.store.facts) == facts
 
 
+class SlowWire(ListWire):
+    """A peer that reads nothing yet: all that was written waits."""
+
+    def write(self, data):
+        super().write(data)
+        self.unread += len(data)
+
+
+class TestSizes:
+    async def test_the_fullest_meeting_closes_no_host_who_comes(self, stage):
+        """Every list of the snapshot is as long as it gets, of the longest texts there are."""
+        host = await enter(stage, "Ana", Role.HOST)
+        talkers = [await enter(stage, f"in-{n:02d}" + FACE * (NAME - 5)) for n in range(45)]
+        for number in range(WAITING):
+            await enter(stage, f"{number:03d}" + FACE * (NAME - 3), lobby=True)
+        for number in range(54):
+            stage.clock.time += 1
+            text = FACE * CHAT_BODY
+            await ask(stage, talkers[number % 45], "chat.send", f"c{number}", body=text)
+            await ask(stage, host, "lobby.say", f"l{number}", text=FACE * LOBBY_BODY)
+        connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
+        again = Client(connection, SlowWire(connection.codec))
+        hello(again, token="t")
+        await stage.actor.enter(again, "h", lambda: entering("Ana", Role.HOST))
+        assert wire(again).closed is None
+        (snapshot,) = events(again, "snapshot")
+        assert len(snapshot["lobby"]["list"]) == WAITING
+        assert len(msgspec.json.encode(snapshot)) < MAX_BYTES
+
+    async def test_a_snapshot_is_no_reason_to_close(self, stage):
+        """What follows a very large one waits with it for a client that reads slowly."""
+        connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
+        client = Client(connection, SlowWire(connection.codec))
+        client.send_frame(Event("self:a", 1, "snapshot", "", None, {"x": "x" * 2 * MAX_BYTES}))
+        client.send_frame(Ping(1))
+        assert wire(client).closed is None
+
+
 class TestSuperseding:
     async def test_the_newer_connection_wins_and_the_older_gets_a_terminal_code(self, stage):
         """One row, one live connection; the old one is told before it is closed."""
@@ -196,6 +244,22 @@ class TestReplies:
             answer = await ask(stage, host, method, f"r{number}", **params)
             assert answer["ok"] is True
             assert "committed" not in answer
+
+    async def test_what_changes_nothing_does_not_say_committed(self, stage):
+        """What was asked for was so already: no fact, and no promise about one."""
+        host = await enter(stage, "Ana", Role.HOST)
+        asked = [
+            ("name.set", {"name": "Ana"}),
+            ("room.lock", {"on": False}),
+            ("hand.set", {"up": False}),
+            ("room.policy", {"patch": {"lobby": "guests"}}),
+        ]
+        facts = len(stage.store.facts)
+        for number, (method, params) in enumerate(asked):
+            answer = await ask(stage, host, method, f"r{number}", **params)
+            assert answer["ok"] is True
+            assert "committed" not in answer
+        assert len(stage.store.facts) == facts
 
     async def test_the_reply_comes_before_the_event_and_adapters_before_both(self, stage):
         """Media acts on a fact before anybody hears of it."""
@@ -280,6 +344,34 @@ class TestResume:
         again = await resume(stage, jane, {"room": (99, 1)})
         assert reply(again, "h")["p"]["resumed"] is False
         assert events(again)[0]["t"] == "snapshot"
+
+    async def test_who_missed_too_much_for_a_replay_gets_a_snapshot(self, stage):
+        """Half a megabyte is told again; more would close the client at every try."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        at = positions_of(jane)
+        stage.actor.lost(jane)
+        for number in range(60):
+            stage.clock.time += 1
+            await ask(stage, host, "chat.send", f"c{number}", body=FACE * CHAT_BODY)
+        connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
+        again = Client(connection, SlowWire(connection.codec))
+        hello(again, resume={"secret": "s"})
+        await stage.actor.resume(again, "h", grant_of(jane), at)
+        assert reply(again, "h")["p"]["resumed"] is False
+        assert events(again)[0]["t"] == "snapshot"
+        assert wire(again).closed is None
+
+    def test_a_position_beyond_what_numbers_hold_is_refused(self):
+        """2^53 is the last integer that every client can tell from its neighbours."""
+        for number in (2**53, 2**53 + 1):
+            params = {"proto": 1, "resume": {"secret": "s", "streams": {"room": (1, number)}}}
+            if number == 2**53:
+                assert parse("hello", params).resume.streams == {"room": (1, number)}
+            else:
+                with pytest.raises(RequestError) as refused:
+                    parse("hello", params)
+                assert refused.value.code == "bad_request"
 
     async def test_a_secret_is_good_for_one_connection(self, stage):
         """After the next connection the last secret is stale."""

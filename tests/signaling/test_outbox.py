@@ -95,6 +95,21 @@ def test_what_waits_in_the_socket_counts():
         Outbox(CODEC).push(frame(size=100), buffered=MAX_BYTES)
 
 
+def test_a_snapshot_alone_makes_no_client_slow():
+    """However large it is, it is sent, and a megabyte of other frames may wait behind it."""
+    large = frame("snapshot", "self:a", size=2 * MAX_BYTES)
+    for direct in (True, False):
+        outbox, buffered = Outbox(CODEC), 0
+        if direct:
+            outbox.note(large)
+            buffered = len(large.to(CODEC))
+        else:
+            outbox.push(large)
+        outbox.push(frame(size=MAX_BYTES - 1000), buffered=buffered)
+        with pytest.raises(SlowClientError):
+            outbox.push(frame(size=2000), buffered=buffered)
+
+
 def test_deltas_that_follow_each_other_become_one():
     """`n` says how many events the merged one stands for; other streams may lie between."""
     outbox = Outbox(CODEC)

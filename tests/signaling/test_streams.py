@@ -5,7 +5,7 @@ import random
 import pytest
 
 from signaling.envelope import Encoded, Event
-from signaling.streams import RING_EVENTS, RING_SECONDS, StreamLog, Streams
+from signaling.streams import REPLAY_BYTES, RING_EVENTS, RING_SECONDS, StreamLog, Streams
 
 
 def event(number):
@@ -136,3 +136,50 @@ def test_who_lost_a_stream_needs_a_snapshot():
     filled(streams, "room", 5)
     filled(streams, "self:a", 2)
     assert streams.replay({"room": (1, 5), "self:a": (1, 2)}, ["self:a", "lobby:a"], 0.0) is None
+
+
+def large(streams, stream, count, size, now=0.0):
+    """As `filled`, with events of about this many bytes."""
+    for _ in range(count):
+        number = streams.log(stream).number()
+        frame = Event(stream, 1, "x", "", None, {"x": "x" * size}, number)
+        streams.log(stream).keep(number, Encoded(frame), now)
+
+
+def held(streams):
+    """Bytes of the frames in memory."""
+    return sum(kept.size for log in streams._logs.values() for kept in log._ring)
+
+
+def test_a_stream_forgets_by_size():
+    """More than could be replayed at once is not kept; the newest that could is."""
+    streams = Streams(1)
+    large(streams, "room", 100, 20_000)
+    assert REPLAY_BYTES - 21_000 < held(streams) <= REPLAY_BYTES
+    assert len(streams.replay({"room": (1, 75)}, ["room"], 0.0)) == 25
+    assert streams.replay({"room": (1, 1)}, ["room"], 0.0) is None
+
+
+def test_who_missed_very_much_on_all_streams_together_gets_a_snapshot():
+    """A replay that would fill the queue of a client never begins."""
+    streams = Streams(1)
+    for stream in ("room", "scope:main"):
+        large(streams, stream, 20, 20_000)
+    known = {"room": (1, 20), "scope:main": (1, 0)}
+    assert len(streams.replay(known, ["room", "scope:main"], 0.0)) == 20
+    known["room"] = (1, 0)
+    assert streams.replay(known, ["room", "scope:main"], 0.0) is None
+
+
+def test_streams_where_nothing_comes_any_more_cost_no_memory():
+    """A crowd that came and went is let go when its events are too old to be told."""
+    streams = Streams(1)
+    streams.tidy(1.0)
+    for number in range(50):
+        large(streams, f"lobby:{number}", 3, 100, now=1.0)
+    filled(streams, "room", 1, now=RING_SECONDS + 2)
+    assert held(streams) > 15_000
+    streams.tidy(RING_SECONDS + 2)
+    assert held(streams) < 200
+    assert streams.replay({"lobby:1": (1, 3)}, ["lobby:1"], RING_SECONDS + 2) == []
+    assert streams.replay({"lobby:1": (1, 2)}, ["lobby:1"], RING_SECONDS + 2) is None
