@@ -117,7 +117,10 @@ async def create_room(
 
 
 async def reopen_room(unit: Unit, room_id: UUID) -> int:
-    """Start another sitting of a room whose last one is over; returns its number."""
+    """Start another sitting of a room whose last one is over; returns its number.
+
+    Whoever still has the last one open keeps the lease, and is fenced when it writes to it.
+    """
     room = await get_room(unit, room_id)
     room.session_no += 1
     room.status = "scheduled"
@@ -127,7 +130,7 @@ async def reopen_room(unit: Unit, room_id: UUID) -> int:
     await unit.session.execute(
         sa.update(RoomOwner)
         .where(RoomOwner.room_id == room_id)
-        .values(session_no=room.session_no, last_seq=0, epoch=RoomOwner.epoch + 1)
+        .values(session_no=room.session_no, last_seq=0)
         .execution_options(synchronize_session=False)
     )
     return room.session_no

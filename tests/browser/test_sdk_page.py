@@ -74,7 +74,7 @@ async def test_a_page_of_another_origin_joins_where_it_is_allowed(emptied, tmp_p
     product = []
     async with another_site(lambda: ELSEWHERE.format(server=product[0].url)) as site:
         settings = {"SUNUP_ALLOWED_ORIGINS": site if allowed else "https://crm.example"}
-        async with running(Server(tmp_path / "data", settings, spawn=nest.spawn)) as server:
+        async with running(Server(tmp_path / "data", settings)) as server:
             product.append(server)
             links = await book(server)
             page = await emptied.new_page()
