@@ -33,6 +33,9 @@ from .sdptext import answer_like, offered_sdp, session_id
 from .seats import DEFAULT_SIZES, Seat, fill, labels_of
 
 log: Final = logging.getLogger("sunup.media")
+SILENCE_PASSES: Final = 0.15
+"""Seconds for which sound still passes after its owner muted it: what comes is silence. Without it
+receivers would stretch the last of the voice to conceal a loss, for up to half a second."""
 SETTLE_DELAY: Final = 0.05
 """Seconds in which changes gather before slots are filled anew."""
 Notify = Callable[[ParticipantId, Body], None]
@@ -162,7 +165,8 @@ class RoomMedia:
             if isinstance(body, ParticipantMoved):
                 self._moved(body.participant, admitted=body.state in SEATED)
             elif isinstance(body, TrackState):
-                self._switch(body.participant, body.source, on=body.on)
+                own = body.reason == "self" and body.source is Source.MIC
+                self._switch(body.participant, body.source, on=body.on, own=own)
             elif isinstance(body, RoomEnded):
                 for participant in list(self._seats):
                     self._moved(participant, admitted=False)
@@ -213,11 +217,22 @@ class RoomMedia:
             self._on.pop((participant, source), None)  # the room turned them off without a word
         self._drop(participant)
 
-    def _switch(self, participant: ParticipantId, source: Source, *, on: bool) -> None:
+    def _switch(
+        self, participant: ParticipantId, source: Source, *, on: bool, own: bool = False
+    ) -> None:
+        """Follow a source; `own` says that its owner turned it off, and has sent silence since."""
         self._on[participant, source] = on
+        if on or not own:
+            self._follow_switch(participant, source)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(SILENCE_PASSES, self._follow_switch, participant, source)
+
+    def _follow_switch(self, participant: ParticipantId, source: Source) -> None:
         seat = self._seats.get(participant)
         if seat is not None and source in seat.tracks:
-            self._engine.pause_track(seat.tracks[source], not on)
+            paused = not self._on.get((participant, source), False)
+            self._engine.pause_track(seat.tracks[source], paused)
 
     # ---------------------------------------------------------------------------- requests
 

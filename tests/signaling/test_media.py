@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from rooms.commands import Enter, Leave, Remove, Request, TrackSet
+from rooms.commands import Enter, Leave, Mute, Remove, Request, TrackSet
 from rooms.events import Event, RoomEnded
 from rooms.ids import Identity, RequestId
 from rooms.policy import IdentityKind, Role, Source
@@ -262,6 +262,23 @@ class TestSlots:
         assert not bench.is_paused(camera)
         bench.act(ana, TrackSet(Source.CAMERA, on=False))
         assert bench.is_paused(camera)
+
+    async def test_silence_still_passes_for_who_mutes_themselves(self, bench):
+        """Their own mute is followed a moment later, unless they speak again; a host's at once."""
+        ana, jane = await self.pair(bench)
+        mic = bench.track(jane, Source.MIC)
+        bench.act(jane, TrackSet(Source.MIC, on=True))
+        bench.act(jane, TrackSet(Source.MIC, on=False))
+        assert not bench.is_paused(mic)
+        await until(lambda: bench.is_paused(mic))
+        bench.act(jane, TrackSet(Source.MIC, on=True))
+        bench.act(jane, TrackSet(Source.MIC, on=False))
+        bench.act(jane, TrackSet(Source.MIC, on=True))
+        told = len(bench.engine.calls)
+        await until(lambda: len(bench.engine.calls) > told)
+        assert not bench.is_paused(mic)
+        bench.act(ana, Mute(Source.MIC, who=jane))
+        assert bench.is_paused(mic)
 
     async def test_who_left_with_the_camera_on_comes_back_with_it_off(self, bench):
         """Leaving turns sources off: what a new page sends is not shown before it says so."""
