@@ -153,6 +153,7 @@ async def test_in_the_room(server, browser, theme):
     await expect(options).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("menuitem", name="Pin", exact=True)).to_be_visible()
+    await expect(page.locator("[role=menu]:focus-within")).to_be_visible()
     await page.keyboard.press("End")
     await expect(page.get_by_role("menuitem", name="Remove")).to_be_focused()
     await page.keyboard.press("Enter")
