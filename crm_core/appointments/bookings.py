@@ -67,16 +67,16 @@ async def take_time(unit: Unit, appointment: Appointment, booking: Booking) -> N
             .order_by(Booking.starts_at)
         )
     ).all()
-    sharers = await _sharers(unit, appointment) if in_the_way else set()
+    sharing = await sharers(unit, appointment) if in_the_way else set()
     for other in in_the_way:
-        if other.appointment_id not in sharers:
+        if other.appointment_id not in sharing:
             raise SlotTaken(*other)
     booking.is_blocking = not in_the_way
 
 
 async def free_time(unit: Unit, appointment: Appointment) -> None:
     """Give its time back, or over to an appointment that shares the room."""
-    heirs = await _sharers(unit, appointment)
+    heirs = await sharers(unit, appointment)
     for booking in await bookings_of(unit, appointment.id):
         if not booking.is_blocking:
             continue
@@ -103,8 +103,8 @@ async def bookings_of(unit: Unit, appointment_id: UUID) -> list[Booking]:
     return list(found)
 
 
-async def _sharers(unit: Unit, appointment: Appointment) -> set[UUID]:
-    """Other open appointments in its room, and so at its time."""
+async def sharers(unit: Unit, appointment: Appointment) -> set[UUID]:
+    """Other open appointments in its room, and so at its time; a deleted one is cancelled."""
     if appointment.video_room_id is None:
         return set()
     found = await unit.session.scalars(

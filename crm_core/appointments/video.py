@@ -21,8 +21,8 @@ from ..meetings.models import RoomLink, VideoRoom
 from ..meetings.states import ROOM_JOINABLE
 from ..people.models import Person
 from ..tenants.models import Staff
+from .bookings import sharers
 from .models import Appointment
-from .states import OPEN_STATES
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ async def move_room(
     Raises:
         Contradiction: others share it.
     """
-    if await _is_shared(unit, appointment):
+    if await sharers(unit, appointment):
         raise Contradiction(
             "others share its room; cancel it, and book another time anew", field="starts_at"
         )
@@ -158,7 +158,7 @@ async def move_room(
 
 async def leave_room(unit: Unit, room: VideoRoom, appointment: Appointment, reason: str) -> None:
     """Its links open nothing any more; the room itself is closed with the last that shared it."""
-    if await _is_shared(unit, appointment):
+    if await sharers(unit, appointment):
         await _revoke(unit, appointment)
     else:
         await rooms.cancel_room(unit, room.id, reason=reason)
@@ -175,17 +175,3 @@ async def _name_of(unit: Unit, person_id: UUID) -> str:
     if name is None:
         raise Contradiction("its person was deleted", field="person_id")
     return name
-
-
-async def _is_shared(unit: Unit, appointment: Appointment) -> bool:
-    other = await unit.session.scalar(
-        sa.select(Appointment.id)
-        .where(
-            Appointment.video_room_id == appointment.video_room_id,
-            Appointment.id != appointment.id,
-            Appointment.status.in_(sorted(OPEN_STATES)),
-            Appointment.deleted_at.is_(None),
-        )
-        .limit(1)
-    )
-    return other is not None
