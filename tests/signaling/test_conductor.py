@@ -155,6 +155,13 @@ class Node:
             await actor._tenure.current.committer.flush()
 
 
+async def decide(database, appointment, use_case, *arguments):
+    """The calendar decides something about an appointment."""
+    async with database.unit_of_work(appointment.tenant_id) as unit:
+        row = await unit.session.get(Appointment, (appointment.tenant_id, appointment.id))
+        await use_case(unit, row, *arguments)
+
+
 async def rows(database, appointment, model):
     async with database.unit_of_work(appointment.tenant_id, read_only=True) as unit:
         return list(await unit.session.scalars(sa.select(model)))
@@ -355,9 +362,7 @@ async def test_a_cancellation_over_the_crm_closes_the_waiting_room(
     monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
     node = Node(database, clock)
     jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True)
-    async with database.unit_of_work(booked.tenant_id) as unit:
-        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
-        await cancel(unit, row, "ill")
+    await decide(database, booked, cancel, "ill")
     await until(lambda: wire(jane).closed)
     assert wire(jane).closed == (CloseCode.ENDED, "cancelled")
     await node.conductor.close()
@@ -368,9 +373,7 @@ async def test_a_cancellation_over_the_crm_closes_the_waiting_room(
 async def test_a_host_who_looks_in_early_settles_nothing(database, booked, clock):
     """Ended before the door opened, with nobody else: the appointment waits for the next sitting."""
     node = Node(database, clock)
-    async with database.unit_of_work(booked.tenant_id) as unit:
-        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
-        await reschedule(unit, row, booked.starts_at + timedelta(days=2))
+    await decide(database, booked, reschedule, booked.starts_at + timedelta(days=2))
     host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
     assert await outcome(database, booked) == ("live", "in_progress", 0)
     actor = await node.actor(booked)
@@ -406,9 +409,7 @@ async def test_a_meeting_that_is_cancelled_while_it_runs(
     if came:
         await node.enter(booked, IdentityKind.PERSON, booked.person_id)
     clock.time += 60
-    async with database.unit_of_work(booked.tenant_id) as unit:
-        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
-        await cancel(unit, row, "ill")
+    await decide(database, booked, cancel, "ill")
     await until(lambda: wire(host).closed)
     assert wire(host).closed == (CloseCode.ENDED, "cancelled")
     await node.conductor.close()
@@ -464,9 +465,7 @@ async def test_an_appointment_is_moved_while_its_host_waits(database, booked, cl
     monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
     node = Node(database, clock)
     host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
-    async with database.unit_of_work(booked.tenant_id) as unit:
-        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
-        await reschedule(unit, row, booked.starts_at + timedelta(days=1))
+    await decide(database, booked, reschedule, booked.starts_at + timedelta(days=1))
     assert await outcome(database, booked) == ("live", "scheduled", 0)
     await until(lambda: events(host, "room.changed"))
     await (await node.actor(booked)).perform(host, request("room.end"))
@@ -503,9 +502,7 @@ async def test_a_rescheduled_appointment_is_overdue_by_its_new_times(
     jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True)
     until_then = booked.ends_at + timedelta(days=1)
     clock.time += 2
-    async with database.unit_of_work(booked.tenant_id) as unit:
-        row = await unit.session.get(Appointment, (booked.tenant_id, booked.id))
-        await reschedule(unit, row, booked.starts_at + timedelta(days=1))
+    await decide(database, booked, reschedule, booked.starts_at + timedelta(days=1))
     await until(lambda: events(jane, "lobby.state"))
     await node.conductor.close()
     assert await find_overdue(node.meetings, booked.ends_at.timestamp() + 2 * HOUR, 9) == []
