@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from storage.database import Database
 
 from .journal_models import RoomOwner
-from .models import VideoRoom
+from .models import TO_END, VideoRoom
 from .states import ROOM_OPEN
 
 
@@ -69,6 +69,7 @@ def _overdue(dialect: str) -> sa.Select[tuple[UUID, UUID]]:
             sa.and_(owner.c.tenant_id == room.c.tenant_id, owner.c.room_id == room.c.id),
         )
         .where(
+            TO_END,
             sa.or_(
                 sa.and_(
                     room.c.status.in_([state for state in ROOM_OPEN if state != "ending"]),
@@ -85,7 +86,7 @@ def _overdue(dialect: str) -> sa.Select[tuple[UUID, UUID]]:
                     ),
                     owner.c.lease_until <= free_since,
                 ),
-            )
+            ),
         )
         .order_by(owner.c.lease_until)
         .limit(at_most)

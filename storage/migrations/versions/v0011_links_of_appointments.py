@@ -25,6 +25,8 @@ _BACKFILL = """UPDATE room_links SET appointment_id = (
         WHERE a.tenant_id = room_links.tenant_id AND a.video_room_id = room_links.room_id
         ORDER BY a.created_at, a.id LIMIT 1)"""
 _ANSWER = "tenant_id uuid, room_id uuid"
+_OPEN = "status IN ('scheduled', 'lobby_open', 'live', 'ending')"
+_TO_END = f"{_OPEN} OR (status = 'cancelled' AND ended_at IS NULL)"
 
 
 def upgrade() -> None:
@@ -48,6 +50,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("appointment_id IS NOT NULL"),
         sqlite_where=sa.text("appointment_id IS NOT NULL"),
     )
+    _replace_index("ix_video_rooms_open", "ix_video_rooms_to_end", _TO_END)
     # `find_overdue_rooms` stays for servers of the version before, which still ask it.
     rls.create_lookup(
         "find_rooms_to_end",
@@ -71,7 +74,20 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take both back."""
     rls.drop_lookup("find_rooms_to_end")
+    _replace_index("ix_video_rooms_to_end", "ix_video_rooms_open", _OPEN)
     op.drop_index(op.f(_INDEX), "room_links")
     if rls.on_postgresql():
         op.drop_constraint(op.f(_KEY), "room_links", type_="foreignkey")
     op.drop_column("room_links", "appointment_id")
+
+
+def _replace_index(before: str, after: str, rooms: str) -> None:
+    """Index by their end the `rooms` that the look-up asks for, as long as they are few."""
+    op.drop_index(op.f(before), "video_rooms")
+    op.create_index(
+        op.f(after),
+        "video_rooms",
+        ["ends_at"],
+        postgresql_where=sa.text(rooms),
+        sqlite_where=sa.text(rooms),
+    )
