@@ -44,16 +44,20 @@ from .http.join import JoinEndpoint
 from .http.pages import Pages
 from .http.routes import add_shell_routes, address_of, make_application, websocket_url
 from .journal import CrmJournal, find_overdue
-from .limits import PreAuthSockets
+from .limits import AnonymousSockets
 from .links import CrmLinks
 from .media import MediaHub
-from .port import LateUpgrades, bind, listen
+from .port import LateUpgrades, bind, descriptors, listen
 from .tokens import KEY_BYTES, Tokens
 from .visitors import Proxies
 
 log: Final = logging.getLogger("sunup.app")
 STOP_WITHIN: Final = 3.0
 """Seconds that clients have to end their requests and to answer the goodbye at the end."""
+KEEP_ALIVE: Final = 75.0
+"""Seconds that an HTTP connection may rest; above what reverse proxies keep theirs (60 s)."""
+ANONYMOUS: Final = 4000
+"""Sockets over which nobody has said hello, where the system allows so many."""
 WEB_DIST: Final = Path(__file__).resolve().parent.parent / "web" / "dist"
 
 
@@ -122,7 +126,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             clock,
             origins=config.allowed_origins,
         )
-        sockets = PreAuthSockets()
+        sockets = AnonymousSockets(total=min(ANONYMOUS, descriptors() // 4))
         late = LateUpgrades(sockets)
         proxies = Proxies(config.trusted_proxies)
         application = make_application(proxies, config.allowed_origins)
@@ -149,8 +153,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                     "signaling": lambda: {
                         "connections": len(gateway.clients),
                         "rooms": len(conductor.actors),
-                        "preauth_sockets": sockets.count,
-                        "preauth_refused_total": sockets.refused,
+                        "anonymous_sockets": sockets.count,
+                        "anonymous_dropped_total": sockets.dropped,
                         "shed_frames_total": gateway.shed,
                     },
                     "engine": hub.engine.stats,
@@ -160,7 +164,12 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             upgrade=late.begin,
         )
         runner = web.AppRunner(
-            application, access_log=None, handle_signals=False, shutdown_timeout=STOP_WITHIN
+            application,
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=STOP_WITHIN,
+            keepalive_timeout=KEEP_ALIVE,
+            auto_decompress=False,  # a megabyte of it may be a gigabyte of work
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -199,7 +199,7 @@ class Gateway:
         except Exception as error:  # noqa: BLE001 our bug: logged with the reference the client gets
             self.refuse_hello(client, hello, internal_error("hello", error))
         else:
-            socket.slot.release()
+            socket.place.release()
 
     def refuse_hello(self, client: Client, hello: Enter, error: RequestError) -> None:
         """Say why, and close."""

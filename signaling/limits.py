@@ -7,6 +7,7 @@ meeting itself (chat, reactions, hands) belong to ``rooms``; limits of one frame
 import functools
 import ipaddress
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,9 @@ FRAME_RATE: Final = 30.0
 FRAME_BURST: Final = 120.0
 FRAME_FLOOD: Final = 300
 """Refused frames after which the connection is closed as a flood."""
+CONTROL_RATE: Final = 30.0
+"""Frames per second that are no message's first: pings, pongs and continuations of RFC 6455."""
+CONTROL_BURST: Final = 300.0
 JOIN_RATE: Final = 2.0
 """``POST /m/{code}/join`` per second and address; a class of 200 behind one NAT fits the burst."""
 JOIN_BURST: Final = 300.0
@@ -101,59 +105,91 @@ def _shortage(bucket: TokenBucket) -> float:
     return max(0.0, 1.0 - bucket.tokens) / bucket.rate
 
 
-class PreAuthSockets:
-    """Counts sockets that have not said who they are, by address and in all.
+class AnonymousSockets:
+    """Counts sockets over which nobody has said hello, by address and in all.
 
-    A class of 200 behind one address opens its sockets within a second, so the cap per address is
-    above that; each costs about 14 KiB, and none for longer than the header and hello timeouts.
+    Where there is no place, the socket that was silent longest gives way to the newcomer: of the
+    same address above its cap, of all of them above theirs. So nobody is kept out by somebody who
+    only holds sockets. A class of 200 behind one address opens its sockets within a second, so the
+    cap per address is above that; each costs about 14 KiB.
     """
 
-    def __init__(self, *, per_address: int = 256, total: int = 2000) -> None:
+    def __init__(self, *, per_address: int = 512, total: int = 4000) -> None:
         self._per_address = per_address
         self._total = total
-        self._by_address: dict[str, int] = {}
-        self.count = 0
-        self.refused = 0
+        self._by_address: dict[str, OrderedDict[SocketPlace, None]] = {}
+        self._all: OrderedDict[SocketPlace, None] = OrderedDict()
+        self.dropped = 0
+        """Sockets that had to give way, since the start."""
 
-    def enter(self, address: str | None) -> "PreAuthSlot | None":
-        """A place for a new socket, or None when there is none.
+    @property
+    def count(self) -> int:
+        """Sockets now."""
+        return len(self._all)
+
+    def enter(self, address: str | None, drop: Callable[[], None]) -> "SocketPlace":
+        """A place for a new socket.
 
         Args:
             address: the visitor's; None while only their proxy is known, which counts in all.
+            drop: closes the socket; called when it has to give way.
         """
-        address = None if address is None else network(address)
-        of_address = 0 if address is None else self._by_address.get(address, 0)
-        if self.count >= self._total or of_address >= self._per_address:
-            self.refused += 1
-            return None
-        self.count += 1
-        if address is not None:
-            self._by_address[address] = of_address + 1
-        return PreAuthSlot(self, address)
+        place = SocketPlace(self, None if address is None else network(address), drop)
+        neighbours = self._neighbours(place)
+        if len(neighbours) >= self._per_address:
+            self._drop(next(iter(neighbours)))
+        if len(self._all) >= self._total:
+            self._drop(next(iter(self._all)))
+        self._all[place] = None
+        if place.address is not None:
+            self._by_address.setdefault(place.address, neighbours)[place] = None
+        return place
 
-    def leave(self, address: str | None) -> None:
-        """Give a place back; `PreAuthSlot.release` calls it once."""
-        self.count -= 1
-        if address is None:
+    def touch(self, place: "SocketPlace") -> None:
+        """The socket is of use: others go first. `SocketPlace.touch` calls it."""
+        if place in self._all:
+            self._all.move_to_end(place)
+            if place.address is not None:
+                self._by_address[place.address].move_to_end(place)
+
+    def leave(self, place: "SocketPlace") -> None:
+        """Give a place back; `SocketPlace.release` calls it, as often as it likes."""
+        if place not in self._all:
             return
-        left = self._by_address[address] - 1
-        if left:
-            self._by_address[address] = left
-        else:
-            del self._by_address[address]
+        del self._all[place]
+        if place.address is not None:
+            neighbours = self._by_address[place.address]
+            del neighbours[place]
+            if not neighbours:
+                del self._by_address[place.address]
+
+    def _neighbours(self, place: "SocketPlace") -> "OrderedDict[SocketPlace, None]":
+        if place.address is None:
+            return OrderedDict()
+        return self._by_address.get(place.address, OrderedDict())
+
+    def _drop(self, place: "SocketPlace") -> None:
+        self.dropped += 1
+        place.release()
+        place.drop()
 
 
-class PreAuthSlot:
+class SocketPlace:
     """A taken place; releasing twice is harmless."""
 
-    __slots__ = ("_address", "_owner")
+    __slots__ = ("_owner", "address", "drop")
 
-    def __init__(self, owner: PreAuthSockets, address: str | None) -> None:
-        self._owner: PreAuthSockets | None = owner
-        self._address = address
+    def __init__(
+        self, owner: AnonymousSockets, address: str | None, drop: Callable[[], None]
+    ) -> None:
+        self._owner = owner
+        self.address = address
+        self.drop = drop
+
+    def touch(self) -> None:
+        """The socket carried a request."""
+        self._owner.touch(self)
 
     def release(self) -> None:
-        """The socket is known, handed on or gone."""
-        if self._owner is not None:
-            self._owner.leave(self._address)
-            self._owner = None
+        """The socket's user is known, or it is gone."""
+        self._owner.leave(self)

@@ -3,12 +3,14 @@
 A small protocol reads the head of the first request on each connection, and then hands the
 transport, with the bytes read so far, to the right server. A connection that went to HTTP may
 still become a WebSocket with a later request (`LateUpgrades`), as proxies and clients that keep
-connections do. It bounds what an anonymous host can hold: 16 KiB of head, 10 s of time, and a
-number of sockets per visitor and in all. It knows no route and no message.
+connections do. It bounds what an anonymous host can hold: 16 KiB of head, 10 s of time until it is
+here, and, until a hello was accepted, a number of sockets per visitor and in all. It bounds the
+frames that no `Connection` sees. It knows no route and no message.
 """
 
 import asyncio
 import re
+import resource
 import socket
 import ssl
 import weakref
@@ -16,43 +18,75 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from .envelope import CODECS, MAX_FRAME
-from .limits import PreAuthSlot, PreAuthSockets
+from .errors import CloseCode
+from .limits import CONTROL_BURST, CONTROL_RATE, AnonymousSockets, SocketPlace, TokenBucket
 from .visitors import Proxies
 
 MAX_HEAD: Final = 16 * 1024
 HEAD_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 5.0
+UNREAD_TIMEOUT: Final = 30
+"""Seconds after which a client is gone that takes nothing of what it was sent (RFC 5482)."""
+MAX_DESCRIPTORS: Final = 65536
+MAX_TURN: Final = 4096
+"""Bytes that a WebSocket may give to its parser before their frames are counted."""
 SEND_BUFFER: Final = 128 * 1024
 """Bytes of kernel buffer for frames to one client."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _FORWARDED: Final = re.compile(rb"\r\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_UNSEEN: Final = frozenset({Opcode.PING, Opcode.PONG, Opcode.CONT})
 
 
 class PublicConnection(ServerConnection):
-    """A WebSocket connection that remembers its pre-authentication place."""
+    """A WebSocket connection that remembers its place among the anonymous sockets.
 
-    slot: PreAuthSlot
+    Pings, pongs and the later pieces of messages are the library's to answer and to join; they are
+    counted here, since `Connection` never sees them.
+    """
+
+    place: SocketPlace
+    _control: TokenBucket
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin with a full bucket."""
+        self._control = TokenBucket.full(CONTROL_RATE, CONTROL_BURST, self.loop.time())
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place back, also when the upgrade was refused and no handler ever ran."""
-        self.slot.release()
+        self.place.release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what comes in its turn (RFC 6455 section 4.1: the client waits for the answer)."""
-        if self._unanswered:
-            self.transport.abort()
-        else:
-            super().data_received(data)
+        for start in range(0, len(data), MAX_TURN):
+            if self._unanswered:
+                self.transport.abort()
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + MAX_TURN])
 
     def eof_received(self) -> None:
         """Let the loop close the connection of an upgrade that waits for its answer."""
         if not self._unanswered:
             super().eof_received()
+
+    def process_event(self, event: Request | Response | Frame) -> None:
+        """Count what no message begins with; too much of it ends the connection."""
+        unseen = isinstance(event, Frame) and event.opcode in _UNSEEN
+        if unseen and self._control.take(self.loop.time()):
+            if not self.transport.is_closing():
+                self.protocol.fail(CloseCode.RATE, "too many control frames")
+                self.send_data()
+                self.transport.close()
+            return
+        super().process_event(event)
 
     @property
     def _unanswered(self) -> bool:
@@ -64,24 +98,48 @@ class PublicConnection(ServerConnection):
         return self.request is not None and self.response is None
 
 
-def _refusal(status: str, *headers: str, body: str = "") -> bytes:
-    length = f"Content-Length: {len(body)}"
-    lines = [f"HTTP/1.1 {status}", "Connection: close", length, *headers, "", body]
-    return "\r\n".join(lines).encode()
+class HttpConnection(asyncio.Protocol):
+    """A connection of the HTTP server that keeps its place among the anonymous sockets."""
+
+    def __init__(self, server: asyncio.Protocol, place: SocketPlace) -> None:
+        self._server = server
+        self._place = place
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hand on."""
+        self._server.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on; who sends something is not the next to give way."""
+        self._place.touch()
+        self._server.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Hand on."""
+        return self._server.eof_received()
+
+    def pause_writing(self) -> None:
+        """Hand on."""
+        self._server.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on."""
+        self._server.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the place back."""
+        self._place.release()
+        self._server.connection_lost(exc)
 
 
-_BUSY: Final = _refusal(
-    "503 Service Unavailable",
-    "Retry-After: 1",
-    "Content-Type: application/problem+json",
-    body='{"status": 503, "code": "unavailable", "type": "about:blank", "title": "too many connections", "retry_ms": 1000}',
-)
+def _refusal(status: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
 
 
 def _begin(
     transport: asyncio.Transport,
     make: Callable[[], PublicConnection],
-    slot: PreAuthSlot,
+    place: SocketPlace,
     head: bytes,
     rest: bytes = b"",
 ) -> None:
@@ -91,7 +149,7 @@ def _begin(
     connected = transport.get_extra_info("socket")
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     connection = make()
-    connection.slot = slot
+    connection.place = place
     transport.set_protocol(connection)
     connection.connection_made(transport)
     connection.data_received(head)
@@ -102,17 +160,20 @@ def _begin(
 class LateUpgrades:
     """WebSockets on connections that have carried HTTP requests before."""
 
-    def __init__(self, sockets: PreAuthSockets) -> None:
+    def __init__(self, sockets: AnonymousSockets) -> None:
         self._sockets = sockets
-        self._makers: weakref.WeakKeyDictionary[
-            asyncio.BaseTransport, Callable[[], PublicConnection]
+        self._kept: weakref.WeakKeyDictionary[
+            asyncio.BaseTransport, tuple[Callable[[], PublicConnection], SocketPlace]
         ] = weakref.WeakKeyDictionary()
 
     def remember(
-        self, transport: asyncio.BaseTransport, make: Callable[[], PublicConnection]
+        self,
+        transport: asyncio.BaseTransport,
+        make: Callable[[], PublicConnection],
+        place: SocketPlace,
     ) -> None:
-        """The connection goes to HTTP; `make` would make it a WebSocket."""
-        self._makers[transport] = make
+        """The connection goes to HTTP, with its `place`; `make` would make it a WebSocket."""
+        self._kept[transport] = make, place
 
     def begin(self, transport: asyncio.Transport, head: bytes, visitor: str) -> None:
         """Make a WebSocket of a connection that HTTP has let go of.
@@ -122,13 +183,10 @@ class LateUpgrades:
             head: of the request that asks for it, as it would stand on the wire.
             visitor: whom to count it for.
         """
-        slot = self._sockets.enter(visitor)
-        if slot is None:
-            transport.write(_BUSY)
-            transport.close()
-            return
+        make, place = self._kept.pop(transport)
+        place.release()
         transport.resume_reading()
-        _begin(transport, self._makers.pop(transport), slot, head)
+        _begin(transport, make, self._sockets.enter(visitor, transport.abort), head)
 
 
 class Sniffer(asyncio.Protocol):
@@ -138,7 +196,7 @@ class Sniffer(asyncio.Protocol):
         self,
         websocket: Callable[[], PublicConnection],
         http: Callable[[], asyncio.BaseProtocol],
-        sockets: PreAuthSockets,
+        sockets: AnonymousSockets,
         late: LateUpgrades,
         proxies: Proxies,
     ) -> None:
@@ -149,29 +207,26 @@ class Sniffer(asyncio.Protocol):
         self._proxies = proxies
         self._peer = ""
         self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._slot: PreAuthSlot | None = None
+        self._transport: asyncio.Transport
+        self._place: SocketPlace
+        self._timer: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the socket and start its clock."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 asyncio gives stream servers nothing else
         self._transport = transport
+        connected = transport.get_extra_info("socket")
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT * 1000)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
         # A proxy's sockets are many visitors'; the head will say whose each is.
         known = None if self._proxies.trusts(self._peer) else self._peer
-        self._slot = self._sockets.enter(known)
-        if self._slot is None:
-            self._refuse(_BUSY)
-            return
+        self._place = self._sockets.enter(known, transport.abort)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HEAD_TIMEOUT, self._refuse, _refusal("408 Request Timeout"))
 
     def data_received(self, data: bytes) -> None:
         """Collect the head, then hand over."""
-        if self._slot is None:
-            return
         self._buffer += data
         end = self._buffer.find(_END_OF_HEAD)
         if (end < 0 and len(self._buffer) > MAX_HEAD) or end > MAX_HEAD:
@@ -179,55 +234,41 @@ class Sniffer(asyncio.Protocol):
             return
         if end < 0:
             return
+        self._timer.cancel()
         head = bytes(self._buffer[: end + 2])
-        if not _UPGRADE.search(head):
-            self._slot.release()
-            self._to_http()
-        elif (slot := self._visitors_slot(head)) is not None:
-            self._to_websocket(slot, end + len(_END_OF_HEAD))
+        if _UPGRADE.search(head):
+            self._to_websocket(head, end + len(_END_OF_HEAD))
         else:
-            self._refuse(_BUSY)
+            self._to_http()
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Give the place back."""
-        self._stop()
-        if self._slot is not None:
-            self._slot.release()
+        self._timer.cancel()
+        self._place.release()
 
-    def _visitors_slot(self, head: bytes) -> PreAuthSlot | None:
-        """The place of the visitor whom the head names, where a proxy sent it; None: no place."""
-        if self._slot is not None and self._proxies.trusts(self._peer):
-            self._slot.release()
+    def _to_websocket(self, head: bytes, end: int) -> None:
+        if self._proxies.trusts(self._peer):
+            self._place.release()
             forwarded = [line.decode("latin-1") for line in _FORWARDED.findall(head)]
-            self._slot = self._sockets.enter(self._proxies.visitor(self._peer, forwarded))
-        return self._slot
-
-    def _to_websocket(self, slot: PreAuthSlot, end: int) -> None:
-        self._stop()
-        assert self._transport is not None  # noqa: S101 set in connection_made
+            visitor = self._proxies.visitor(self._peer, forwarded)
+            self._place = self._sockets.enter(visitor, self._transport.abort)
         data = bytes(self._buffer)
-        _begin(self._transport, self._websocket, slot, data[:end], data[end:])
+        _begin(self._transport, self._websocket, self._place, data[:end], data[end:])
 
     def _to_http(self) -> None:
-        self._stop()
-        assert self._transport is not None  # noqa: S101 set in connection_made
-        self._late.remember(self._transport, self._websocket)
-        protocol = self._http()
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 aiohttp's is a stream protocol
-        protocol.data_received(bytes(self._buffer))
+        self._late.remember(self._transport, self._websocket, self._place)
+        server = self._http()
+        assert isinstance(server, asyncio.Protocol)  # noqa: S101 aiohttp's is a stream protocol
+        connection = HttpConnection(server, self._place)
+        self._transport.set_protocol(connection)
+        connection.connection_made(self._transport)
+        connection.data_received(bytes(self._buffer))
 
     def _refuse(self, answer: bytes) -> None:
-        self._stop()
-        if self._transport is not None and not self._transport.is_closing():
+        self._timer.cancel()
+        if not self._transport.is_closing():
             self._transport.write(answer)
             self._transport.close()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -240,13 +281,25 @@ def bind(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
 
 
+def descriptors() -> int:
+    """How many files and sockets this process may have, after asking for all it may ask for.
+
+    A shell's limit is often 1,024, which is for programs that use ``select``.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
 async def listen(
     bound: socket.socket,
     *,
     websocket: Callable[[PublicConnection], Awaitable[None]],
     accept: Callable[[Any, Any], Any],
     http: Callable[[], asyncio.BaseProtocol],
-    sockets: PreAuthSockets,
+    sockets: AnonymousSockets,
     late: LateUpgrades,
     proxies: Proxies,
     tls: ssl.SSLContext | None = None,
@@ -258,7 +311,7 @@ async def listen(
         websocket: handles an open WebSocket connection until it returns.
         accept: `process_request` of websockets: may refuse the upgrade with an HTTP answer.
         http: makes a protocol of the HTTP server.
-        sockets: the count of sockets that have not said who they are.
+        sockets: the count of sockets over which nobody has said hello.
         late: told of every connection that goes to HTTP.
         proxies: whose X-Forwarded-For names the visitor to count.
         tls: serve HTTPS and WSS.
@@ -284,4 +337,5 @@ async def listen(
         server_header=None,
         create_connection=connection,  # type: ignore[arg-type]  # a Sniffer becomes one
         ssl=tls,
+        ssl_handshake_timeout=HEAD_TIMEOUT if tls else None,
     )

@@ -7,6 +7,7 @@ import asyncio
 from typing import Final
 
 from aiohttp import StreamReader
+from aiohttp.web import BaseRequest, RequestPayloadError
 
 WITHIN: Final = 20.0
 """Seconds in which a body must be here."""
@@ -28,6 +29,26 @@ class CutOffError(BodyError):
     """The caller hung up in the middle of it."""
 
 
+class GarbledError(BodyError):
+    """It is not what its head announced."""
+
+
+class EncodedError(BodyError):
+    """It is compressed; nothing here inflates what a stranger sends."""
+
+
+async def read_plain_body(request: BaseRequest, limit: int) -> bytes:
+    """All bytes of the request's body.
+
+    Raises:
+        EncodedError: it has a Content-Encoding.
+        BodyError: as `read_body`.
+    """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise EncodedError("send the body as it is, without Content-Encoding")
+    return await read_body(request.content, limit)
+
+
 async def read_body(content: StreamReader, limit: int, *, within: float = WITHIN) -> bytes:
     """All bytes of the body, never more than `limit` of them in memory.
 
@@ -40,6 +61,7 @@ async def read_body(content: StreamReader, limit: int, *, within: float = WITHIN
         TooLargeError: it has more.
         TooSlowError: it is not complete within the time.
         CutOffError: the connection ended before it did; nobody reads the answer.
+        GarbledError: its chunks are none.
     """
     data = bytearray()
     try:
@@ -52,4 +74,6 @@ async def read_body(content: StreamReader, limit: int, *, within: float = WITHIN
         raise TooSlowError(f"the body did not come within {within:g} seconds") from None
     except ConnectionError:
         raise CutOffError("the connection ended within the body") from None
+    except RequestPayloadError as error:
+        raise GarbledError(f"the body cannot be read: {error}") from None
     return bytes(data)

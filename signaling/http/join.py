@@ -25,7 +25,7 @@ from signaling.limits import (
 )
 from signaling.tokens import JOIN_LIFETIME, JoinGrant, Tokens
 
-from .incoming import BodyError, TooLargeError, read_body
+from .incoming import BodyError, TooLargeError, read_plain_body
 from .problems import problem
 
 MAX_BODY: Final = 4096
@@ -171,7 +171,7 @@ async def read_json(request: web.Request, kind: type[Any], limit: int) -> Any:
         RequestError: ``too_large`` or ``bad_request``, naming the field.
     """
     try:
-        data = await read_body(request.content, limit)
+        data = await read_plain_body(request, limit)
     except TooLargeError as error:
         raise RequestError("too_large", str(error), limit=limit) from None
     except BodyError as error:

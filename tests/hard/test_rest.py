@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import random
 from collections import Counter
 
@@ -35,6 +36,15 @@ HEADS = (
         b"Content-Length: 99999999999\r\n\r\n{}"
     ),
     b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+    (
+        b"POST /m/abc/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"
+    ),
+    *(
+        b"POST /m/abc/join HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n%s" % (encoding, len(body), body)
+        for encoding, body in ((b"deflate", b"0123456789"), (b"gzip", gzip.compress(bytes(2**20))))
+    ),
 )
 
 

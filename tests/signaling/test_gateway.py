@@ -41,7 +41,7 @@ class Door:
         pass
 
 
-class Slot:
+class Place:
     """A place that is free."""
 
     def release(self):
@@ -52,7 +52,7 @@ class Socket:
     """A client that says hello, reads nothing, and goes when told."""
 
     subprotocol = "sunup.v1.json"
-    slot = Slot()
+    place = Place()
 
     def __init__(self, *frames):
         self._frames = list(frames)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from signaling.limits import AddressLimiter, PreAuthSockets, TokenBucket
+from signaling.limits import AddressLimiter, AnonymousSockets, TokenBucket
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate():
@@ -49,18 +49,28 @@ def test_waiting_takes_nothing():
     assert limiter.take("a", 1.0) == 0.0
 
 
-def test_pre_auth_sockets_are_counted_by_address_and_in_all():
-    """Caps hold, places come back once, refusals are counted."""
-    sockets = PreAuthSockets(per_address=2, total=3)
-    first, second = sockets.enter("a"), sockets.enter("a")
-    assert sockets.enter("a") is None
-    third = sockets.enter("b")
-    assert sockets.enter("c") is None
-    assert (sockets.count, sockets.refused) == (3, 2)
-    for slot in (first, first, second, third):
-        slot.release()
-    assert sockets.count == 0
-    assert sockets.enter("a") is not None
+def test_the_longest_silent_socket_gives_way():
+    """Of the newcomer's address above its cap, of all above theirs; a touched one is not silent."""
+    dropped = []
+    sockets = AnonymousSockets(per_address=2, total=3)
+
+    def enter(address, name):
+        return sockets.enter(address, lambda: dropped.append(name))
+
+    first, second, third = enter("a", "first"), enter("b", "second"), enter("a", "third")
+    enter("a", "fourth")
+    assert dropped == ["first"]
+    second.touch()
+    enter(None, "a proxy's")
+    assert dropped == ["first", "third"]
+    assert (sockets.count, sockets.dropped) == (3, 2)
+    for place in (first, third, second, second):
+        place.release()
+    assert sockets.count == 2
+    third.touch()  # of one that is gone, it means nothing
+    enter("a", "fifth")
+    assert sockets.count == 3
+    assert dropped == ["first", "third"]
 
 
 def test_a_host_with_a_whole_ipv6_network_is_one_visitor():
@@ -73,8 +83,8 @@ def test_a_host_with_a_whole_ipv6_network_is_one_visitor():
     assert limiter.take("192.0.2.1", 0.0) > 0.0
     assert limiter.take("192.0.2.2", 0.0) == 0.0
     assert limiter.wait("2001:db8:1:2::77", 0.0) > 0.0
-    sockets = PreAuthSockets(per_address=1, total=9)
-    slot = sockets.enter("fe80::1%eth0")
-    assert sockets.enter("fe80::2") is None
-    slot.release()
-    assert sockets.enter("fe80::2") is not None
+    sockets = AnonymousSockets(per_address=1, total=9)
+    dropped = []
+    sockets.enter("fe80::1%eth0", lambda: dropped.append("first"))
+    sockets.enter("fe80::2", lambda: dropped.append("second"))
+    assert dropped == ["first"]

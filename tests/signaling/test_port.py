@@ -6,12 +6,13 @@ import contextlib
 import pytest
 from aiohttp import web
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.protocol import State
 
 from signaling import port as port_module
 from signaling.envelope import CODECS
-from signaling.limits import PreAuthSockets
-from signaling.port import LateUpgrades, bind, listen
+from signaling.limits import CONTROL_BURST, AnonymousSockets
+from signaling.port import MAX_TURN, LateUpgrades, bind, descriptors, listen
 from signaling.visitors import Proxies
 from tests.support.wait import until
 
@@ -19,16 +20,20 @@ ONE, OTHER = "203.0.113.1", "203.0.113.2"
 
 
 @contextlib.asynccontextmanager
-async def port(sockets, *trusted, accept=lambda _connection, _request: None):
+async def port(sockets, *trusted, accept=lambda _connection, _request: None, keep_alive=60.0):
     """A public port that keeps every WebSocket before its hello; its number."""
 
     async def websocket(connection):
-        try:
-            await connection.wait_closed()
-        finally:
-            connection.slot.release()
+        with contextlib.suppress(ConnectionClosed):
+            async for message in connection:
+                await connection.send(message)
 
-    runner = web.AppRunner(web.Application())
+    async def here(_request):
+        return web.Response(text="here\n")
+
+    application = web.Application()
+    application.router.add_get("/", here)
+    runner = web.AppRunner(application, keepalive_timeout=keep_alive)
     await runner.setup()
     bound = bind("127.0.0.1", 0)
     server = await listen(
@@ -49,39 +54,75 @@ async def port(sockets, *trusted, accept=lambda _connection, _request: None):
 
 
 async def opened(stack, number, forwarded=None):
-    """The HTTP status of an upgrade; a WebSocket stays open until the stack ends."""
+    """A WebSocket that stays open until the stack ends, or the server closes it."""
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
-    try:
-        await stack.enter_async_context(
-            connect(
-                f"ws://127.0.0.1:{number}/ws",
-                subprotocols=list(CODECS),
-                additional_headers=headers,
-                proxy=None,
-            )
+    return await stack.enter_async_context(
+        connect(
+            f"ws://127.0.0.1:{number}/ws",
+            subprotocols=list(CODECS),
+            additional_headers=headers,
+            proxy=None,
         )
-    except InvalidStatus as refused:
-        return refused.response.status_code
-    return 101
+    )
+
+
+async def gave_way(*sockets):
+    """Which of them were closed; the last one must not be among them."""
+    await until(lambda: any(each.state is State.CLOSED for each in sockets))
+    return [each.state is State.CLOSED for each in sockets]
 
 
 async def test_behind_a_trusted_proxy_each_visitor_has_places_of_their_own():
     """One visitor's sockets take nothing from another's, and all of them come back."""
-    sockets = PreAuthSockets(per_address=2, total=10)
+    sockets = AnonymousSockets(per_address=2, total=10)
     async with port(sockets, "127.0.0.1") as number:
         async with contextlib.AsyncExitStack() as stack:
-            assert [await opened(stack, number, ONE) for _ in range(3)] == [101, 101, 503]
-            assert await opened(stack, number, f"{ONE}, {OTHER}") == 101
-            assert await opened(stack, number, OTHER) == 101
-            assert await opened(stack, number, OTHER) == 503
+            others = [await opened(stack, number, name) for name in (OTHER, f"{ONE}, {OTHER}")]
+            own = [await opened(stack, number, ONE) for _ in range(3)]
+            assert await gave_way(*own, *others) == [True, False, False, False, False]
         await until(lambda: sockets.count == 0)
+
+
+async def test_a_kept_connection_keeps_its_place():
+    """Who asks once and then only holds the socket is counted, and gives way to a newcomer."""
+    sockets = AnonymousSockets(per_address=2, total=10)
+    async with port(sockets) as number:
+        kept = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", number)
+            kept.append((reader, writer))
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"here" in await asyncio.wait_for(reader.readuntil(b"here\n"), 5)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(kept[0][0].read(), 5) == b""
+        assert sockets.count == 2
+        kept[1][1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(kept[1][0].readuntil(b"here\n"), 5)
         async with contextlib.AsyncExitStack() as stack:
-            assert await opened(stack, number, ONE) == 101
+            newcomer = await opened(stack, number)
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(kept[2][0].read(), 5) == b""
+            assert newcomer.state is State.OPEN
+        for _, writer in kept:
+            writer.close()
+        await until(lambda: sockets.count == 0)
+
+
+async def test_a_connection_that_rests_too_long_is_closed():
+    """Also one that has begun its next request, and goes no further."""
+    sockets = AnonymousSockets()
+    async with port(sockets, keep_alive=0.05) as number:
+        for rest in (b"", b"GET / HT"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", number)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + rest)
+            assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"here\n")
+            writer.close()
+        await until(lambda: sockets.count == 0)
 
 
 async def test_a_refused_upgrade_gives_its_place_back():
     """Whatever the reason: otherwise refusals would lock their address out for good."""
-    sockets = PreAuthSockets(per_address=2, total=2)
+    sockets = AnonymousSockets(per_address=2, total=2)
     async with port(sockets) as number:
         for _ in range(5):
             with pytest.raises(InvalidHandshake):
@@ -110,7 +151,7 @@ async def test_who_does_not_wait_for_the_answer_is_let_go(together, caplog):
         await go_on.wait()
         return connection.respond(403, "no")
 
-    sockets = PreAuthSockets()
+    sockets = AnonymousSockets()
     async with port(sockets, accept=accept) as number:
         reader, writer = await asyncio.open_connection("127.0.0.1", number)
         if together:
@@ -135,7 +176,7 @@ async def test_who_ends_before_the_answer_is_let_go(caplog):
         connection.eof_received()
         return connection.respond(403, "no")
 
-    sockets = PreAuthSockets()
+    sockets = AnonymousSockets()
     async with port(sockets, accept=accept) as number:
         reader, writer = await asyncio.open_connection("127.0.0.1", number)
         writer.write(UPGRADE)
@@ -148,7 +189,7 @@ async def test_who_ends_before_the_answer_is_let_go(caplog):
 async def test_who_stops_in_the_middle_of_the_head_is_told_and_let_go(monkeypatch):
     """A socket that dribbles keeps its place for no longer than the head may take."""
     monkeypatch.setattr(port_module, "HEAD_TIMEOUT", 0.05)
-    sockets = PreAuthSockets()
+    sockets = AnonymousSockets()
     async with port(sockets) as number:
         reader, writer = await asyncio.open_connection("127.0.0.1", number)
         writer.write(UPGRADE[: len(UPGRADE) // 2])
@@ -160,28 +201,71 @@ async def test_who_stops_in_the_middle_of_the_head_is_told_and_let_go(monkeypatc
 
 async def test_from_elsewhere_the_header_buys_no_places():
     """Who is no trusted proxy is counted by their own address, whatever they write."""
-    sockets = PreAuthSockets(per_address=2, total=10)
+    sockets = AnonymousSockets(per_address=2, total=10)
     async with port(sockets, "192.0.2.1") as number, contextlib.AsyncExitStack() as stack:
-        told = [await opened(stack, number, f"203.0.113.{last}") for last in range(3)]
-        assert told == [101, 101, 503]
+        own = [await opened(stack, number, f"203.0.113.{last}") for last in range(3)]
+        assert await gave_way(*own) == [True, False, False]
 
 
 async def test_a_proxys_silent_sockets_count_in_all():
     """Before the head nobody knows whose they are; the cap over all still holds."""
-    sockets = PreAuthSockets(per_address=1, total=3)
+    sockets = AnonymousSockets(per_address=1, total=3)
     async with port(sockets, "127.0.0.1") as number:
-        silent = [await asyncio.open_connection("127.0.0.1", number) for _ in range(3)]
+        silent = [await asyncio.open_connection("127.0.0.1", number) for _ in range(4)]
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
         await until(lambda: sockets.count == 3)
-        reader, writer = await asyncio.open_connection("127.0.0.1", number)
-        assert b" 503 " in await asyncio.wait_for(reader.read(), 5)
-        for _, each in [*silent, (reader, writer)]:
-            each.close()
+        for _, writer in silent:
+            writer.close()
         await until(lambda: sockets.count == 0)
 
 
 @pytest.mark.parametrize("forwarded", ["unknown", "", "x" * 100])
 async def test_a_proxy_that_names_nobody_is_counted_itself(forwarded):
     """A header without an address opens no unlimited door."""
-    sockets = PreAuthSockets(per_address=1, total=10)
+    sockets = AnonymousSockets(per_address=1, total=10)
     async with port(sockets, "127.0.0.1") as number, contextlib.AsyncExitStack() as stack:
-        assert [await opened(stack, number, forwarded) for _ in range(2)] == [101, 503]
+        own = [await opened(stack, number, forwarded) for _ in range(2)]
+        assert await gave_way(*own) == [True, False]
+
+
+def masked(opcode, payload=b"", *, final=True):
+    """A client's frame of RFC 6455, with a mask of zeros."""
+    return bytes([opcode | (0x80 if final else 0), 0x80 | len(payload), 0, 0, 0, 0]) + payload
+
+
+FLOODS = {
+    "pings": (b"", masked(0x9, b"x" * 125), masked(0x1, b"one")),
+    "pongs": (b"", masked(0xA), masked(0x1, b"one")),
+    "pieces": (masked(0x1, b"on", final=False), masked(0x0, final=False), masked(0x0, b"e")),
+}
+"""What begins, what may be repeated, and what makes "one" of it."""
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+async def test_frames_that_begin_no_message_are_counted(kind):
+    """Pings, pongs and empty pieces are cheap to send: beyond a burst the connection is closed."""
+    begin, frame, end = FLOODS[kind]
+    async with port(AnonymousSockets()) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        subprotocol = f"Sec-WebSocket-Protocol: {next(iter(CODECS))}\r\n\r\n".encode()
+        writer.write(UPGRADE[:-2] + subprotocol)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        writer.write(begin + frame * (int(CONTROL_BURST) - 1) + end)
+        await asyncio.wait_for(reader.readuntil(b"\x81\x03one"), 5)
+        writer.write(begin + frame * 2 * int(CONTROL_BURST))
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert (4429).to_bytes(2) + b"too many" in answer
+        assert answer.count(b"\x8a\x7dx") <= 1 + MAX_TURN // len(
+            frame
+        )  # pongs, no more than a turn's
+        writer.close()
+
+
+def test_a_shells_limit_of_descriptors_is_raised(monkeypatch):
+    """As far as the system allows and no further."""
+    asked = []
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 4096))
+    monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
+    assert descriptors() == 4096
+    assert asked == [(4096, 4096)]

@@ -7,7 +7,7 @@ import msgspec
 
 from crm_core.resources.fields import check_json
 
-from ..incoming import CutOffError, TooLargeError, TooSlowError, read_body
+from ..incoming import BodyError, EncodedError, TooLargeError, TooSlowError, read_plain_body
 from .problems import HttpProblem
 
 MAX_BODY = 1024 * 1024
@@ -18,8 +18,8 @@ async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
     """The decoded body and its bytes; no body counts as ``{}``.
 
     Raises:
-        HttpProblem: 413 too large, 415 another media type, 408 too slow, 400 no JSON, too deep
-            or cut off.
+        HttpProblem: 413 too large, 415 another media type or compressed, 408 too slow, 400 no JSON, too deep,
+            cut off or garbled.
     """
     raw = await _read(request)
     if not raw:
@@ -46,10 +46,13 @@ async def _read(request: aiohttp.web.Request) -> bytes:
     if request.content_length is not None and request.content_length > MAX_BODY:
         raise too_large
     try:
-        return await read_body(request.content, MAX_BODY)
+        return await read_plain_body(request, MAX_BODY)
     except TooLargeError:
         raise too_large from None
+    except EncodedError as error:
+        headers = {"Accept-Encoding": "identity"}  # RFC 9110 section 12.5.3
+        raise HttpProblem(415, "unsupported_media_type", str(error), headers=headers) from None
     except TooSlowError as error:
         raise HttpProblem(408, "timeout", str(error)) from None
-    except CutOffError as error:
+    except BodyError as error:
         raise HttpProblem(400, "bad_request", str(error)) from None

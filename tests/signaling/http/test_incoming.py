@@ -4,9 +4,16 @@ import asyncio
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 
-from signaling.http.incoming import CutOffError, TooLargeError, TooSlowError, read_body
+from signaling.http.incoming import (
+    CutOffError,
+    GarbledError,
+    TooLargeError,
+    TooSlowError,
+    read_body,
+)
 
 
 @pytest.fixture
@@ -45,4 +52,12 @@ async def test_a_caller_who_hangs_up_is_no_fault_of_ours(stream):
     stream.feed_data(b"1")
     stream.set_exception(ConnectionResetError("Connection lost"))
     with pytest.raises(CutOffError):
+        await read_body(stream, 5)
+
+
+async def test_a_body_that_breaks_its_own_framing_is_the_callers_mistake(stream):
+    """What aiohttp cannot read is refused, and no fault of ours."""
+    stream.feed_data(b"1")
+    stream.set_exception(web.RequestPayloadError("not enough data"))
+    with pytest.raises(GarbledError):
         await read_body(stream, 5)

@@ -41,6 +41,7 @@ class Join:
     """A request with a good body; it is its own content."""
 
     match_info = {"code": "code"}
+    headers = {}
 
     def __init__(self, address):
         self.address = address
