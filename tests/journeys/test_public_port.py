@@ -96,6 +96,23 @@ async def test_everything_is_on_one_port(sqlite_server):
     await peer.close()
 
 
+async def test_the_demos_links_are_told_under_our_own_names_alone(sqlite_server):
+    """A site that points its name here cannot read them from its visitors' browsers."""
+    port = sqlite_server.port
+    hosts = {
+        "evil.example": 421,
+        f"127.0.0.1.evil.example:{port}": 421,
+        f"localhost:{port}": 200,
+        "192.0.2.7": 200,
+        f"[::1]:{port}": 200,
+    }
+    async with aiohttp.ClientSession() as session:
+        for path in ("/", "/dev/links"):
+            for host, status in hosts.items():
+                async with session.get(sqlite_server.url + path, headers={"Host": host}) as answer:
+                    assert answer.status == status, (path, host)
+
+
 async def test_pages_carry_a_fresh_nonce_and_a_strict_policy(sqlite_server):
     """Each answer has its own nonce, in the policy and in the page; nothing is framed."""
     nonces = set()
