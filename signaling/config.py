@@ -168,7 +168,10 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     try:
         config = msgspec.convert(settings, Config, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"wrong setting: {error}") from error
+        wrong, _, place = str(error).rpartition(" - at ")
+        key = place.strip("`$.").partition("[")[0]
+        name = PREFIX + key.upper()
+        raise ConfigError(f"{name if name in environment else key}: {wrong}") from error
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise ConfigError("tls_certificate and tls_key must be set together")
     try:
