@@ -1,6 +1,7 @@
 """Transports for who was admitted, slots for what they look at, over an engine without packets."""
 
 import asyncio
+import dataclasses
 import itertools
 
 import msgspec
@@ -13,6 +14,8 @@ from rooms.ids import Identity, RequestId
 from rooms.policy import IdentityKind, Role, Source
 from rooms.room import Room
 from sfu.engine import SlotBound, SlotLayer, Speakers
+from sfu.sdp import format_sdp
+from sfu.sdp_parser import parse_sdp
 from signaling.clock import stamp
 from signaling.errors import RequestError
 from signaling.media import MediaHub
@@ -40,6 +43,18 @@ def offer(session="1", tracks=TRACKS, slots=SLOTS):
     first, _, rest = TRIMMED.partition("\r\no=")
     sdp = f"{first}\r\no=- {session} {rest.split(' ', 2)[2]}"
     return parse("media.offer", {"sdp": sdp, "tracks": tracks, "slots": slots})
+
+
+def slots_alone(prefix, count):
+    """An offer of nothing but video slots, under mids that begin so."""
+    stored = parse_sdp(TRIMMED)
+    slot = next(media for media in stored.media if media.mid == "6")
+    slot = dataclasses.replace(slot, formats=slot.formats[:1], payloads=slot.payloads[:1])
+    mids = [f"{prefix}{number}" for number in range(count)]
+    media = tuple(dataclasses.replace(slot, mid=mid) for mid in mids)
+    text = format_sdp(dataclasses.replace(stored, media=media, bundle=tuple(mids)))
+    slots = [{"mid": mid, "kind": "video"} for mid in mids]
+    return msgspec.structs.replace(offer(tracks=[], slots=slots), sdp=text)
 
 
 class Bench:
@@ -229,6 +244,18 @@ class TestOffers:
             code = error.code
         assert code in {"bad_request", "too_large"}
         await until(lambda: not bench.engine.transports)
+
+    async def test_more_slots_than_there_are_words_for_are_refused(self, bench):
+        """64 in one offer and 64 others in the next: a reason, and the first 64 stay."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        first = slots_alone("a", 64)
+        await bench.media.perform(ana, first)
+        before = set(bench.engine.slots)
+        others = msgspec.structs.replace(slots_alone("b", 64), sdp=first.sdp)
+        with pytest.raises(RequestError, match="bad_request: too many slots"):
+            await bench.media.perform(ana, others)
+        await bench.media.perform(ana, first)
+        assert set(bench.engine.slots) == before
 
     async def test_too_many_offers_are_limited(self, bench):
         """Ten at once, then the time to wait is told."""
