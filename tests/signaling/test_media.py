@@ -245,6 +245,51 @@ class TestOffers:
         assert code in {"bad_request", "too_large"}
         await until(lambda: not bench.engine.transports)
 
+    @pytest.mark.parametrize("session", ["1", "2"])
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"tracks": [TRACKS[0], TRACKS[0]]},
+            {"slots": [{"mid": "0", "kind": "audio"}]},
+            {"sdp": "v=0\r\no=- {} 1 IN IP4 0.0.0.0\r\n"},
+        ],
+        ids=["twice", "audio slot that is the mic", "no section"],
+    )
+    async def test_a_refused_offer_leaves_the_connection_that_there_is(
+        self, bench, session, changes
+    ):
+        """Whether it comes from the same peer connection or from a new one."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer("1"))
+        before = (set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots))
+        good = offer(session)
+        bad = {"sdp": good.sdp, "tracks": TRACKS, "slots": SLOTS, **changes}
+        bad["sdp"] = bad["sdp"].replace("{}", session)
+        assert await refused(bench, ana, parse("media.offer", bad)) == "bad_request"
+        await asyncio.sleep(0.01)
+        assert before == (
+            set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
+        )  # fmt: skip
+        assert bench.track(ana, Source.MIC) in bench.engine.tracks
+        await bench.media.perform(ana, offer("1"))
+        assert before[1] == set(bench.engine.tracks)
+
+    async def test_what_the_engine_refuses_is_a_bad_request(self, bench):
+        """Our bug, and answered as what the client can do about it."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        bench.engine.refused_mids = {"6"}
+        assert await refused(bench, ana, offer()) == "bad_request"
+        await until(lambda: not bench.engine.transports)
+
+    async def test_a_refused_first_offer_forgets_no_view(self, bench):
+        """Who asked for the speaker's layout gets it with the offer that is taken."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, ViewSet(layout="speaker"))
+        bad = parse("media.offer", {"sdp": "nonsense"})
+        assert await refused(bench, ana, bad) == "bad_request"
+        await bench.media.perform(ana, offer())
+        assert bench.media._seats[ana].view.layout == "speaker"
+
     async def test_more_slots_than_there_are_words_for_are_refused(self, bench):
         """64 in one offer and 64 others in the next: a reason, and the first 64 stay."""
         ana = bench.enter("Ana", role=Role.HOST)
