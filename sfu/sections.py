@@ -20,6 +20,7 @@ from .codecs import (
 from .engine import MediaKind, SlotIds, SlotParams, TrackParams
 from .errors import NegotiationError
 from .labels import Label, SlotLabel, TrackLabel, parse_label
+from .params import check_params
 from .sdp import MSID, RID, MediaDescription, SessionDescription, SSRCGroup
 
 MAX_MESSAGE_SIZE = 64 * 1024
@@ -80,7 +81,11 @@ def read_labels(offer: SessionDescription, labels: Mapping[str, str]) -> dict[st
 def plan_section(
     offer: SessionDescription, media: MediaDescription, named: Mapping[str, Label]
 ) -> Section:
-    """Decide what one offered section is for: a track, a slot, data, or nothing."""
+    """Decide what one offered section is for: a track, a slot, data, or nothing.
+
+    Raises:
+        NegotiationError: The engine would refuse the track or slot.
+    """
     refusal = _refusal(offer, media)
     if refusal or media.kind == "application":
         return Section(media, refusal=refusal)
@@ -110,6 +115,8 @@ def plan_section(
             extensions=pick_extensions(SLOT_EXTENSIONS, media.extensions),
             auto=label.kind == "audio",
         )
+    if params is not None:
+        check_params(params)
     return Section(media, label, params)
 
 

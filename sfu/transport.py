@@ -9,7 +9,7 @@ events.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from typing import TypeAlias
 from .datachannels import DataChannels, MessageHandler
 from .dtls import DTLSCertificate, DTLSTransport
 from .engine import DtlsRecord, Engine, SlotIds, TransportState
-from .errors import DTLSError, TransportClosedError
+from .errors import DTLSError, NegotiationError, TransportClosedError
 from .negotiation import (
     AddSlot,
     AddTrack,
@@ -170,6 +170,7 @@ class MediaTransport:
         if self.state is MediaState.CLOSED:
             raise TransportClosedError("the media transport is closed")
         plan = self._negotiation.receive_offer(sdp, labels)
+        self._rehearse([item for item in plan.operations if isinstance(item, AddTrack | AddSlot)])
         removed, slot_ids = self._apply(plan)
         answer = self._negotiation.answer(plan, self._ice, slot_ids)
         if self._dtls is None:
@@ -206,6 +207,27 @@ class MediaTransport:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # ---------------------------------------------------------------- offers
+
+    def _rehearse(self, additions: Sequence[AddTrack | AddSlot]) -> None:
+        """Have the engine take all of it elsewhere, before anything of ours ends for it.
+
+        A track or slot that was removed cannot be had back: its successor has another id and SSRC.
+        """
+        if not additions:
+            return
+        room = self._engine.create_room()
+        transport, _ = self._engine.create_transport(room)
+        try:
+            for addition in additions:
+                if isinstance(addition, AddTrack):
+                    self._engine.add_track(transport, addition.params)
+                else:
+                    self._engine.add_slot(transport, addition.params)
+        except ValueError as error:
+            _logger.exception("the engine refuses what sfu.params lets pass")
+            raise NegotiationError(f"the offer cannot be used: {error}") from error
+        finally:
+            self._engine.close_room(room)
 
     def _apply(self, plan: Plan) -> tuple[tuple[int, ...], dict[str, SlotIds]]:
         removed = []

@@ -261,23 +261,24 @@ class RoomMedia:
     async def _offer(self, participant: ParticipantId, offer: MediaOffer) -> Any:
         sdp = offered_sdp(offer)
         self._count_negotiation(participant)
-        seat = self._seat(participant)
+        seat = before = self._seat(participant)
         session = session_id(sdp)
-        if seat.transport is not None and session != seat.session:
-            self._drop(participant)  # a new peer connection of the same client
-            self._seats[participant] = seat = Seat(view=seat.view)
+        if before.transport is None or session != before.session:
+            seat = Seat(view=before.view)  # a new peer connection of the same client
         labels = labels_of(seat, offer)
-        fresh = seat.transport is None
         transport = seat.transport or self._open(participant, seat)
-        seat.session = session
         try:
             answer = await transport.handle_offer(sdp, labels)
         except MediaError as error:
-            if fresh:
-                self._drop(participant)
+            if seat is not before:
+                seat.transport = None
+                self._close(transport)
             code = "closed" if isinstance(error, TransportClosedError) else "bad_request"
             raise RequestError(code, str(error)) from error
-        seat.labels = labels
+        if seat is not before:
+            self._drop(participant)
+            self._seats[participant] = seat
+        seat.session, seat.labels = session, labels
         self._follow(participant, seat, answer.tracks, answer.slots)
         self._settle_soon()
         return answer_like(offer, answer.sdp)
@@ -369,10 +370,13 @@ class RoomMedia:
             return
         transport = seat.transport
         self._forget(participant, seat)
+        self._close(transport)
+        self._settle_soon()
+
+    def _close(self, transport: MediaTransport) -> None:
         task = asyncio.create_task(transport.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        self._settle_soon()
 
     def _forget(self, participant: ParticipantId, seat: Seat) -> None:
         seat.transport = None

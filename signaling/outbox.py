@@ -1,9 +1,9 @@
 """What waits to be written to one client: bounded in bytes, shed by class, merged where it can be.
 
-A client that reads slowly must not cost memory or delay others. While frames wait, newer
-ephemeral ones replace older ones of the same type or are dropped, roster deltas that follow each
-other are merged into one, and at 1 MiB the client is given up (`SlowClientError`): it reconnects
-and resumes. A snapshot does not count towards that, as it would be sent again after each return.
+A client that reads slowly must not cost memory or delay others. While frames wait, those that
+show a moment are dropped, roster deltas that follow each other are merged into one, and at 1 MiB the
+client is given up (`SlowClientError`): it reconnects and resumes. A snapshot does not count towards
+that, as it would be sent again after each return.
 Sans-I/O; `gateway` does the writing.
 """
 
@@ -14,15 +14,18 @@ from typing import Any, Final
 import msgspec
 from msgspec import UNSET
 
-from rooms.events import ParticipantView, RosterDelta
-from rooms.ids import EPHEMERAL, ParticipantId
+from rooms.events import ParticipantView, ReactSum, RosterDelta, SpeakersChanged
+from rooms.ids import ParticipantId
 
 from .envelope import Codec, Encoded, Event
-from .messages import SNAPSHOT
+from .messages import SNAPSHOT, SlotWhy
 
 MAX_BYTES: Final = 1024 * 1024
 EPHEMERAL_BYTES: Final = 64 * 1024
-"""Ephemeral frames are dropped while more than this waits."""
+"""Frames that show a moment are dropped while more than this waits."""
+MOMENTS: Final = frozenset(body.event for body in (SpeakersChanged, ReactSum, SlotWhy))
+"""What a client can do without. Whose picture is in a slot, that it has resumed, that it is sent away:
+these are of the stream ``eph``, too, and are told once."""
 
 
 class SlowClientError(Exception):
@@ -41,7 +44,7 @@ def classify(encoded: Encoded) -> FrameClass:
     """The class of a frame."""
     frame = encoded.frame
     if isinstance(frame, Event):
-        if frame.st == EPHEMERAL:
+        if frame.t in MOMENTS:
             return FrameClass.EPHEMERAL
         if isinstance(frame.p, RosterDelta):
             return FrameClass.DELTA

@@ -5,7 +5,7 @@ gives the sections of an offer their words, `fill` asks the policies of ``sfu`` 
 No engine is called here; ``media`` does that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,8 @@ from sfu.transport import MediaTransport
 from .errors import RequestError
 from .messages import MediaOffer, SlotBind, ViewSet
 
+MAX_SLOTS: Final = 100
+"""Of one kind, in all offers of a peer connection: the words of ``sfu.labels`` have two digits."""
 DEFAULT_SIZES: Final = {"video": (640, 360), "screen": (1920, 1080)}
 """How large a slot counts as drawn until the client says."""
 
@@ -70,7 +72,7 @@ def labels_of(seat: Seat, offer: MediaOffer) -> dict[str, str]:
     """Mid → word of ``sfu.labels``; a slot that had one keeps it, new ones count on.
 
     Raises:
-        RequestError: ``bad_request``: one mid is two things.
+        RequestError: ``bad_request``: one mid is two things, or there are too many slots.
     """
     labels = dict(seat.labels)
     named = {track.mid: track.source.value for track in offer.tracks}
@@ -84,7 +86,14 @@ def labels_of(seat: Seat, offer: MediaOffer) -> dict[str, str]:
         seen.add(slot.mid)
         word = labels.get(slot.mid, "")
         if word.partition("-")[0] != slot.kind:
-            taken = {label for label in labels.values() if label.startswith(f"{slot.kind}-")}
-            number = next(n for n in range(100) if f"{slot.kind}-{n}" not in taken)
-            labels[slot.mid] = f"{slot.kind}-{number}"
+            labels[slot.mid] = _free_word(slot.kind, set(labels.values()))
     return labels
+
+
+def _free_word(kind: str, taken: Collection[str]) -> str:
+    """The first word of this kind that no other section has."""
+    words = (f"{kind}-{number}" for number in range(MAX_SLOTS))
+    word = next((word for word in words if word not in taken), None)
+    if word is None:
+        raise RequestError("bad_request", f"too many slots: at most {MAX_SLOTS} of a kind")
+    return word

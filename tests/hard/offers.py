@@ -1,10 +1,18 @@
-"""Generated ``media.offer`` requests: real browsers' offers with lines spoilt, and deflate tricks."""
+"""Generated ``media.offer`` requests: real browsers' offers, spoilt, and deflate tricks.
+
+Spoilt are lines of the text (which a parser notices), whole sections (`tests.sfu.hostile`: it parses,
+and what it says cannot be), and what the sections are called.
+"""
 
 import base64
 import json
 import zlib
+from dataclasses import replace
 from typing import Any
 
+from sfu.sdp import format_sdp
+from sfu.sdp_parser import parse_sdp
+from tests.sfu.hostile import spoil
 from tests.sfu.offers import DEFAULT, TRIMMED, labels
 
 from .noise import Noise
@@ -43,9 +51,16 @@ def is_fit(value: Any, depth: int = 0) -> bool:
 
 
 def _offer(noise: Noise) -> dict[str, Any]:
+    if noise.chance(0.15):
+        return crowd(noise)
     base, video = (TRIMMED, 8) if noise.chance(0.8) else (DEFAULT, 2)
     names = labels(video)
-    sdp = spoil_sdp(noise, base)
+    if noise.chance(0.4):
+        spoilt = spoil(noise.rng, parse_sdp(base))
+        sdp = format_sdp(spoilt)
+        names = {media.mid: names[media.mid] for media in spoilt.media if media.mid in names}
+    else:
+        sdp = spoil_sdp(noise, base)
     parameters: dict[str, Any] = {
         "tracks": [{"mid": mid, "source": name} for mid, name in names.items() if name in SOURCES],
         "slots": [
@@ -61,6 +76,19 @@ def _offer(noise: Noise) -> dict[str, Any]:
     if noise.chance(0.2):
         parameters = noise.spoil(parameters)
     return parameters if isinstance(parameters, dict) else {"sdp": parameters}
+
+
+def crowd(noise: Noise) -> dict[str, Any]:
+    """As many slots as an offer can have, called by their own or by other mids."""
+    stored = parse_sdp(TRIMMED)
+    slot = next(media for media in stored.media if media.mid == "6")
+    slot = replace(slot, formats=slot.formats[:1], payloads=slot.payloads[:1])
+    letters = noise.rng.choices("ab", k=2)
+    mids, named = ([f"{letter}{number}" for number in range(64)] for letter in letters)
+    media = tuple(replace(slot, mid=mid) for mid in mids)
+    crowded = replace(stored, session_id=7, media=media, bundle=tuple(mids))
+    slots = [{"mid": mid, "kind": "video"} for mid in named]
+    return {"sdp_z": deflated(noise, format_sdp(crowded)), "slots": slots}
 
 
 def spoil_sdp(noise: Noise, sdp: str) -> str:

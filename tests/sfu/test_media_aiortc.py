@@ -1,7 +1,13 @@
 """aiortc clients through the media shell and the compiled engine, over real UDP."""
 
+from dataclasses import replace
+
+import pytest
 from aiortc import RTCDataChannel
 
+from sfu.errors import NegotiationError
+from sfu.sdp import RID, format_sdp
+from sfu.sdp_parser import parse_sdp
 from sfu.transport import MediaState
 from tests.support.media_lab import media_lab
 from tests.support.peers import AiortcPeer, closing
@@ -36,6 +42,63 @@ async def test_two_clients_see_and_hear_each_other() -> None:
         await until(lambda: ana.hear(lane, [1000.0])[0] > 0.5, timeout=20)
         assert ana.hear(lane, [440.0])[0] < 0.05
         assert ana.counts["video-0"] == 0
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["we refuse", "the engine refuses"])
+async def test_a_refused_offer_leaves_what_flows_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, checked: bool
+) -> None:
+    """Five layers are refused; sound and picture go on, and later good offers are followed."""
+    if not checked:
+        monkeypatch.setattr("sfu.sections.check_params", lambda _params: None)
+    ana, bo = AiortcPeer("ana"), AiortcPeer("bo")
+    ana.publish(colour=RED, tone=440.0)
+    bo.receive(audio=1, video=1)
+
+    async def both_flow() -> None:
+        before = dict(bo.counts)
+        await until(
+            lambda: all(bo.counts[label] > before[label] + 10 for label in before), timeout=20
+        )
+
+    async with media_lab() as lab, closing(ana, bo):
+        first, second = await lab.join(ana), await lab.join(bo)
+        lab.bind(second, "video-0", first)
+        await both_flow()
+        good, labels = await ana.offer()
+        for bad in (five_layers(good), five_layers(one_codec(good))):
+            with pytest.raises(NegotiationError):
+                await first.transport.handle_offer(bad, labels)
+            await both_flow()
+        again = await first.transport.handle_offer(good, labels)
+        assert again.tracks == first.answer.tracks
+        await both_flow()
+        first.answer = await first.transport.handle_offer(one_codec(good), labels)
+        assert first.answer.removed == (again.tracks["camera"],)
+        lab.bind(second, "video-0", first)
+        await both_flow()
+
+
+def five_layers(offer: str) -> str:
+    """The camera with more layers than the engine keeps."""
+    return change_camera(
+        offer,
+        rids=tuple(RID(rid, "send") for rid in "abcde"),
+        simulcast_send=tuple("abcde"),
+    )
+
+
+def one_codec(offer: str) -> str:
+    """The camera with the first codec alone, and its retransmissions."""
+    camera = next(media for media in parse_sdp(offer).media if media.kind == "video")
+    return change_camera(offer, formats=camera.formats[:2], payloads=camera.payloads[:2])
+
+
+def change_camera(offer: str, **fields: object) -> str:
+    """The offer with another video section."""
+    parsed = parse_sdp(offer)
+    media = (replace(m, **fields) if m.kind == "video" else m for m in parsed.media)
+    return format_sdp(replace(parsed, media=tuple(media)))
 
 
 async def test_data_channels_reach_us_through_the_engine() -> None:

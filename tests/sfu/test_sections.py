@@ -6,6 +6,7 @@ import pytest
 
 from sfu.errors import NegotiationError
 from sfu.negotiation import AddSlot, AddTrack
+from sfu.sdp import SSRCGroup, format_sdp
 
 from .endpoint import OFFER, Endpoint, change
 from .offers import labels
@@ -77,6 +78,42 @@ def test_sections_that_we_cannot_carry_are_refused(
     named.pop("4")
     endpoint.offer(change(OFFER, "4", **fields), named)
     assert reason in endpoint.refused["4"]
+
+
+@pytest.mark.parametrize(
+    ("mid", "edits", "words"),
+    [
+        ("2", {"a=ssrc:5 ": "a=ssrc:0 "}, "SSRC 0 "),
+        ("2", {"a=ssrc-group:FID 5 6": "a=ssrc-group:FID 5 6\r\na=ssrc-group:FID 7 6"}, "SSRC 6 "),
+        ("0", {"111": "72"}, "payload type 72"),
+        ("1", {"a=rid:f": "a=rid:a send\r\na=rid:b send\r\na=rid:f", "send f;": "send a;b;f;"}, "more than 4"),
+        ("2", {"a=ssrc:5 ": "a=ssrc:1 x\r\na=ssrc:2 x\r\na=ssrc:3 x\r\na=ssrc:5 "}, "more than 4"),
+    ],
+)  # fmt: skip
+def test_what_the_engine_cannot_take_is_a_reason_against_the_offer(
+    endpoint: Endpoint, mid: str, edits: dict[str, str], words: str
+) -> None:
+    """It parses, and no engine call may be needed to find out that it cannot be used."""
+    ssrcs = ((5, "x"), (6, "x"), (7, "x"))
+    groups = (SSRCGroup("FID", (5, 6)),)
+    text = format_sdp(change(OFFER, "2", ssrcs=ssrcs, ssrc_groups=groups))
+    at = text.index(f"a=mid:{mid}\r\n")
+    start, end = text.rindex("m=", 0, at), text.index("\r\nm=", at)
+    section = text[start:end]
+    for old, new in edits.items():
+        assert old in section
+        section = section.replace(old, new)
+    with pytest.raises(NegotiationError, match=f"m-section '{mid}': .*{words}"):
+        endpoint.offer(text[:start] + section + text[end:], labels(8))
+    assert endpoint.operations == ()
+
+
+@pytest.mark.parametrize("mid", ["", "x" * 20])
+def test_a_mid_must_fit_the_packets_that_carry_it(endpoint: Endpoint, mid: str) -> None:
+    """A header extension element has sixteen bytes; a lone section may have none at all."""
+    camera = replace(OFFER.media[1], mid=mid)
+    with pytest.raises(NegotiationError, match="1 to 16 visible"):
+        endpoint.offer(replace(OFFER, media=(camera,), bundle=(mid,) if mid else ()))
 
 
 def test_a_section_outside_the_bundle_is_refused(endpoint: Endpoint) -> None:

@@ -8,7 +8,7 @@ from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpTransport
 
 from sfu import dtls, transport
 from sfu.datachannels import DataChannel
-from sfu.engine import DtlsRecord, TransportState
+from sfu.engine import DtlsRecord, Event, TransportState
 from sfu.errors import NegotiationError, SDPError, TransportClosedError
 from sfu.sdp import Fingerprint, SessionDescription, format_sdp
 from sfu.sdp_parser import parse_sdp
@@ -36,12 +36,16 @@ class Client:
             on_state=lambda state, reason: self.states.append((state, reason)),
             on_message=self._on_message,
         )
-        self.engine.start(self.transport.handle_event)
+        self.engine.start(self._on_event)
         self.peer = AiortcPeer(role)
         self.peer.to_server = lambda datagram: self.engine.deliver(
             DtlsRecord(self.transport.id, datagram)
         )
         self.engine.on_dtls = lambda _transport, datagram: self.peer.inbox.put_nowait(datagram)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, TransportState | DtlsRecord) and event.transport == self.transport.id:
+            self.transport.handle_event(event)
 
     def _on_message(self, channel: DataChannel, message: bytes | str) -> None:
         self.messages.append(message)
@@ -123,6 +127,51 @@ async def test_a_bad_offer_changes_nothing(client: Client) -> None:
     assert client.engine.calls == []
     assert client.transport.state is MediaState.NEW
     await client.connect()
+
+
+async def test_what_the_engine_refuses_after_all_changes_nothing(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of two changed sections it takes one: what was stays as it was, and our bug is in the log."""
+    await client.connect()
+    before = await client.transport.handle_offer(client.offer(), labels(8))
+    tracks, slots = dict(client.engine.tracks), dict(client.engine.slots)
+    calls = len(client.engine.calls)
+    changed = without_h264(client.offer(ice_ufrag="newu", ice_pwd="n" * 24), "16")
+    client.engine.refused_mids = {"6"}
+    with pytest.raises(NegotiationError, match="cannot be used: refused: 6"):
+        await client.transport.handle_offer(changed, labels(8))
+    assert (client.engine.tracks, client.engine.slots) == (tracks, slots)
+    assert ("restart_ice", client.transport.id) not in client.engine.calls[calls:]
+    assert [record.exc_info is not None for record in caplog.records] == [True]
+    same = await client.transport.handle_offer(client.offer(), labels(8))
+    assert (same.tracks, same.slots) == (before.tracks, before.slots)
+    client.engine.refused_mids = set()
+    after = await client.transport.handle_offer(changed, labels(8))
+    assert after.removed == (before.tracks["camera"],)
+    assert after.tracks["camera"] in client.engine.tracks
+
+
+async def test_a_first_offer_that_the_engine_refuses_leaves_nothing(client: Client) -> None:
+    """Not even what it had taken before; a good offer still works."""
+    client.engine.refused_mids = {"14"}
+    with pytest.raises(NegotiationError, match="refused: 14"):
+        await client.transport.handle_offer(client.offer(), labels(8))
+    assert (client.engine.tracks, client.engine.slots) == ({}, {})
+    assert set(client.engine.transports) == {client.transport.id}
+    assert client.transport.state is MediaState.NEW
+    client.engine.refused_mids = set()
+    await client.connect()
+
+
+def without_h264(text: str, mids: str) -> str:
+    """The offer with fewer codecs in some sections."""
+    offer = parse_sdp(text)
+    media = (
+        replace(m, formats=("96", "97"), payloads=m.payloads[:2]) if m.mid in mids else m
+        for m in offer.media
+    )
+    return format_sdp(replace(offer, media=tuple(media)))
 
 
 async def test_a_renegotiation_removes_and_adds(client: Client) -> None:

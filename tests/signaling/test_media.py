@@ -1,6 +1,7 @@
 """Transports for who was admitted, slots for what they look at, over an engine without packets."""
 
 import asyncio
+import dataclasses
 import itertools
 
 import msgspec
@@ -13,6 +14,8 @@ from rooms.ids import Identity, RequestId
 from rooms.policy import IdentityKind, Role, Source
 from rooms.room import Room
 from sfu.engine import SlotBound, SlotLayer, Speakers
+from sfu.sdp import format_sdp
+from sfu.sdp_parser import parse_sdp
 from signaling.clock import stamp
 from signaling.errors import RequestError
 from signaling.media import MediaHub
@@ -40,6 +43,18 @@ def offer(session="1", tracks=TRACKS, slots=SLOTS):
     first, _, rest = TRIMMED.partition("\r\no=")
     sdp = f"{first}\r\no=- {session} {rest.split(' ', 2)[2]}"
     return parse("media.offer", {"sdp": sdp, "tracks": tracks, "slots": slots})
+
+
+def slots_alone(prefix, count):
+    """An offer of nothing but video slots, under mids that begin so."""
+    stored = parse_sdp(TRIMMED)
+    slot = next(media for media in stored.media if media.mid == "6")
+    slot = dataclasses.replace(slot, formats=slot.formats[:1], payloads=slot.payloads[:1])
+    mids = [f"{prefix}{number}" for number in range(count)]
+    media = tuple(dataclasses.replace(slot, mid=mid) for mid in mids)
+    text = format_sdp(dataclasses.replace(stored, media=media, bundle=tuple(mids)))
+    slots = [{"mid": mid, "kind": "video"} for mid in mids]
+    return msgspec.structs.replace(offer(tracks=[], slots=slots), sdp=text)
 
 
 class Bench:
@@ -229,6 +244,63 @@ class TestOffers:
             code = error.code
         assert code in {"bad_request", "too_large"}
         await until(lambda: not bench.engine.transports)
+
+    @pytest.mark.parametrize("session", ["1", "2"])
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"tracks": [TRACKS[0], TRACKS[0]]},
+            {"slots": [{"mid": "0", "kind": "audio"}]},
+            {"sdp": "v=0\r\no=- {} 1 IN IP4 0.0.0.0\r\n"},
+        ],
+        ids=["twice", "audio slot that is the mic", "no section"],
+    )
+    async def test_a_refused_offer_leaves_the_connection_that_there_is(
+        self, bench, session, changes
+    ):
+        """Whether it comes from the same peer connection or from a new one."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, offer("1"))
+        before = (set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots))
+        good = offer(session)
+        bad = {"sdp": good.sdp, "tracks": TRACKS, "slots": SLOTS, **changes}
+        bad["sdp"] = bad["sdp"].replace("{}", session)
+        assert await refused(bench, ana, parse("media.offer", bad)) == "bad_request"
+        await asyncio.sleep(0.01)
+        assert before == (
+            set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
+        )  # fmt: skip
+        assert bench.track(ana, Source.MIC) in bench.engine.tracks
+        await bench.media.perform(ana, offer("1"))
+        assert before[1] == set(bench.engine.tracks)
+
+    async def test_what_the_engine_refuses_is_a_bad_request(self, bench):
+        """Our bug, and answered as what the client can do about it."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        bench.engine.refused_mids = {"6"}
+        assert await refused(bench, ana, offer()) == "bad_request"
+        await until(lambda: not bench.engine.transports)
+
+    async def test_a_refused_first_offer_forgets_no_view(self, bench):
+        """Who asked for the speaker's layout gets it with the offer that is taken."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        await bench.media.perform(ana, ViewSet(layout="speaker"))
+        bad = parse("media.offer", {"sdp": "nonsense"})
+        assert await refused(bench, ana, bad) == "bad_request"
+        await bench.media.perform(ana, offer())
+        assert bench.media._seats[ana].view.layout == "speaker"
+
+    async def test_more_slots_than_there_are_words_for_are_refused(self, bench):
+        """64 in one offer and 64 others in the next: a reason, and the first 64 stay."""
+        ana = bench.enter("Ana", role=Role.HOST)
+        first = slots_alone("a", 64)
+        await bench.media.perform(ana, first)
+        before = set(bench.engine.slots)
+        others = msgspec.structs.replace(slots_alone("b", 64), sdp=first.sdp)
+        with pytest.raises(RequestError, match="bad_request: too many slots"):
+            await bench.media.perform(ana, others)
+        await bench.media.perform(ana, first)
+        assert set(bench.engine.slots) == before
 
     async def test_too_many_offers_are_limited(self, bench):
         """Ten at once, then the time to wait is told."""

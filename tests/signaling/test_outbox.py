@@ -66,6 +66,19 @@ def test_frames_have_classes():
     assert classify(frame()) is FrameClass.NORMAL
 
 
+@pytest.mark.parametrize("kind", ["slot.bind", "resumed", "superseded", "ended", "draining"])
+def test_what_is_told_once_is_not_dropped(kind):
+    """Nobody repeats it: a name would stay under another's picture, a resume would never end."""
+    outbox = Outbox(CODEC)
+    outbox.push(frame(size=EPHEMERAL_BYTES))
+    outbox.push(frame(stream="eph", kind=kind))
+    while outbox.size < MAX_BYTES - 5000:
+        outbox.push(frame(size=4000))
+    with pytest.raises(SlowClientError):
+        outbox.push(frame(size=10_000))
+    assert [one["t"] for one in drained(outbox)].count(kind) == 1
+
+
 def test_passing_frames_are_not_queued_behind_much():
     """Once 64 KiB wait, speakers and reactions are dropped and counted."""
     outbox = Outbox(CODEC)

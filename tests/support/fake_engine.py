@@ -48,6 +48,7 @@ class FakeEngine:
         self.sizes: dict[int, tuple[int, int]] = {}
         self.stale_commands = 0
         self.on_dtls: Callable[[int, bytes], None] = lambda transport, datagram: None
+        self.refused_mids: set[str] = set()
         self._handler: EventHandler | None = None
         self._closed = False
         self._ids = [itertools.count(1) for _ in range(4)]
@@ -71,6 +72,11 @@ class FakeEngine:
         if fake.state != state:
             fake.state = state
             self.deliver(TransportState(transport, state))
+
+    def _check(self, params: TrackParams | SlotParams) -> None:
+        """What the engine's own check would raise, had it one that nobody else knows of."""
+        if params.mid in self.refused_mids:
+            raise ValueError(f"refused: {params.mid}")
 
     def _known(self, number: int, table: Container[int]) -> bool:
         """Whether an id is alive; the engine counts commands for those that are not."""
@@ -148,6 +154,7 @@ class FakeEngine:
         return {"rtt_ms": 0} if transport in self.transports else {}
 
     def add_track(self, transport: int, params: TrackParams) -> int:
+        self._check(params)
         track = next(self._ids[2])
         self.calls.append(("add_track", transport, params.mid))
         self.tracks[track] = (transport, params)
@@ -172,6 +179,7 @@ class FakeEngine:
         return {"packets": 0} if track in self.tracks else {}
 
     def add_slot(self, transport: int, params: SlotParams) -> SlotIds:
+        self._check(params)
         slot = next(self._ids[3])
         self.calls.append(("add_slot", transport, params.mid))
         self.slots[slot] = (transport, params)
