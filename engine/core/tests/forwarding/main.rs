@@ -13,6 +13,7 @@ mod five_percent_loss;
 mod hostile_bytes;
 mod late_join;
 mod layer_dies;
+mod leaping_publisher;
 mod lost_keyframe;
 mod naive_munger;
 mod publisher_restarts;
