@@ -17,6 +17,7 @@ mod leaping_publisher;
 mod lost_keyframe;
 mod naive_munger;
 mod publisher_restarts;
+mod restless_publisher;
 mod speakers_change;
 mod tile_resized;
 mod two_hundred_switches;
