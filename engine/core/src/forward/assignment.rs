@@ -161,6 +161,7 @@ impl Forwarder {
             return;
         };
         if slot.bound.replace(track) != Some(track) {
+            slot.shown = None; // the layer of another track is news, even if it looks the same
             slot.binding = slot.binding.wrapping_add(1);
             self.events.push_back(Event::SlotBound {
                 slot: id,
