@@ -65,8 +65,9 @@ class TrackParams:
         mid: RFC 5888.
         codecs: In the peer's order of preference.
         extensions: Those that both sides know.
-        rids: Simulcast layers, largest first (RFC 8851, RFC 8853); empty without simulcast.
-        ssrcs: (ssrc, rtx ssrc or 0) when the peer signalled them.
+        rids: Simulcast layers, largest first (RFC 8851, RFC 8853), at most four; empty without
+            simulcast.
+        ssrcs: (ssrc, rtx ssrc or 0) when the peer signalled them; at most four.
     """
 
     kind: MediaKind

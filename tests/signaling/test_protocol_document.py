@@ -129,17 +129,23 @@ def test_the_sample_answer_is_what_the_server_answers_to_the_sample_offer():
         [Fingerprint("sha-256", fingerprint)],
         [Candidate("1", 1, "udp", 2130706431, "203.0.113.7", 7882, "host")],
     )
-    labels = {"0": "mic", "1": "camera", "3": "audio-0", "6": "video-0"}
+    slots = {"3": "audio-0", "4": "audio-1", "5": "audio-2", "6": "video-0"}
+    labels = {"0": "mic", "1": "camera", **slots}
     plan = negotiation.receive_offer(offer, labels)
-    slots = {
+    named = {
         operation.mid: ids
         for operation, ids in zip(
             (one for one in plan.operations if isinstance(one, AddSlot)),
-            (SlotIds(1, 1001, 0, "Kd8fJq2mX0vTz5Lb"), SlotIds(2, 1002, 2002, "pW3nYc7RhE1uGs9A")),
+            (
+                SlotIds(1, 1001, 0, "Kd8fJq2mX0vTz5Lb"),
+                SlotIds(2, 1002, 0, "Zt4bHw9QyLs2Xg6N"),
+                SlotIds(3, 1003, 0, "e1MvUo8RkPa5Dj3C"),
+                SlotIds(4, 1004, 2004, "pW3nYc7RhE1uGs9A"),
+            ),
             strict=True,
         )
     }
-    assert negotiation.answer(plan, ICECredentials(ufrag, password), slots) == answer
+    assert negotiation.answer(plan, ICECredentials(ufrag, password), named) == answer
 
 
 def test_deflated_offers_are_read_as_the_document_says():

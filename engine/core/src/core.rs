@@ -70,7 +70,7 @@ impl Core {
         self.counters.bytes_in += datagram.len() as u64;
         match classify(datagram) {
             Protocol::Stun => self.handle_stun(now, path, datagram),
-            Protocol::Dtls => self.handle_dtls(path, datagram),
+            Protocol::Dtls => self.handle_dtls(now, path, datagram),
             Protocol::Srtp => self.handle_srtp(now, path, PacketKind::Rtp, datagram),
             Protocol::Srtcp => self.handle_srtp(now, path, PacketKind::Rtcp, datagram),
             Protocol::Unknown => self.counters.dropped_unknown_protocol += 1,
@@ -461,14 +461,14 @@ impl Core {
         }
     }
 
-    fn handle_dtls(&mut self, path: Path, datagram: &[u8]) {
+    fn handle_dtls(&mut self, now: u64, path: Path, datagram: &[u8]) {
         let owner = self.by_path.get(&path).copied();
         let Some((id, transport)) = owner.and_then(|id| Some((id, self.transports.get_mut(&id)?)))
         else {
             self.counters.dropped_unverified += 1;
             return;
         };
-        if !transport.admit_dtls(datagram.len()) {
+        if !transport.admit_dtls(now, datagram.len()) {
             self.counters.dropped_dtls_flood += 1;
             return;
         }

@@ -49,7 +49,7 @@ counters! {
         dropped_unverified,
         /// Neither STUN nor DTLS nor SRTP.
         dropped_unknown_protocol,
-        /// DTLS records over the limit before keys.
+        /// DTLS records over the limit of a transport.
         dropped_dtls_flood,
         /// DTLS from the owner for a transport without a path.
         dropped_dtls_unsent,
@@ -99,6 +99,8 @@ counters! {
         dtls_bytes_in,
         /// DTLS datagrams sent.
         dtls_packets_out,
+        /// DTLS datagrams dropped because there were too many before keys, or too many at once.
+        dropped_dtls_flood,
         /// Packets dropped as malformed.
         dropped_malformed,
         /// Packets dropped as replayed.

@@ -34,7 +34,8 @@ pub enum Event {
         /// Counts up per slot.
         binding: u32,
     },
-    /// The layer that flows on a slot changed.
+    /// The layer that flows on a slot changed. When it keeps changing, the newest is told about four
+    /// times a second.
     SlotLayer {
         /// Which.
         slot: SlotId,

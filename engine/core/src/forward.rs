@@ -76,6 +76,8 @@ pub struct Forwarder {
     swept_us: u64,
     /// Slots that may begin with packets that are already here.
     starts: Vec<SlotId>,
+    /// Slots whose layer is to be told when it may be.
+    untold: Vec<SlotId>,
     /// Rooms whose lanes must be looked at whatever the levels say.
     stale_lanes: Vec<RoomId>,
     scratch: Scratch,
@@ -105,6 +107,7 @@ impl Forwarder {
             due_us: None,
             swept_us: 0,
             starts: Vec::new(),
+            untold: Vec::new(),
             stale_lanes: Vec::new(),
             scratch: Scratch::default(),
         }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+pub mod bucket;
 pub mod codec;
 pub mod commands;
 pub mod core;

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use crate::bucket::Bucket;
 use crate::rng::Rng;
 
 /// Wrongly signed checks that one address may send at once.
@@ -17,8 +18,7 @@ const BUCKETS: usize = 1024;
 /// The table.
 pub struct Limiter {
     key: (u64, u64),
-    // For each place the time at which its bucket is full again (GCRA form of a token bucket).
-    full_at: Box<[u64; BUCKETS]>,
+    buckets: Box<[Bucket<BURST, REFILL_EVERY>; BUCKETS]>,
 }
 
 impl Limiter {
@@ -27,21 +27,20 @@ impl Limiter {
     pub fn new(rng: &mut Rng) -> Self {
         Self {
             key: (rng.next_u64(), rng.next_u64()),
-            full_at: Box::new([0; BUCKETS]),
+            buckets: Box::new([Bucket::default(); BUCKETS]),
         }
     }
 
     /// Whether the address still has a token.
     #[must_use]
     pub fn allows(&self, now: u64, address: IpAddr) -> bool {
-        self.full_at[self.place(address)] <= now + (BURST - 1) * REFILL_EVERY
+        self.buckets[self.place(address)].allows(now)
     }
 
     /// Takes a token.
     pub fn charge(&mut self, now: u64, address: IpAddr) {
         let place = self.place(address);
-        let full_at = &mut self.full_at[place];
-        *full_at = (*full_at).max(now) + REFILL_EVERY;
+        self.buckets[place].charge(now);
     }
 
     fn place(&self, address: IpAddr) -> usize {

@@ -4,9 +4,14 @@
 //! id, TL0PICIDX and KEYIDX. [`Munger::switch`] sets the distances at the first packet of a new
 //! source, [`Munger::munge`] applies them, and [`Munger::source_number`] turns a receiver's NACK
 //! back into the layer's numbering. Which source and when is for `slot.rs`.
+//!
+//! A source that leaps is not followed: SRTP receivers guess the rollover counter from what comes,
+//! and one that guessed wrong would be deaf to whoever has the slot next. So the slot's sequence
+//! numbers rise by [`MAX_STEP`] at most, and its timestamps stay near real time.
 
 use crate::codec::{opus, vp8};
 use crate::history::MediaPacket;
+use crate::nack::MAX_MISSING;
 use crate::params::CodecName;
 
 /// RTP ticks per second of every video payload format in use (RFC 7741, RFC 6184).
@@ -14,6 +19,12 @@ pub const VIDEO_CLOCK_RATE: u32 = 90_000;
 
 /// Assumed duration of an audio packet whose own is not known: 20 ms.
 const AUDIO_PACKET: u32 = 960;
+
+/// What a packet's sequence number may be above the newest that left: all that is asked for again
+/// when it is missing fits in between. A receiver would have to miss a hundred such steps in a row.
+pub const MAX_STEP: u64 = MAX_MISSING as u64 + 1;
+/// What a timestamp may be ahead of real time, or behind the newest.
+const STRAY_US: u64 = 5_000_000;
 
 /// The header fields with which one packet leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +52,7 @@ struct Source {
 #[derive(Clone, Copy, Debug)]
 struct Newest {
     sequence: u64,
+    /// The furthest one, which an honest source's newest packet has.
     timestamp: u32,
     /// When its frame left for the first time.
     at_us: u64,
@@ -81,16 +93,8 @@ impl Munger {
     /// `line_us` is the instant to which the timestamp of `first` belongs: now, or earlier when
     /// newer packets of the source are already there and will follow at once.
     pub fn switch(&mut self, line_us: u64, first: &MediaPacket<'_>) {
+        let timestamp = self.next_timestamp(line_us, clock_rate(first.codec));
         let newest = &self.newest;
-        let rate = clock_rate(first.codec);
-        let timestamp = if self.started {
-            let elapsed_us = line_us.saturating_sub(newest.at_us);
-            // A u32 of ticks is 13 hours of video; a longer silence may wrap, as RTP does.
-            let elapsed = (elapsed_us * u64::from(rate) / 1_000_000) as u32;
-            newest.timestamp.wrapping_add(elapsed.max(newest.duration))
-        } else {
-            newest.timestamp.wrapping_add(1)
-        };
         let descriptor = first.frame.vp8.unwrap_or_default();
         self.source = Some(Source {
             first_number: first.number,
@@ -114,22 +118,42 @@ impl Munger {
         });
     }
 
+    fn next_timestamp(&self, line_us: u64, clock_rate: u32) -> u32 {
+        let newest = &self.newest;
+        if !self.started {
+            return newest.timestamp.wrapping_add(1);
+        }
+        // A u32 of ticks is 13 hours of video; a longer silence may wrap, as RTP does.
+        let elapsed = ticks(line_us.saturating_sub(newest.at_us), clock_rate) as u32;
+        newest.timestamp.wrapping_add(elapsed.max(newest.duration))
+    }
+
     /// The line of the current source is broken off; nothing leaves before the next switch.
     pub fn stop(&mut self) {
         self.source = None;
     }
 
-    /// The fields of a packet that leaves now; `None` when it is older than the switch.
+    /// The fields of a packet that leaves now; `None` when it is older than the switch or the
+    /// last leap, or late with a timestamp of no time.
     pub fn munge(&mut self, now_us: u64, packet: &MediaPacket<'_>) -> Option<Munged> {
-        let munged = self.resend(packet)?;
-        let source = self.source.as_ref()?;
-        let sequence = source.first_sequence + (packet.number - source.first_number);
-        let newest = &mut self.newest;
-        if sequence > newest.sequence || !self.started {
-            if munged.timestamp != newest.timestamp || !self.started {
-                newest.timestamp = munged.timestamp;
-                newest.at_us = now_us;
+        let mut munged = self.resend(packet)?;
+        let mut sequence = self.sequence(packet.number)?;
+        let newest = self.newest.sequence;
+        let strays = self.strays(now_us, munged.timestamp, packet.codec);
+        if sequence > newest + MAX_STEP || strays {
+            if sequence <= newest {
+                return None;
             }
+            self.leap(now_us, packet, strays);
+            munged = self.resend(packet)?;
+            sequence = self.sequence(packet.number)?;
+        }
+        if !self.started || self.ahead(now_us, munged.timestamp, packet.codec) > 0 {
+            self.newest.timestamp = munged.timestamp;
+            self.newest.at_us = now_us;
+        }
+        if !self.started || sequence > newest {
+            let newest = &mut self.newest;
             newest.sequence = sequence;
             newest.duration = match packet.codec {
                 CodecName::Opus => opus::duration(packet.payload).unwrap_or(AUDIO_PACKET),
@@ -143,15 +167,55 @@ impl Munger {
         Some(munged)
     }
 
+    /// Joins the line of the current source anew, at a packet that is far from the one before.
+    /// One number is left out, so that the receiver knows that something is missing.
+    fn leap(&mut self, now_us: u64, packet: &MediaPacket<'_>, strays: bool) {
+        let timestamp = self.next_timestamp(now_us, clock_rate(packet.codec));
+        let Some(source) = &mut self.source else {
+            return;
+        };
+        source.first_number = packet.number;
+        source.first_sequence = self.newest.sequence + 2;
+        if strays {
+            source.timestamp_distance = timestamp.wrapping_sub(packet.timestamp);
+        }
+    }
+
+    /// Whether a timestamp has nothing to do with the time that passed since the newest.
+    fn strays(&self, now_us: u64, timestamp: u32, codec: CodecName) -> bool {
+        let tolerance = ticks(STRAY_US, clock_rate(codec)) as i64;
+        let elapsed = self.elapsed(now_us, codec) as i64;
+        let ahead = self.ahead(now_us, timestamp, codec);
+        self.started && !(-tolerance..=elapsed + tolerance).contains(&ahead)
+    }
+
+    /// How far a timestamp is ahead of the newest one, in ticks. However long the silence was: of
+    /// all that look alike modulo 2^32 it is the one nearest to now.
+    fn ahead(&self, now_us: u64, timestamp: u32, codec: CodecName) -> i64 {
+        let elapsed = self.elapsed(now_us, codec);
+        let now = self.newest.timestamp.wrapping_add(elapsed as u32);
+        i64::from(timestamp.wrapping_sub(now) as i32) + elapsed as i64
+    }
+
+    /// Ticks since the newest timestamp.
+    fn elapsed(&self, now_us: u64, codec: CodecName) -> u64 {
+        ticks(now_us.saturating_sub(self.newest.at_us), clock_rate(codec))
+    }
+
+    /// Where a packet of the current source stands in the slot's stream; `None`: before it.
+    fn sequence(&self, number: u64) -> Option<u64> {
+        let source = self.source.as_ref()?;
+        Some(source.first_sequence + number.checked_sub(source.first_number)?)
+    }
+
     /// The fields with which a packet of the current source left before, or would have.
     #[must_use]
     pub fn resend(&self, packet: &MediaPacket<'_>) -> Option<Munged> {
         let source = self.source.as_ref()?;
-        let ahead = packet.number.checked_sub(source.first_number)?;
         let descriptor = packet.frame.vp8.unwrap_or_default();
         Some(Munged {
             // The wire carries the low 16 bits.
-            sequence: (source.first_sequence + ahead) as u16,
+            sequence: self.sequence(packet.number)? as u16,
             timestamp: packet.timestamp.wrapping_add(source.timestamp_distance),
             vp8: vp8::Patch {
                 picture_id: descriptor
@@ -192,8 +256,7 @@ impl Munger {
     /// The slot's RTP clock at `now_us`, for sender reports; `None` before the first packet.
     #[must_use]
     pub fn timestamp_at(&self, now_us: u64, clock_rate: u32) -> Option<u32> {
-        let elapsed_us = now_us.saturating_sub(self.newest.at_us);
-        let elapsed = (elapsed_us * u64::from(clock_rate) / 1_000_000) as u32;
+        let elapsed = ticks(now_us.saturating_sub(self.newest.at_us), clock_rate) as u32;
         self.started
             .then(|| self.newest.timestamp.wrapping_add(elapsed))
     }
@@ -212,6 +275,11 @@ impl vp8::Patch {
             self.key_index = sent.key_index;
         }
     }
+}
+
+/// RTP ticks in a time.
+fn ticks(us: u64, clock_rate: u32) -> u64 {
+    us * u64::from(clock_rate) / 1_000_000
 }
 
 /// RTP ticks per second of a codec.
@@ -333,6 +401,21 @@ mod tests {
         let next = munger.munge(50_000, &video(1, 0, 1)).unwrap();
         assert_eq!(next.sequence, late.sequence + 2);
         assert_eq!(next.timestamp, 1 + 3_600 + 900);
+    }
+
+    #[test]
+    fn a_silence_of_hours_is_no_leap() {
+        let mut munger = Munger::new(0, 0);
+        munger.switch(0, &video(10, 0, 1));
+        let first = munger.munge(0, &video(10, 0, 1)).unwrap();
+        for (number, hours) in [(11, 8), (12, 20), (13, 100)] {
+            let now_us = hours * 3_600 * SECOND;
+            let clock = ticks(now_us, VIDEO_CLOCK_RATE) as u32;
+            let sent = munger.munge(now_us, &video(number, clock, 1)).unwrap();
+            assert_eq!(sent.sequence - first.sequence, number as u16 - 10);
+            assert_eq!(sent.timestamp.wrapping_sub(first.timestamp), clock);
+            assert!(!munger.idle_since(now_us - 1));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ const GIVE_UP_US: u64 = 1_000_000;
 const MIN_PAUSE_US: u64 = 20_000;
 const MAX_PAUSE_US: u64 = 400_000;
 /// More missing packets than this are not asked for: the picture is lost.
-const MAX_MISSING: usize = 300;
+pub const MAX_MISSING: usize = 300;
 
 #[derive(Debug)]
 struct Missing {

@@ -138,7 +138,7 @@ impl std::error::Error for ParamError {}
 pub const MAX_NAME: usize = 16;
 /// The length of an item in a source description is one byte (RFC 3550 section 6.5).
 const MAX_CNAME: usize = 255;
-/// Simulcast encodings of one track.
+/// Simulcast encodings of one track, told apart by rid or by ssrc.
 pub const MAX_RIDS: usize = 4;
 
 impl TrackParams {
@@ -154,6 +154,13 @@ impl TrackParams {
             if !rids.insert(rid) {
                 return refuse(format!("rid {rid:?} stands twice"));
             }
+        }
+        // Each makes a layer, with or without a rid.
+        if self.ssrcs.len() > MAX_RIDS {
+            return refuse(format!(
+                "at most {MAX_RIDS} ssrcs, not {}",
+                self.ssrcs.len()
+            ));
         }
         let mut ssrcs = HashSet::new();
         for &(ssrc, rtx) in &self.ssrcs {
@@ -274,14 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn four_layers_pass_by_rid_or_by_ssrc() {
+        let four = TrackParams {
+            rids: Vec::new(),
+            ssrcs: (1..5).map(|n| (n, Some(n + 10))).collect(),
+            ..track()
+        };
+        assert_eq!(four.validate(), Ok(()));
+    }
+
+    #[test]
     fn each_broken_field_is_named() {
         type Break = fn(&mut TrackParams);
-        let cases: [(Break, &str); 12] = [
+        let cases: [(Break, &str); 13] = [
             (|t| t.mid.clear(), "mid"),
             (|t| t.mid = "x".repeat(17), "mid"),
             (|t| t.rids.push("f".into()), "rid \"f\" stands twice"),
             (|t| t.rids = vec!["a b".into()], "rid"),
             (|t| t.rids = (0..5).map(|n| n.to_string()).collect(), "rids"),
+            (|t| t.ssrcs = (1..6).map(|n| (n, None)).collect(), "4 ssrcs"),
             (|t| t.codecs.clear(), "codec"),
             (|t| t.codecs[0].rtx_payload_type = Some(96), "stands twice"),
             (|t| t.codecs[0].payload_type = 200, "above 127"),

@@ -5,6 +5,7 @@
 //! packet of the current source becomes the slot's own: [`Slot::forward`] for the first time,
 //! [`Slot::resend`] on the RTX stream (RFC 4588). Bytes are written once, into the sink's window.
 
+use crate::bucket::Bucket;
 use crate::codec::vp8;
 use crate::events::LayerReason;
 use crate::figures::SlotCounters;
@@ -28,6 +29,10 @@ const OSN_LEN: usize = 2;
 /// A receiver's wish for a key frame counts once in this time: a broken one must not drain the
 /// publisher for all others.
 const PLI_INTERVAL_US: u64 = 1_000_000;
+/// The owner is told of so many layers at once, and then of four a second: a publisher can change
+/// them with every packet, for all who watch.
+const TELL_BURST: u64 = 4;
+const TELL_EVERY_US: u64 = 250_000;
 
 /// One layer of one track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +96,10 @@ pub struct Slot {
     pub binding: u32,
     /// The layer of which the owner was told last.
     pub shown: Option<Shown>,
+    /// How often the owner may be told.
+    pub tellings: Bucket<TELL_BURST, TELL_EVERY_US>,
+    /// Another layer is to be told when it may be.
+    pub untold: bool,
     /// How large it is drawn; `None`: not said.
     pub tile: Option<TileSize>,
     /// By command.
@@ -147,6 +156,8 @@ impl Slot {
             bound: None,
             binding: 0,
             shown: None,
+            tellings: Bucket::default(),
+            untold: false,
             tile: None,
             paused: false,
             sent: SendStats::default(),

@@ -22,7 +22,7 @@ const SPEAKING_SHARE: f32 = 0.4;
 const STALE_US: u64 = 500_000;
 /// A pause between sentences costs nobody the lane.
 const HANGOVER_US: u64 = 1_500_000;
-/// How much louder a challenger must be than the holder of a lane.
+/// How much louder a challenger must be than the holder of a lane, or than the holder before it.
 const HOLDER_BONUS: f32 = 6.0;
 /// At most two lists of speakers a second.
 const REPORT_INTERVAL_US: u64 = 500_000;
@@ -152,8 +152,7 @@ impl Ranking {
         self.substitute
     }
 
-    /// Ranks anew; returns whether the holders or the substitute changed (the order of the
-    /// holders alone does not count).
+    /// Ranks anew; returns whether the holders, their order or the substitute changed.
     pub fn update<'a>(
         &mut self,
         now_us: u64,
@@ -174,19 +173,28 @@ impl Ranking {
                 (meter.score(now_us) + bonus, track)
             })
             .collect();
-        scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        sort_by_score(&mut scored);
         let substitute = scored.get(places).map(|entry| entry.1);
         scored.truncate(places);
-        let changed = substitute != self.substitute
-            || scored.len() != self.holders.len()
-            || scored
-                .iter()
-                .any(|(_, track)| !self.holders.contains(track));
+        // Who has fewer lanes than there are places hears the first of them: so the order keeps
+        // its neighbours apart, too.
+        for (score, track) in &mut scored {
+            let place = self.holders.iter().position(|holder| holder == track);
+            let behind = place.map_or(0, |place| self.holders.len() - place);
+            *score += HOLDER_BONUS * behind as f32;
+        }
+        sort_by_score(&mut scored);
+        let holders = || scored.iter().map(|entry| entry.1);
+        let changed = substitute != self.substitute || !holders().eq(self.holders.iter().copied());
         self.holders.clear();
-        self.holders.extend(scored.iter().map(|entry| entry.1));
+        self.holders.extend(holders());
         self.substitute = substitute;
         changed
     }
+}
+
+fn sort_by_score(scored: &mut [(f32, TrackId)]) {
+    scored.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
 }
 
 /// The list of speakers that a room was last told of.
@@ -343,6 +351,21 @@ mod tests {
         assert_eq!(room.rank(2), [1, 2]);
         room.run(2_000, &[VOICE, VOICE + 1, VOICE - 12]);
         assert!(room.rank(2).contains(&3));
+    }
+
+    #[test]
+    fn the_loudest_come_first_and_equals_keep_their_order() {
+        let mut room = Room::new(3);
+        let order = |room: &mut Room, ms, levels| {
+            room.run(ms, levels);
+            (0..3).for_each(|_| drop(room.rank(3)));
+            let places = room.ranking.holders();
+            places.iter().map(|id| id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(order(&mut room, 500, &[127, NOISE, VOICE]), [3, 2, 1]);
+        assert_eq!(order(&mut room, 500, &[127, VOICE, VOICE]), [3, 2, 1]);
+        assert_eq!(order(&mut room, 2_000, &[127, VOICE - 4, VOICE]), [3, 2, 1]);
+        assert_eq!(order(&mut room, 2_000, &[127, VOICE - 9, VOICE]), [2, 3, 1]);
     }
 
     #[test]

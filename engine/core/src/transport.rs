@@ -3,6 +3,7 @@
 //! Knows nothing of tracks and slots (those are the forwarder's) and of no other transport. Decides
 //! what may be opened, what may be sent and where to.
 
+use crate::bucket::Bucket;
 use crate::counters::TransportCounters;
 use crate::ice::{Agent, Credentials, State};
 use crate::ids::RoomId;
@@ -11,6 +12,10 @@ use crate::srtp::{Inbound, Keys, OpenError, Outbound, SealError, MAX_OVERHEAD};
 
 /// DTLS bytes that a peer may send before there are keys: a handshake takes about 4 KiB.
 pub const MAX_DTLS_BEFORE_KEYS: usize = 64 * 1024;
+/// DTLS datagrams that a peer may send at once, with keys or without: each is an event for the owner.
+pub const DTLS_BURST: u64 = 1_000;
+/// Microseconds until one more is allowed: 500 a second, 5 Mb/s of data channels.
+const DTLS_EVERY: u64 = 2_000;
 
 /// Whether a datagram is RTP or RTCP under SRTP's two kinds of protection.
 pub use crate::forward::PacketKind;
@@ -38,6 +43,7 @@ pub struct Transport {
     inbound: Option<Inbound>,
     outbound: Option<Outbound>,
     dtls_before_keys: usize,
+    dtls_records: Bucket<DTLS_BURST, DTLS_EVERY>,
     ticket: Ticket,
 }
 
@@ -54,6 +60,7 @@ impl Transport {
             inbound: None,
             outbound: None,
             dtls_before_keys: 0,
+            dtls_records: Bucket::default(),
             ticket: Ticket::default(),
         }
     }
@@ -79,11 +86,13 @@ impl Transport {
     }
 
     /// Whether a DTLS datagram of the peer may be handed up.
-    pub fn admit_dtls(&mut self, len: usize) -> bool {
+    pub fn admit_dtls(&mut self, now: u64, len: usize) -> bool {
+        let fits = self.keys.is_some() || self.dtls_before_keys + len <= MAX_DTLS_BEFORE_KEYS;
+        if !fits || !self.dtls_records.take(now) {
+            self.counters.dropped_dtls_flood += 1;
+            return false;
+        }
         if self.keys.is_none() {
-            if self.dtls_before_keys + len > MAX_DTLS_BEFORE_KEYS {
-                return false;
-            }
             self.dtls_before_keys += len;
         }
         self.counters.dtls_packets_in += 1;

@@ -3,8 +3,8 @@
 mod support;
 
 use sunup_engine_core::srtp::Profile;
-use sunup_engine_core::transport::MAX_DTLS_BEFORE_KEYS;
-use support::{path, Server};
+use sunup_engine_core::transport::{DTLS_BURST, MAX_DTLS_BEFORE_KEYS};
+use support::{path, Server, SECOND};
 
 const CLIENT_HELLO: [u8; 60] = [22; 60];
 
@@ -46,4 +46,30 @@ fn a_peer_without_keys_cannot_fill_the_owners_memory() {
     peer.exchange_keys(&mut server, Profile::AeadAes128Gcm);
     server.receive(from, &[23; 1000]);
     assert_eq!(server.records_of(&peer).len(), passed + 1);
+}
+
+#[test]
+fn a_peer_with_keys_cannot_keep_the_owner_busy_with_tiny_records() {
+    let mut server = Server::new();
+    let from = path("192.0.2.1:1000");
+    let peer = server.connect("192.0.2.1:1000", Profile::AeadAes128Gcm);
+    let flood = 50_000;
+    for _ in 0..flood {
+        server.receive(from, &[23]);
+        server.wait(20); // 50,000 a second
+    }
+    let passed = server.records_of(&peer).len() as u64;
+    assert!((DTLS_BURST..DTLS_BURST + 502).contains(&passed), "{passed}");
+    let figures = server.core.transport(peer.transport).unwrap().counters;
+    assert_eq!(figures.dropped_dtls_flood, flood - passed);
+    assert_eq!(server.core.counters().dropped_dtls_flood, flood - passed);
+    // Others do not pay for it, and neither does the peer for long.
+    let neighbour = server.connect("192.0.2.2:1000", Profile::AeadAes128Gcm);
+    server.receive(path("192.0.2.2:1000"), &[23; 100]);
+    assert_eq!(server.records_of(&neighbour).len(), 1);
+    server.wait(SECOND);
+    for _ in 0..500 {
+        server.receive(from, &[23; 1_000]);
+    }
+    assert_eq!(server.records_of(&peer).len() as u64, passed + 500);
 }

@@ -61,7 +61,7 @@ impl Forwarder {
         if let Some(target) = target.filter(|_| !waits_already) {
             self.begin_waiting(now_us, id, target);
         }
-        self.tell_layer(id);
+        self.tell_layer(now_us, id);
     }
 
     pub(super) fn retarget_watchers(&mut self, now_us: u64, track: TrackId) {
@@ -161,6 +161,7 @@ impl Forwarder {
             return;
         };
         if slot.bound.replace(track) != Some(track) {
+            slot.shown = None; // the layer of another track is news, even if it looks the same
             slot.binding = slot.binding.wrapping_add(1);
             self.events.push_back(Event::SlotBound {
                 slot: id,
@@ -171,8 +172,9 @@ impl Forwarder {
         }
     }
 
-    /// The layer that flows, its size or the reason for it, if that is news.
-    pub(super) fn tell_layer(&mut self, id: SlotId) {
+    /// The layer that flows, its size or the reason for it, if that is news: at once, or when the
+    /// slot was told of too many lately.
+    pub(super) fn tell_layer(&mut self, now_us: u64, id: SlotId) {
         let Some(slot) = self.slots.get(&id).filter(|slot| slot.kind.is_video()) else {
             return;
         };
@@ -182,21 +184,39 @@ impl Forwarder {
         let Some(slot) = self.slots.get_mut(&id) else {
             return;
         };
-        if slot.shown.as_ref() != Some(&shown) {
-            slot.shown = Some(shown.clone());
-            let Shown {
-                rid,
-                width,
-                height,
-                reason,
-            } = shown;
-            self.events.push_back(Event::SlotLayer {
-                slot: id,
-                rid,
-                width,
-                height,
-                reason,
-            });
+        if slot.shown.as_ref() == Some(&shown) {
+            return;
+        }
+        if !slot.tellings.take(now_us) {
+            let at_us = slot.tellings.next_at();
+            if !std::mem::replace(&mut slot.untold, true) {
+                self.untold.push(id);
+            }
+            return self.due(at_us);
+        }
+        slot.shown = Some(shown.clone());
+        let Shown {
+            rid,
+            width,
+            height,
+            reason,
+        } = shown;
+        self.events.push_back(Event::SlotLayer {
+            slot: id,
+            rid,
+            width,
+            height,
+            reason,
+        });
+    }
+
+    /// What the slots show that waited to be told of, as it is now.
+    pub(super) fn tell_untold(&mut self, now_us: u64) {
+        for id in std::mem::take(&mut self.untold) {
+            if let Some(slot) = self.slots.get_mut(&id) {
+                slot.untold = false;
+                self.tell_layer(now_us, id);
+            }
         }
     }
 

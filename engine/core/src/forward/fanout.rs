@@ -178,7 +178,7 @@ impl Forwarder {
             }
             if let Some(source) = current {
                 self.tell_bound(id, source.track, rtp_timestamp);
-                self.tell_layer(id);
+                self.tell_layer(now_us, id);
             }
             if let Some(endpoint) = self.endpoints.get_mut(&transport) {
                 endpoint.report_by(now_us + REPORT_AFTER_SWITCH_US);

@@ -1,8 +1,9 @@
 //! Whose voice is heard: the loudest tracks of a room on the lanes of everyone else.
 //!
 //! A lane is an audio slot that the engine binds itself. Everyone gets the room's loudest and its
-//! pinned tracks, never their own; who is among the loudest hears the next in line instead. While
-//! a room has no more voices than lanes, all of them are always on one.
+//! pinned tracks, never their own; who is among the loudest hears the next in line instead, and who
+//! has fewer lanes hears the first of them. While a room has no more voices than lanes, all of them
+//! are always on one.
 
 use super::Forwarder;
 use crate::events::Event;

@@ -33,6 +33,7 @@ impl Forwarder {
             return;
         }
         self.due_us = None;
+        self.tell_untold(now_us);
         if now_us >= self.swept_us + SWEEP_INTERVAL_US {
             self.swept_us = now_us;
             self.sweep(now_us);

@@ -217,3 +217,50 @@ fn while_there_are_lanes_for_all_even_the_silent_are_on_one() {
         .filter(|lane| world.bindings(**lane).last().unwrap().1.is_none());
     assert_eq!(emptied.count(), 1);
 }
+
+/// Two who speak or not, and a listener with fewer lanes than there are voices.
+fn listener_with_one_lane(seed: u64) -> (World, SlotId) {
+    let mut world = World::new(seed);
+    for number in 1..=3 {
+        world.join(number, GOOD);
+    }
+    let lane = world.add_lanes(3, 1)[0];
+    for number in [1, 2] {
+        world.add_microphone(number, Microphone::new(number as u8));
+        world.run(50);
+    }
+    (world, lane)
+}
+
+#[test]
+fn a_single_lane_carries_who_speaks_and_not_who_came_first() {
+    let (mut world, lane) = listener_with_one_lane(8);
+    world.microphone(1).muted = true;
+    world.microphone(2).level = Some(VOICE);
+    world.run(300);
+    let since_us = world.now_us;
+    world.run(1_000);
+    assert_eq!(heard(&world, &[lane], since_us), BTreeSet::from([2]));
+    assert!(world.receiver(lane).count(since_us, 2, 0) >= 49);
+    // And when they take turns, whoever speaks now.
+    world.microphone(1).muted = false;
+    world.microphone(1).level = Some(VOICE);
+    world.microphone(2).level = Some(QUIET);
+    world.run(2_500);
+    let since_us = world.now_us;
+    world.run(1_000);
+    assert_eq!(heard(&world, &[lane], since_us), BTreeSet::from([1]));
+}
+
+#[test]
+fn a_single_lane_does_not_jump_between_two_who_are_nearly_as_loud() {
+    let (mut world, lane) = listener_with_one_lane(9);
+    for round in 0..40 {
+        let louder = u8::from(round % 2 == 0) * 4;
+        world.microphone(1).level = Some(VOICE + louder);
+        world.microphone(2).level = Some(VOICE + 4 - louder);
+        world.run(250);
+    }
+    let bindings = world.bindings(lane).len();
+    assert!(bindings <= 2, "{bindings} bindings in 10 s");
+}

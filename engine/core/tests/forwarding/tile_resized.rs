@@ -138,3 +138,34 @@ fn cameras_whose_rids_are_in_the_wrong_order_are_ranked_by_what_they_send() {
     world.run(1_000);
     assert!(world.receiver(slot).count(settled_us, 1, 2) >= 24);
 }
+
+#[test]
+fn another_track_of_the_same_layers_is_told_of_anew() {
+    let (mut world, track, slot) = scene(5, false);
+    world.join(3, GOOD);
+    let other = world.add_camera(3, Camera::simulcast(3));
+    world.size(slot, 640, 360);
+    world.bind(slot, track);
+    world.run(2_000);
+    let since_us = world.now_us;
+    // The owner says "starting" now, and waits for another word.
+    world.bind(slot, other);
+    world.run(2_000);
+    let told = |(at_us, event): &&(u64, Event)| {
+        *at_us > since_us && matches!(event, Event::SlotLayer { slot: id, .. } if *id == slot)
+    };
+    let last = world.events.iter().rfind(told);
+    assert!(
+        matches!(
+            last,
+            Some((
+                _,
+                Event::SlotLayer {
+                    reason: LayerReason::SmallTile,
+                    ..
+                }
+            ))
+        ),
+        "{last:?}"
+    );
+}
