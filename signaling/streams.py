@@ -3,14 +3,17 @@
 Every sequenced event belongs to one stream (``room``, ``scope:main``, ``hosts``,
 ``self:<participant>``, ``lobby:<participant>``) and has a number in it, contiguous from 1 within
 the room's epoch. The newest events of each stream are kept, so that a client which was away gets
-exactly what it missed; when that is no longer possible it gets nothing here, and a snapshot
-instead: never a part. Numbers are given when the room decides, events are kept when they are
-delivered, in the same order. What can be told to nobody any more, by age or by size, is let go, so
-that a crowd which came and went costs no memory. Time is an argument.
+exactly what it missed, in the order of all streams together, as a person may move from one to
+another; when that is no longer possible it gets nothing here, and a snapshot instead: never a part.
+Numbers are given when the room decides, events are kept when they are delivered, in the same order.
+What can be told to nobody any more, by age or by size, is let go, so that a crowd which came and
+went costs no memory. Time is an argument.
 """
 
+import itertools
+import operator
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from rooms.ids import EPHEMERAL
@@ -27,17 +30,24 @@ _JSON: Final = CODECS["sunup.v1.json"]
 
 class _Kept(NamedTuple):
     number: int
+    place: int
+    """Among what was delivered on all streams."""
     at: float
     size: int
     encoded: Encoded
 
 
 class StreamLog:
-    """One stream."""
+    """One stream.
 
-    __slots__ = ("_ring", "_size", "delivered", "numbered")
+    Args:
+        places: counts what is delivered on all streams.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_places", "_ring", "_size", "delivered", "numbered")
+
+    def __init__(self, places: Iterator[int]) -> None:
+        self._places = places
         self.numbered = 0
         """The last number given out."""
         self.delivered = 0
@@ -60,7 +70,7 @@ class StreamLog:
             raise RuntimeError(f"event {number} delivered after {self.delivered}")
         self.delivered = number
         size = len(encoded.to(_JSON))
-        self._ring.append(_Kept(number, now, size, encoded))
+        self._ring.append(_Kept(number, next(self._places), now, size, encoded))
         self._size += size
         while len(self._ring) > RING_EVENTS or self._size > REPLAY_BYTES:
             self._forget()
@@ -92,6 +102,7 @@ class Streams:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self._logs: dict[str, StreamLog] = {}
+        self._places = itertools.count()
         self._tidied = 0.0
 
     def log(self, stream: str) -> StreamLog:
@@ -104,7 +115,7 @@ class Streams:
             raise ValueError("the ephemeral stream is not sequenced")
         found = self._logs.get(stream)
         if found is None:
-            found = self._logs[stream] = StreamLog()
+            found = self._logs[stream] = StreamLog(self._places)
         return found
 
     def tidy(self, now: float) -> None:
@@ -128,7 +139,7 @@ class Streams:
         streams: Sequence[str],
         now: float,
     ) -> list[Encoded] | None:
-        """Everything missed, in order per stream, or None when a snapshot is needed or cheaper.
+        """Everything missed, as it was delivered, or None when a snapshot is needed or cheaper.
 
         Args:
             positions: what the client has, by stream.
@@ -142,7 +153,7 @@ class Streams:
         for stream in streams:
             if stream == EPHEMERAL:
                 continue
-            log = self._logs.get(stream) or StreamLog()
+            log = self._logs.get(stream) or StreamLog(self._places)
             known = positions.get(stream)
             if known is None:
                 if log.delivered:
@@ -157,4 +168,5 @@ class Streams:
             missed += found
         if sum(kept.size for kept in missed) > REPLAY_BYTES:
             return None
+        missed.sort(key=operator.attrgetter("place"))
         return [kept.encoded for kept in missed]

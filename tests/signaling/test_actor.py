@@ -74,6 +74,21 @@ async def resume(stage, old, positions):
     return client
 
 
+def roster_of(*clients):
+    """The roster that a page has over these connections, one after the other."""
+    roster = {}
+    for frame in (frame for client in clients for frame in events(client)):
+        body = frame["p"]
+        if frame["t"] == "snapshot":
+            roster = {member["id"]: member for member in body["roster"]}
+        elif frame["t"] == "roster.delta":
+            roster = {who: roster[who] for who in roster if who not in body.get("del", ())}
+            roster |= {member["id"]: member for member in body.get("add", ())}
+            for fields in body.get("upd", ()):
+                roster[fields["id"]] = {**roster[fields["id"]], **fields}
+    return roster
+
+
 def positions_of(client):
     """What a client that applied everything would send."""
     found = {}
@@ -335,6 +350,35 @@ class TestResume:
         assert sorted(bodies) == ["to all", "to jane"]
         assert [frame["t"] for frame in events(again)][-1] == "resumed"
         assert "snapshot" not in {frame["t"] for frame in events(again)}
+
+    async def test_a_host_who_was_away_has_the_roster_of_one_who_was_not(self):
+        """In a training: somebody comes, presents and leaves, on one stream and on the other."""
+        stage = Stage(type="training")
+        await stage.actor.open()
+        host, control = await enter(stage, "Ana", Role.HOST), await enter(stage, "Eva", Role.COHOST)
+        self.tell_the_roster(stage)
+        at = positions_of(host)
+        stage.actor.lost(host)
+        jane = await enter(stage, "Jane")
+        self.tell_the_roster(stage)
+        await ask(stage, control, "role.set", who=jane.participant, role="presenter")
+        self.tell_the_roster(stage)
+        await ask(stage, jane, "leave")
+        self.tell_the_roster(stage)
+        again = await resume(stage, host, at)
+        self.tell_the_roster(stage)
+        assert reply(again, "h")["p"]["resumed"] is True
+        assert jane.participant in {
+            member["id"] for body in events(again, "roster.delta") for member in body["add"]
+        }
+        assert roster_of(host, again) == roster_of(control)
+        await stage.actor.close()
+
+    @staticmethod
+    def tell_the_roster(stage):
+        """Let its second pass."""
+        stage.clock.time += 1
+        stage.actor._timeout()
 
     async def test_a_client_that_does_not_know_enough_gets_a_snapshot(self, stage):
         """No positions, or old ones: a snapshot of all, never a part."""

@@ -1,5 +1,6 @@
 """Stream numbers and exact resume: what was missed, all of it or nothing."""
 
+import itertools
 import random
 
 import pytest
@@ -40,6 +41,18 @@ def test_what_was_missed_is_replayed_in_order():
     filled(streams, "self:b", 9)
     missed = streams.replay({"room": (1, 2), "self:a": (1, 2)}, ["room", "self:a", "eph"], 0.0)
     assert numbers(missed) == [3, 4, 5]
+
+
+def test_what_was_missed_on_several_streams_comes_as_it_was_delivered():
+    """Who was away hears of two streams in the order in which the others heard of them."""
+    streams = Streams(1)
+    for number, stream in enumerate(("hosts", "room", "room", "hosts")):
+        sequenced = streams.log(stream)
+        sequenced.keep(sequenced.number(), event(number), 0.0)
+    missed = streams.replay({"room": (1, 0), "hosts": (1, 0)}, ["room", "hosts"], 0.0)
+    assert numbers(missed) == [0, 1, 2, 3]
+    missed = streams.replay({"room": (1, 1), "hosts": (1, 0)}, ["room", "hosts"], 0.0)
+    assert numbers(missed) == [0, 2, 3]
 
 
 def test_an_empty_gap_is_no_snapshot():
@@ -100,7 +113,7 @@ def test_events_under_way_are_not_replayed():
 
 def test_delivering_out_of_order_is_our_bug():
     """A gap or a repeat in the ring would be served to clients: it is raised at once."""
-    log = StreamLog()
+    log = StreamLog(itertools.count())
     log.keep(log.number(), event(1), 0.0)
     with pytest.raises(RuntimeError):
         log.keep(3, event(3), 0.0)
