@@ -34,6 +34,7 @@ from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
 from .journal import Journal, Opened
+from .limits import CONNECTION_BURST, CONNECTION_RATE, ParticipantLimiter
 from .logs import internal_error
 from .outbound import Outbound
 from .roomconfig import config_of, news
@@ -123,6 +124,7 @@ class RoomActor:
         self._open_feed = open_feed
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
+        self._connections = ParticipantLimiter(CONNECTION_RATE, CONNECTION_BURST)
         self._timer: asyncio.TimerHandle | None = None
         self._tenure = Tenure(
             key.room_id,
@@ -222,7 +224,11 @@ class RoomActor:
         """
         await self._tenure.until_ready()
         self._check_there(client)
-        outcome = self._decide(command())
+        entering = command()
+        known = self.room.state.by_identity.get(entering.identity)
+        if known is not None:
+            self._count_connection(known)
+        outcome = self._decide(entering)
         await self._attach(client, request_id, outcome, None)
 
     async def resume(
@@ -244,6 +250,7 @@ class RoomActor:
             raise RequestError("unauthorized", "the secret is of another sitting")
         if row.conn_epoch != grant.conn_epoch:
             raise RequestError("stale_epoch", "a later connection of this participant exists")
+        self._count_connection(row.id)
         outcome = self._decide(ResumeRoom(row.id))
         await self._attach(client, request_id, outcome, positions)
 
@@ -343,6 +350,12 @@ class RoomActor:
         """Refuse who hung up meanwhile: `lost` ran before anybody knew whom it was about."""
         if client.closing:
             raise RequestError("superseded", "the connection has ended")
+
+    def _count_connection(self, participant: ParticipantId) -> None:
+        """Refuse who comes back too often: each time is facts that every later opening reads."""
+        wait = self._connections.take(participant, self._clock.now())
+        if wait:
+            raise RequestError("rate", "too many connections", retry_ms=int(wait * 1000) + 1)
 
     def _is_journaled(self, client: Client, request_id: RequestId) -> bool:
         """Whether the answer to this request was stored with the facts it made."""

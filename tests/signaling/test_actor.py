@@ -425,6 +425,35 @@ class TestResume:
             await resume(stage, jane, {})
         assert refused.value.code == "stale_epoch"
 
+    async def test_who_comes_back_too_often_is_refused_before_anything_is_decided(self, stage):
+        """By resume and by link alike: ten at once, then one per two seconds; others may."""
+        ana = await enter(stage, "Ana", Role.HOST)
+        for _ in range(5):
+            ana = await resume(stage, ana, {})
+            ana = await enter(stage, "Ana", Role.HOST)
+        facts = list(stage.store.facts)
+        for again in (resume(stage, ana, {}), enter(stage, "Ana", Role.HOST)):
+            with pytest.raises(RequestError) as refused:
+                await again
+            assert refused.value.code == "rate"
+            assert 1999 <= refused.value.extras["retry_ms"] <= 2001
+        assert stage.store.facts == facts
+        await enter(stage, "Jane")
+        stage.clock.time += 2
+        ana = await resume(stage, ana, {})
+        with pytest.raises(RequestError):
+            await resume(stage, ana, {})
+
+    async def test_a_stale_secret_takes_nothing_from_its_participant(self, stage):
+        """An old tab that tries again and again keeps nobody out."""
+        old = await enter(stage, "Ana", Role.HOST)
+        new = await resume(stage, old, {})
+        for _ in range(20):
+            with pytest.raises(RequestError) as refused:
+                await resume(stage, old, {})
+            assert refused.value.code == "stale_epoch"
+        await resume(stage, new, {})
+
     async def test_a_secret_of_another_sitting_is_refused(self, stage):
         """What was good for the last sitting opens nothing now."""
         ana = await enter(stage, "Ana", Role.HOST)
