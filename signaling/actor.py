@@ -22,7 +22,7 @@ from rooms.errors import RoomError
 from rooms.events import Body, Event
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
-from rooms.room import Room
+from rooms.room import History, Room
 
 from . import messages
 from .client import Client
@@ -33,7 +33,7 @@ from .envelope import Reply
 from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
-from .journal import Journal, Opened
+from .journal import AT_ONCE, Journal, Opened
 from .limits import CONNECTION_BURST, CONNECTION_RATE, ParticipantLimiter
 from .logs import internal_error
 from .outbound import Outbound
@@ -167,8 +167,11 @@ class RoomActor:
         return self._live is not None and self._live.room.state.over and not len(self.members)
 
     async def _restore(self, opened: Opened) -> OpenRoom:
-        config = config_of(opened.record, opened.session_no)
-        room = Room.restore(config, opened.facts, self._ids, stamp)
+        history = History(config_of(opened.record, opened.session_no))
+        for start in range(0, len(opened.facts), AT_ONCE):
+            history.fold(opened.facts[start : start + AT_ONCE])
+            await asyncio.sleep(0)  # other rooms get their turns
+        room = Room.of(history, self._ids, stamp)
         feed = await self._open_feed(self.key, opened.epoch)
         return OpenRoom(
             room,

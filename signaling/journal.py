@@ -25,7 +25,7 @@ COMMIT_TIMEOUT: Final = 10.0
 """Seconds after which a commit counts as failed; who asked is told earlier (`committer`)."""
 OPEN_TIMEOUT: Final = 5.0
 AT_ONCE: Final = 500
-"""Facts that are read from their rows in one go: a few milliseconds."""
+"""Facts that are read from their rows or folded in one go: a few milliseconds."""
 LEASE: Final = 15.0
 """Seconds that a node may be silent before another may take its rooms."""
 SILENCE: Final = RECONNECT_S + EMPTY_S

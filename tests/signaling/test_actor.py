@@ -12,6 +12,7 @@ from rooms.commands import Finish
 from rooms.ids import Identity
 from rooms.limits import CHAT_BODY, LOBBY_BODY, NAME, WAITING
 from rooms.policy import IdentityKind, Role
+from signaling import actor as actor_module
 from signaling.client import Client
 from signaling.clock import stamp
 from signaling.connection import Connection
@@ -628,6 +629,21 @@ class TestFailures:
         rows = second.actor.room.state.participants
         assert {rows[c.participant].lost_at for c in (host, jane)} == {stage.store.last_alive}
         await second.actor.close()
+
+    async def test_a_long_sitting_is_folded_in_turns_with_other_rooms(self, stage, monkeypatch):
+        """Whoever else is due on this node need not wait until all facts are folded."""
+        host = await enter(stage, "Ana", Role.HOST)
+        for number in range(30):
+            stage.clock.time += 1
+            await ask(stage, host, "chat.send", f"c{number}", body="x")
+        monkeypatch.setattr(actor_module, "AT_ONCE", 3)
+        turns = []
+        opening = asyncio.create_task(stage.make_actor().open())
+        while not opening.done():
+            turns.append(None)
+            await asyncio.sleep(0)
+        await opening
+        assert len(turns) > 10
 
 
 class TestCalendar:
