@@ -173,18 +173,15 @@ class RoomActor:
             await asyncio.sleep(0)  # other rooms get their turns
         room = Room.of(history, self._ids, stamp)
         feed = await self._open_feed(self.key, opened.epoch)
-        return OpenRoom(
-            room,
-            opened.epoch,
-            opened.session_no,
-            Committer(
-                functools.partial(self._journal.append, opened.epoch, opened.session_no),
-                feed.deliver,
-                next_seq=len(opened.facts) + 1,
-                failed=lambda error: self._tenure.throw_away(str(error)),
-            ),
-            Outbound(self.members, room, opened.epoch, feed, self._clock),
+        committer = Committer(
+            functools.partial(self._journal.append, opened.epoch, opened.session_no),
+            feed.deliver,
+            next_seq=len(opened.facts) + 1,
+            failed=lambda error: self._tenure.throw_away(str(error)),
         )
+        feed.report_to(committer.defective)
+        outbound = Outbound(self.members, room, opened.epoch, feed, self._clock)
+        return OpenRoom(room, opened.epoch, opened.session_no, committer, outbound)
 
     def _opened(self, opened: Opened) -> None:
         self._adapter.reopened(self.room)

@@ -90,6 +90,12 @@ class Committer:
         self._idle.clear()
         self._work.set()
 
+    def defective(self, defect: BaseException) -> None:
+        """Our bug in an append or a delivery, also a late one: loud, and the room is opened anew."""
+        log.error("a commit or a delivery failed", exc_info=defect)
+        if not self._broken:
+            self._break(JournalError("a delivery failed"))
+
     @property
     def busy(self) -> bool:
         """Whether something waits for its commit."""
@@ -143,12 +149,9 @@ class Committer:
         return units
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        """Our bug in an append or a delivery: loud, and the room is opened anew."""
-        if task.cancelled() or task.exception() is None:
-            return
-        log.error("a commit or a delivery failed", exc_info=task.exception())
-        self._idle.set()
-        self._break(JournalError("a delivery failed"))
+        defect = None if task.cancelled() else task.exception()
+        if defect is not None:
+            self.defective(defect)
 
     def _break(self, error: JournalError) -> None:
         self._fail_all()

@@ -18,9 +18,11 @@ from signaling.clock import stamp
 from signaling.connection import Connection
 from signaling.envelope import CODECS, Event, Ping
 from signaling.errors import CloseCode, RequestError
+from signaling.feed import BusFeed
 from signaling.messages import parse
 from signaling.outbox import MAX_BYTES
 from signaling.tokens import ResumeGrant
+from storage.bus import MemoryBus
 from tests.signaling.fakes import KEY, START, ListWire, Stage, events, hello, reply, request, wire
 from tests.support.wait import until
 
@@ -616,6 +618,32 @@ class TestFailures:
         monkeypatch.undo()
         await until(lambda: len(events(host, "snapshot")) == 2)
         assert stage.actor.room is not broken
+
+    async def test_a_defect_in_a_delivery_through_the_bus_opens_the_room_anew(self, stage, caplog):
+        """As without a bus: loud, and everybody gets a fresh snapshot instead of a gap."""
+        stage.actor._open_feed = self.bus_feed
+        stage.actor._tenure.throw_away("to have a bus")
+        host = await enter(stage, "Ana", Role.HOST)
+        await until(lambda: events(host, "snapshot"))
+        send, epoch = stage.actor.members.send, events(host)[-1]["ep"]
+
+        def defective(stream, encoded):
+            stage.actor.members.send = send
+            raise RuntimeError("planted")
+
+        stage.actor.members.send = defective
+        await ask(stage, host, "chat.send", body="x")
+        await until(lambda: len(events(host, "snapshot")) == 2)
+        assert events(host)[-1]["ep"] == epoch + 1
+        assert [message["body"] for message in events(host, "snapshot")[-1]["chat"]] == ["x"]
+        assert "planted" in caplog.text
+
+    @staticmethod
+    async def bus_feed(key, epoch):
+        """A feed as with Redis."""
+        made = BusFeed(MemoryBus(), key.room_id, epoch)
+        await made.start()
+        return made
 
     async def test_who_does_not_come_back_left_when_the_old_node_was_last_alive(self, stage):
         """Attendance after a crash ends with the node's last sign of life, not with the last fact."""
