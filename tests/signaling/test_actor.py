@@ -21,6 +21,7 @@ from signaling.errors import CloseCode, RequestError
 from signaling.feed import BusFeed
 from signaling.messages import parse
 from signaling.outbox import MAX_BYTES
+from signaling.streams import RING_SECONDS
 from signaling.tokens import ResumeGrant
 from storage.bus import MemoryBus
 from tests.signaling.fakes import KEY, START, ListWire, Stage, events, hello, reply, request, wire
@@ -376,6 +377,21 @@ class TestResume:
         }
         assert roster_of(host, again) == roster_of(control)
         await stage.actor.close()
+
+    async def test_what_nobody_can_be_told_any_more_is_let_go(self, stage):
+        """By what is delivered on other streams: a waiting room that emptied costs no memory."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=True)
+        await ask(stage, host, "lobby.admit", ids=[jane.participant])
+        (told,) = [
+            log._ring
+            for stream, log in stage.actor._open.outbound._streams._logs.items()
+            if stream == f"lobby:{jane.participant}"
+        ]
+        assert told
+        stage.clock.time += RING_SECONDS + 1
+        await ask(stage, host, "chat.send", "c", body="x")
+        assert not told
 
     @staticmethod
     def tell_the_roster(stage):

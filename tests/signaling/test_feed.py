@@ -282,3 +282,23 @@ async def test_an_outage_is_logged_at_its_beginning_and_its_end(caplog, monkeypa
     await until(lambda: audience.heard == [1, 2])
     assert caplog.text.count("the bus is back") == 1
     await one.close()
+
+
+async def test_a_closed_feed_does_not_try_the_bus_again(monkeypatch):
+    """Its reader hears of a broken connection while it is cancelled: nobody is left to come back."""
+    bus, tries = BrokenBus(), []
+
+    async def breaking(_key, _after):
+        tries.append(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise BusDownError("cut") from None
+        yield
+
+    monkeypatch.setattr(bus, "subscribe", breaking)
+    one = await opened(bus)
+    await until(lambda: tries)
+    await one.close()
+    await asyncio.sleep(3 * feed.RETRY)
+    assert len(tries) == 1
