@@ -393,6 +393,28 @@ class TestResume:
         await ask(stage, host, "chat.send", "c", body="x")
         assert not told
 
+    async def test_who_stays_for_long_counts_on_while_others_come_and_go(self, stage):
+        """Streams of people who are gone are forgotten, not a quiet one that somebody is on."""
+        host, jane, ben = [
+            await enter(stage, who, role)
+            for who, role in (
+                ("Ana", Role.HOST),
+                ("Jane", Role.PARTICIPANT),
+                ("Ben", Role.PARTICIPANT),
+            )
+        ]
+        for number in range(3):
+            await ask(stage, host, "chat.send", f"b{number}", body="x", to=ben.participant)
+        await ask(stage, ben, "leave")
+        stage.actor.lost(ben)
+        at = positions_of(jane)[f"self:{jane.participant}"]
+        for number in range(8):
+            stage.clock.time += RING_SECONDS / 4
+            await ask(stage, host, "chat.send", f"c{number}", body="x")
+        assert f"self:{ben.participant}" not in stage.actor._open.outbound._streams._logs
+        await ask(stage, host, "chat.send", "j", body="x", to=jane.participant)
+        assert positions_of(jane)[f"self:{jane.participant}"] == (at[0], at[1] + 1)
+
     @staticmethod
     def tell_the_roster(stage):
         """Let its second pass."""
