@@ -243,10 +243,12 @@ def _rescheduled(state: State, event: Event, body: RoomRescheduled) -> None:
     _watch_empty(state, event.now)
 
 
-def _room_changed(state: State, _event: Event, body: RoomChanged) -> None:
+def _room_changed(state: State, event: Event, body: RoomChanged) -> None:
     state.rev = body.rev
     patch = body.patch
-    state.locked = patch.get("locked", state.locked)
+    if "locked" in patch:
+        state.locked = patch["locked"]
+        state.locked_itself = state.locked and event.by is None
     if "policy" in patch:
         state.policy = msgspec.convert(patch["policy"], Policy)
     if "features" in patch:

@@ -109,11 +109,15 @@ class Room:
         Raises:
             CorruptHistory: The facts do not fold.
         """
-        state = snapshot.load(initial) if isinstance(initial, bytes) else State.initial(initial)
-        for event in events:
-            apply(state, event)
+        history = History(initial)
+        history.fold(events)
+        return cls.of(history, ids, stamp)
+
+    @classmethod
+    def of(cls, history: "History", ids: Ids, stamp: Stamp) -> "Room":
+        """As ``restore``, from facts that were folded before, some at a time."""
         room = cls.__new__(cls)
-        room._open(state, ids, stamp)  # noqa: SLF001  # it is this class
+        room._open(history.state, ids, stamp)  # noqa: SLF001  # it is this class
         return room
 
     def _open(self, state: State, ids: Ids, stamp: Stamp) -> None:
@@ -239,6 +243,28 @@ class Room:
                 step.live.replies.remember(done, step.now)
         settle(step)
         return step.outcome(reply)
+
+
+class History:
+    """The facts of a sitting while they are folded: a shell may do other things in between.
+
+    Args:
+        initial: As for ``Room.restore``.
+    """
+
+    def __init__(self, initial: RoomConfig | bytes) -> None:
+        self.state = (
+            snapshot.load(initial) if isinstance(initial, bytes) else State.initial(initial)
+        )
+
+    def fold(self, events: Iterable[Event]) -> None:
+        """Add the facts that come next.
+
+        Raises:
+            CorruptHistory: They do not fold.
+        """
+        for event in events:
+            apply(self.state, event)
 
 
 def _leave(step: Step, actor: Participant, _action: Leave) -> dict[str, Any]:

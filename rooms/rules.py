@@ -76,7 +76,10 @@ def settle_start(step: Step) -> None:
 
 
 def settle_host(step: Step) -> None:
-    """The room knows whether a host is there; a co-host takes over from one who left."""
+    """The room knows whether a host is there; a co-host takes over from one who left.
+
+    A lock that was for want of a host goes with the want.
+    """
     state = step.state
     if state.over:
         return
@@ -84,6 +87,8 @@ def settle_host(step: Step) -> None:
         _miss_host(step)
     elif state.host_presence is not HostPresence.PRESENT:
         _presence(step, "arrive")
+    if state.host_presence is HostPresence.PRESENT and state.locked_itself:
+        change(step, {"locked": False})
     if (
         state.host_presence is HostPresence.PRESENT
         and state.state is RoomState.ENDING

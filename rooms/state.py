@@ -42,6 +42,7 @@ class State(Struct):
         finished: Whether the last fact, ``room.ended``, was written.
         started_at: Stamp of the moment it went live.
         locked: Whether nobody new gets in.
+        locked_itself: Whether that is for want of a host, and nobody's wish.
         host_presence: Whether a host is there.
         host_grace_until: Stamp until when a lost host is waited for.
         host_seen: Whether there ever was one.
@@ -75,6 +76,7 @@ class State(Struct):
     finished: bool = False
     started_at: str | None = None
     locked: bool = False
+    locked_itself: bool = False
     host_presence: HostPresence = HostPresence.ABSENT
     host_grace_until: str | None = None
     host_seen: bool = False

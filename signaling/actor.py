@@ -22,7 +22,7 @@ from rooms.errors import RoomError
 from rooms.events import Body, Event
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
-from rooms.room import Room
+from rooms.room import History, Room
 
 from . import messages
 from .client import Client
@@ -33,7 +33,8 @@ from .envelope import Reply
 from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
-from .journal import Journal, Opened
+from .journal import AT_ONCE, Journal, Opened
+from .limits import CONNECTION_BURST, CONNECTION_RATE, ParticipantLimiter
 from .logs import internal_error
 from .outbound import Outbound
 from .roomconfig import config_of, news
@@ -123,6 +124,7 @@ class RoomActor:
         self._open_feed = open_feed
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
+        self._connections = ParticipantLimiter(CONNECTION_RATE, CONNECTION_BURST)
         self._timer: asyncio.TimerHandle | None = None
         self._tenure = Tenure(
             key.room_id,
@@ -165,21 +167,21 @@ class RoomActor:
         return self._live is not None and self._live.room.state.over and not len(self.members)
 
     async def _restore(self, opened: Opened) -> OpenRoom:
-        config = config_of(opened.record, opened.session_no)
-        room = Room.restore(config, opened.facts, self._ids, stamp)
+        history = History(config_of(opened.record, opened.session_no))
+        for start in range(0, len(opened.facts), AT_ONCE):
+            history.fold(opened.facts[start : start + AT_ONCE])
+            await asyncio.sleep(0)  # other rooms get their turns
+        room = Room.of(history, self._ids, stamp)
         feed = await self._open_feed(self.key, opened.epoch)
-        return OpenRoom(
-            room,
-            opened.epoch,
-            opened.session_no,
-            Committer(
-                functools.partial(self._journal.append, opened.epoch, opened.session_no),
-                feed.deliver,
-                next_seq=len(opened.facts) + 1,
-                failed=lambda error: self._tenure.throw_away(str(error)),
-            ),
-            Outbound(self.members, room, opened.epoch, feed, self._clock),
+        committer = Committer(
+            functools.partial(self._journal.append, opened.epoch, opened.session_no),
+            feed.deliver,
+            next_seq=len(opened.facts) + 1,
+            failed=lambda error: self._tenure.throw_away(str(error)),
         )
+        feed.report_to(committer.defective)
+        outbound = Outbound(self.members, room, opened.epoch, feed, self._clock)
+        return OpenRoom(room, opened.epoch, opened.session_no, committer, outbound)
 
     def _opened(self, opened: Opened) -> None:
         self._adapter.reopened(self.room)
@@ -222,7 +224,11 @@ class RoomActor:
         """
         await self._tenure.until_ready()
         self._check_there(client)
-        outcome = self._decide(command())
+        entering = command()
+        known = self.room.state.by_identity.get(entering.identity)
+        if known is not None:
+            self._count_connection(known)
+        outcome = self._decide(entering)
         await self._attach(client, request_id, outcome, None)
 
     async def resume(
@@ -244,6 +250,7 @@ class RoomActor:
             raise RequestError("unauthorized", "the secret is of another sitting")
         if row.conn_epoch != grant.conn_epoch:
             raise RequestError("stale_epoch", "a later connection of this participant exists")
+        self._count_connection(row.id)
         outcome = self._decide(ResumeRoom(row.id))
         await self._attach(client, request_id, outcome, positions)
 
@@ -343,6 +350,12 @@ class RoomActor:
         """Refuse who hung up meanwhile: `lost` ran before anybody knew whom it was about."""
         if client.closing:
             raise RequestError("superseded", "the connection has ended")
+
+    def _count_connection(self, participant: ParticipantId) -> None:
+        """Refuse who comes back too often: each time is facts that every later opening reads."""
+        wait = self._connections.take(participant, self._clock.now())
+        if wait:
+            raise RequestError("rate", "too many connections", retry_ms=int(wait * 1000) + 1)
 
     def _is_journaled(self, client: Client, request_id: RequestId) -> bool:
         """Whether the answer to this request was stored with the facts it made."""

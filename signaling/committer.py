@@ -66,6 +66,7 @@ class Committer:
         self._units: deque[Unit] = deque()
         self._committing: list[Unit] = []
         """The units whose commit is under way."""
+        self._delivering = False
         self._broken = False
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
@@ -74,13 +75,16 @@ class Committer:
         self._task.add_done_callback(self._ended)
 
     def submit(self, unit: Unit) -> None:
-        """Queue a unit; one that depends on no commit is delivered before this returns."""
+        """Queue a unit; one that depends on no commit is delivered before this returns.
+
+        One that a delivery submits comes behind everything that is being delivered.
+        """
         if self._broken:
             if unit.fail is not None:
                 unit.fail(unavailable())
             return
-        if not unit.facts and not self._units and not self._committing:
-            self._deliver(unit.deliveries)
+        if not unit.facts and not self.busy:
+            self._hand_over([unit])
             return
         if unit.fail is not None:
             loop = asyncio.get_running_loop()
@@ -90,10 +94,16 @@ class Committer:
         self._idle.clear()
         self._work.set()
 
+    def defective(self, defect: BaseException) -> None:
+        """Our bug in an append or a delivery, also a late one: loud, and the room is opened anew."""
+        log.error("a commit or a delivery failed", exc_info=defect)
+        if not self._broken:
+            self._break(JournalError("a delivery failed"))
+
     @property
     def busy(self) -> bool:
-        """Whether something waits for its commit."""
-        return bool(self._units or self._committing)
+        """Whether something waits for its commit or is being delivered."""
+        return bool(self._units or self._committing or self._delivering)
 
     async def flush(self) -> None:
         """Wait until everything submitted is committed and delivered, or failed."""
@@ -129,10 +139,19 @@ class Committer:
             except JournalError as error:
                 self._break(error)
                 return
+            if self._broken:  # meanwhile, by a late delivery: who waits was told so
+                return
             self._committing = []
             self.next_seq += len(facts)
-        for unit in units:
-            self._deliver(unit.deliveries)
+        self._hand_over(units)
+
+    def _hand_over(self, units: Sequence[Unit]) -> None:
+        self._delivering = True
+        try:
+            for unit in units:
+                self._deliver(unit.deliveries)
+        finally:
+            self._delivering = False
 
     def _take(self) -> list[Unit]:
         units = [self._units.popleft()]
@@ -143,12 +162,9 @@ class Committer:
         return units
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        """Our bug in an append or a delivery: loud, and the room is opened anew."""
-        if task.cancelled() or task.exception() is None:
-            return
-        log.error("a commit or a delivery failed", exc_info=task.exception())
-        self._idle.set()
-        self._break(JournalError("a delivery failed"))
+        defect = None if task.cancelled() else task.exception()
+        if defect is not None:
+            self.defective(defect)
 
     def _break(self, error: JournalError) -> None:
         self._fail_all()

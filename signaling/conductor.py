@@ -7,6 +7,7 @@ so that their timers close the books. What happens inside a room is in ``actor``
 """
 
 import asyncio
+import functools
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -110,20 +111,15 @@ class Conductor:
         task = self._rooms.get(key)
         if task is None:
             task = self._rooms[key] = asyncio.create_task(self._open(key))
+            task.add_done_callback(functools.partial(self._forget_failed, key))
         try:
             return await asyncio.shield(task)
         except RoomUnknownError:
-            self._forget(key, task)
             raise RequestError("not_found", "no such room") from None
         except FencedError:
-            self._forget(key, task)
             raise RequestError("draining", "another node has the room", retry_ms=1000) from None
         except JournalDownError:
-            self._forget(key, task)
             raise RequestError("unavailable", retry_ms=1000) from None
-        except Exception:
-            self._forget(key, task)
-            raise
 
     async def sitting(self, key: RoomKey) -> RoomActor:
         """The actor of the room for somebody who comes: of its next sitting when one is over.
@@ -133,9 +129,7 @@ class Conductor:
         """
         actor = await self.actor(key)
         if actor.over:
-            if self.running(key) is actor:
-                del self._rooms[key]
-                await actor.close()
+            await self._let_go(actor)
             actor = await self.actor(key)
         return actor
 
@@ -165,7 +159,10 @@ class Conductor:
         await asyncio.gather(*self._rooms.values(), return_exceptions=True)
         for actor in self.actors:
             actor.dismiss(self._spread)
-        await asyncio.gather(*(actor.close() for actor in self.actors), *self._closing)
+        closings = [*(actor.close() for actor in self.actors), *self._closing]
+        for closed in await asyncio.gather(*closings, return_exceptions=True):
+            if isinstance(closed, BaseException):
+                internal_error("room closing", closed)
         self._rooms.clear()
 
     async def close_overdue(self) -> None:
@@ -192,8 +189,7 @@ class Conductor:
                 )
             else:
                 if actor.over:
-                    await actor.close()
-                    self._rooms.pop(key, None)
+                    await self._let_go(actor)
 
     async def _look(self) -> None:
         while True:
@@ -208,9 +204,17 @@ class Conductor:
         await actor.open()
         return actor
 
-    def _forget(self, key: RoomKey, task: "asyncio.Task[RoomActor]") -> None:
-        if self._rooms.get(key) is task:
+    def _forget_failed(self, key: RoomKey, task: "asyncio.Task[RoomActor]") -> None:
+        """Whoever comes next tries anew, though nobody waited for this opening any more."""
+        failed = task.cancelled() or task.exception() is not None
+        if failed and self._rooms.get(key) is task:
             del self._rooms[key]
+
+    async def _let_go(self, actor: RoomActor) -> None:
+        """Close a room, unless somebody does already; whoever comes meanwhile opens it anew."""
+        if self.running(actor.key) is actor:
+            del self._rooms[actor.key]
+            await actor.close()
 
     def _lost_room(self, actor: RoomActor) -> None:
         """Another node has it: what is left here of the room goes, its media above all."""
@@ -229,9 +233,8 @@ class Conductor:
                     idle_since.pop(actor.key, None)
                 elif now - idle_since.setdefault(actor.key, now) >= self._idle_after:
                     del idle_since[actor.key]
-                    self._rooms.pop(actor.key, None)
                     try:
-                        await actor.close()
+                        await self._let_go(actor)
                     except Exception as defect:  # noqa: BLE001 logged; the others are still swept
                         internal_error("room closing", defect)
 

@@ -106,7 +106,7 @@ CLOSES: Final[Mapping[CloseCode, Close]] = {
     CloseCode.SUPERSEDED: Close(Retry.NO, "superseded", "A newer connection of this participant took over"),
     CloseCode.ENDED: Close(Retry.NO, "ended", "The meeting is over"),
     CloseCode.SLOW: Close(Retry.RESUME, None, "1 MiB of frames waited unread"),
-    CloseCode.RATE: Close(Retry.RESUME, None, "Far too many frames; wait 5 s before connecting"),
+    CloseCode.RATE: Close(Retry.RESUME, None, "Far too many frames or connections; wait 5 s before connecting"),
     CloseCode.INTERNAL: Close(Retry.RESUME, None, "Our fault"),
     CloseCode.DRAINING: Close(Retry.RESUME, "draining", "The server is going away; wait `reconnect_in_ms`"),
 }  # fmt: skip

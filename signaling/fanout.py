@@ -63,6 +63,10 @@ class Members:
         """What the client is on."""
         return self._of.get(client, ())
 
+    def follows(self, stream: str) -> bool:
+        """Whether anybody is on a stream."""
+        return stream in self._streams
+
     def send(self, stream: str, encoded: Encoded) -> int:
         """Send an event to everybody on a stream; returns to how many."""
         audience = list(self._streams.get(stream, ()))

@@ -4,7 +4,8 @@ A `Feed` takes *deliveries* in order. With no Redis a delivery happens at once (
 Redis, what has an event in it is published first, and happens when it comes back from the bus
 (`BusFeed`), so that every node sees the same order; other processes can follow the room by
 subscribing to the same key. A bus that is gone or slow is passed by: what waits is delivered
-locally, in order, and nothing committed is lost.
+locally, in order, and nothing committed is lost. A delivery with a defect is our bug, and no reason
+to blame the bus: it is reported, and what follows it still happens.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ import msgspec
 from storage.bus import Bus, BusError, pack, unpack
 
 from .envelope import Event
+from .logs import internal_error
 
 log: Final = logging.getLogger("sunup.feed")
 PATIENCE: Final = 0.3
@@ -40,7 +42,10 @@ class Feed(Protocol):
     """See the module."""
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
-        """Carry out in order, now or soon."""
+        """Carry out in order, now or soon; a defect of what happens now may be raised here."""
+
+    def report_to(self, failed: Callable[[Exception], None]) -> None:
+        """Whom to tell of a defect in a delivery that happens later."""
 
     async def close(self) -> None:
         """Carry out what waits, then stop."""
@@ -53,6 +58,9 @@ class LocalFeed:
         """See `Feed.deliver`."""
         for delivery in deliveries:
             delivery.happen()
+
+    def report_to(self, failed: Callable[[Exception], None]) -> None:
+        """See `Feed.report_to`; nothing happens later here."""
 
     async def close(self) -> None:
         """See `Feed.close`."""
@@ -82,6 +90,9 @@ class BusFeed:
         self._publisher = asyncio.create_task(self._publish_loop())
         self._reader: asyncio.Task[None] | None = None
         self._timers: set[asyncio.TimerHandle] = set()
+        self._failed: Callable[[Exception], None] = _unheard
+        self._missed = False
+        """Whether the bus was lost, and nothing came through it since."""
         self._closed = False
 
     async def start(self) -> None:
@@ -92,18 +103,18 @@ class BusFeed:
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """See `Feed.deliver`."""
-        if not self._through_bus:
-            for delivery in deliveries:
-                delivery.happen()
-            return
         for delivery in deliveries:
-            if delivery.event is not None:
+            if self._through_bus and delivery.event is not None:
                 self._numbered += 1
                 self._unpublished.append(self._envelope(delivery.event))
             self._waiting.append((self._numbered, delivery))
         if self._unpublished:
             self._work.set()
         self._happen()
+
+    def report_to(self, failed: Callable[[Exception], None]) -> None:
+        """See `Feed.report_to`."""
+        self._failed = failed
 
     async def close(self) -> None:
         """See `Feed.close`."""
@@ -121,7 +132,10 @@ class BusFeed:
 
     def _happen(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._echoed:
-            self._waiting.popleft()[1].happen()
+            try:
+                self._waiting.popleft()[1].happen()
+            except Exception as defect:  # noqa: BLE001 whoever made the delivery logs it
+                self._failed(defect)
 
     async def _publish_loop(self) -> None:
         while True:
@@ -148,6 +162,9 @@ class BusFeed:
                     self._echo(envelope.body)
         except BusError as error:
             self._lost(error)
+        except Exception as defect:  # noqa: BLE001 logged; the feed goes on without the bus
+            internal_error("bus reader", defect)
+            self._lost(defect)
         finally:
             ready.set()
 
@@ -155,6 +172,9 @@ class BusFeed:
         envelope = unpack(body)
         if isinstance(envelope, dict) and envelope.get("ep") == self._epoch:
             self._echoed = max(self._echoed, int(envelope["n"]))
+            if self._missed:
+                self._missed = False
+                log.warning("the bus is back", extra={"key": self._key})
             self._happen()
 
     def _expect_echo(self, number: int) -> None:
@@ -165,7 +185,9 @@ class BusFeed:
         """Go on without the bus, and try again later."""
         if self._closed or not (self._through_bus or self._reader_is_done()):
             return
-        log.warning("the bus is passed by", extra={"why": str(why)})
+        if not self._missed:  # said once, however often it is tried
+            self._missed = True
+            log.warning("the bus is passed by", extra={"key": self._key, "why": str(why)})
         self._pass_by()
         self._later(RETRY, self._try_again)
 
@@ -193,3 +215,7 @@ class BusFeed:
 
         handle = loop.call_later(seconds, run)
         self._timers.add(handle)
+
+
+def _unheard(defect: Exception) -> None:
+    internal_error("delivery", defect)

@@ -88,11 +88,12 @@ class SocketWire:
         self._socket.transport.abort()
 
     async def finished(self) -> None:
-        """Wait until everything started here has ended."""
-        tasks = [task for task in (self._writer, self._closer) if task is not None]
+        """Wait until everything started here has ended; who hangs up waits for the last frames."""
+        if self._closer is not None:
+            await asyncio.gather(self._closer, return_exceptions=True)
         if self._writer is not None:
             self._writer.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(self._writer, return_exceptions=True)
 
     async def _drain(self) -> None:
         client = self.client

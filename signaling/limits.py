@@ -27,6 +27,9 @@ WRONG_SECRET_RATE: Final = 0.2
 WRONG_SECRET_BURST: Final = 20.0
 NEGOTIATION_RATE: Final = 1.0
 NEGOTIATION_BURST: Final = 10.0
+CONNECTION_RATE: Final = 0.5
+"""Connections per second by which one participant may come back; each is facts to keep for ever."""
+CONNECTION_BURST: Final = 10.0
 MAX_IN_FLIGHT: Final = 64
 """Requests of one connection that may wait for an answer; reading stops above."""
 MAX_ADDRESSES: Final = 10_000
@@ -103,6 +106,23 @@ class AddressLimiter:
 
 def _shortage(bucket: TokenBucket) -> float:
     return max(0.0, 1.0 - bucket.tokens) / bucket.rate
+
+
+class ParticipantLimiter:
+    """One bucket per participant of a room, which bounds how many those are."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._buckets: dict[str, TokenBucket] = {}
+
+    def take(self, participant: str, now: float) -> float:
+        """0.0, or the seconds that the participant must wait."""
+        bucket = self._buckets.get(participant)
+        if bucket is None:
+            bucket = TokenBucket.full(self._rate, self._burst, now)
+            self._buckets[participant] = bucket
+        return bucket.take(now)
 
 
 class AnonymousSockets:

@@ -63,7 +63,7 @@ class Outbound:
 
         def happen() -> None:
             stream_log.keep(number, encoded, self._clock.now())
-            self._streams.tidy(self._clock.now())
+            self._streams.tidy(self._clock.now(), self._members.follows)
             self._members.send(event.stream, encoded)
 
         return Delivery(happen, frame)

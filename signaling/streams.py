@@ -1,16 +1,19 @@
 """Audience streams of one room: numbers, a short memory, and exact resume.
 
 Every sequenced event belongs to one stream (``room``, ``scope:main``, ``hosts``,
-``self:<participant>``, ``lobby:<participant>``) and has a number in it, contiguous from 1 within
-the room's epoch. The newest events of each stream are kept, so that a client which was away gets
-exactly what it missed; when that is no longer possible it gets nothing here, and a snapshot
-instead: never a part. Numbers are given when the room decides, events are kept when they are
-delivered, in the same order. What can be told to nobody any more, by age or by size, is let go, so
-that a crowd which came and went costs no memory. Time is an argument.
+``self:<participant>``, ``lobby:<participant>``) and has a number in it, contiguous within the
+room's epoch. The newest events of each stream are kept, so that a client which was away gets
+exactly what it missed, in the order of all streams together, as a person may move from one to
+another; when that is no longer possible it gets nothing here, and a snapshot instead: never a part.
+Numbers are given when the room decides, events are kept when they are delivered, in the same order.
+What can be told to nobody any more, by age or by size, is let go, and so is a stream that nobody
+follows, so that a crowd which came and went costs no memory. Time is an argument.
 """
 
+import itertools
+import operator
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from rooms.ids import EPHEMERAL
@@ -27,20 +30,30 @@ _JSON: Final = CODECS["sunup.v1.json"]
 
 class _Kept(NamedTuple):
     number: int
+    place: int
+    """Among what was delivered on all streams."""
     at: float
     size: int
     encoded: Encoded
 
 
 class StreamLog:
-    """One stream."""
+    """One stream.
 
-    __slots__ = ("_ring", "_size", "delivered", "numbered")
+    Args:
+        places: counts what is delivered on all streams.
+        first: the number before the first event's.
+    """
 
-    def __init__(self) -> None:
-        self.numbered = 0
+    __slots__ = ("_places", "_ring", "_size", "delivered", "needed_at", "numbered")
+
+    def __init__(self, places: Iterator[int], first: int = 0) -> None:
+        self._places = places
+        self.needed_at: float | None = None
+        """When somebody was last seen to follow it."""
+        self.numbered = first
         """The last number given out."""
-        self.delivered = 0
+        self.delivered = first
         """The last number kept; behind `numbered` while a commit is under way."""
         self._ring: deque[_Kept] = deque()
         self._size = 0
@@ -60,7 +73,7 @@ class StreamLog:
             raise RuntimeError(f"event {number} delivered after {self.delivered}")
         self.delivered = number
         size = len(encoded.to(_JSON))
-        self._ring.append(_Kept(number, now, size, encoded))
+        self._ring.append(_Kept(number, next(self._places), now, size, encoded))
         self._size += size
         while len(self._ring) > RING_EVENTS or self._size > REPLAY_BYTES:
             self._forget()
@@ -92,6 +105,10 @@ class Streams:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self._logs: dict[str, StreamLog] = {}
+        self._places = itertools.count()
+        self._highest = 0
+        """The highest number of a stream that was let go: if it comes again, it counts on from here,
+        so that no number stands for two events."""
         self._tidied = 0.0
 
     def log(self, stream: str) -> StreamLog:
@@ -104,20 +121,26 @@ class Streams:
             raise ValueError("the ephemeral stream is not sequenced")
         found = self._logs.get(stream)
         if found is None:
-            found = self._logs[stream] = StreamLog()
+            found = self._logs[stream] = StreamLog(self._places, self._highest)
         return found
 
-    def tidy(self, now: float) -> None:
-        """Now and then, let go what is too old on streams where nothing comes any more."""
-        if now - self._tidied > RING_SECONDS / 5:
-            self._tidied = now
-            for log in self._logs.values():
-                log.expire(now)
+    def tidy(self, now: float, followed: Callable[[str], bool]) -> None:
+        """Now and then, let go what is too old, and streams that nobody has followed for so long."""
+        if now - self._tidied <= RING_SECONDS / 5:
+            return
+        self._tidied = now
+        for stream, log in list(self._logs.items()):
+            log.expire(now)
+            if log.needed_at is None or followed(stream):
+                log.needed_at = now
+            elif now - log.needed_at > RING_SECONDS and log.delivered == log.numbered:
+                self._highest = max(self._highest, log.numbered)
+                del self._logs[stream]
 
     def positions(self, streams: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Stream → (epoch, last number given out): where a snapshot made now stands."""
         return {
-            stream: (self.epoch, self._logs[stream].numbered if stream in self._logs else 0)
+            stream: (self.epoch, self.log(stream).numbered)
             for stream in streams
             if stream != EPHEMERAL
         }
@@ -128,7 +151,7 @@ class Streams:
         streams: Sequence[str],
         now: float,
     ) -> list[Encoded] | None:
-        """Everything missed, in order per stream, or None when a snapshot is needed or cheaper.
+        """Everything missed, as it was delivered, or None when a snapshot is needed or cheaper.
 
         Args:
             positions: what the client has, by stream.
@@ -142,7 +165,7 @@ class Streams:
         for stream in streams:
             if stream == EPHEMERAL:
                 continue
-            log = self._logs.get(stream) or StreamLog()
+            log = self.log(stream)
             known = positions.get(stream)
             if known is None:
                 if log.delivered:
@@ -157,4 +180,5 @@ class Streams:
             missed += found
         if sum(kept.size for kept in missed) > REPLAY_BYTES:
             return None
+        missed.sort(key=operator.attrgetter("place"))
         return [kept.encoded for kept in missed]

@@ -148,6 +148,19 @@ class TestLosingRedis:
             await take(bus, "room", 1, position)
         await bus.close()
 
+    async def test_a_waiting_reader_of_a_feed_that_was_lost_is_told(self, redis_url, monkeypatch):
+        """Nothing is published any more that could show it the gap."""
+        monkeypatch.setattr("storage.bus.READ_BLOCK_MS", 50)
+        bus = RedisBus(redis_url, prefix="lost:")
+        position = (await bus.publish("room", [b"1"]))[0]
+        with redis_client.Redis.from_url(redis_url) as admin:
+            reader = asyncio.create_task(take(bus, "room", 1, position))
+            await until(lambda: any(c["cmd"] == "xread" for c in admin.client_list()))
+            admin.delete("lost:feed:{room}", "lost:feed-epoch:{room}")
+        with pytest.raises(GapError):
+            await reader
+        await bus.close()
+
     async def test_a_cut_subscriber_is_told(self):
         """A reader whose Redis dies ends with BusDownError."""
         with services.redis() as url:

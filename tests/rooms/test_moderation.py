@@ -207,6 +207,7 @@ def test_who_came_by_a_closed_link_is_put_out(meeting, host, jane):
     ]  # fmt: skip
     assert host.closed[-1].reason is CloseReason.REMOVED
     assert phone.closed[-1].reason is CloseReason.DENIED
+    assert [len(guest.got("removed")) for guest in (host, jane, phone, ben)] == [1, 1, 0, 0]
     for guest in (host, jane, phone):
         assert guest.turned_away().code is Code.FORBIDDEN
     before = len(meeting.journal)

@@ -110,14 +110,39 @@ def test_the_last_host_leaves_on_purpose_and_the_room_locks_by_policy():
     assert meeting.bodies("room.ended")[0].reason == "host_dropped"
 
 
-def test_a_host_back_behind_the_lock_keeps_the_room():
-    """The ten minutes stop when a host is there again; the lock is the host's to lift."""
+def test_a_host_back_behind_the_lock_keeps_the_room_and_opens_it():
+    """The ten minutes stop when a host is there again, and whoever comes next gets in."""
     meeting, host, _people = meeting_with("lock", "Jane")
     host.ask(c.Leave())
     meeting.wait(300)
+    assert meeting.room.state.locked
     host.come()
     meeting.wait(900)
-    assert (meeting.room.state.state, meeting.room.state.locked) == ("live", True)
+    assert (meeting.room.state.state, meeting.room.state.locked) == ("live", False)
+    assert [body.patch for body in meeting.bodies("room.changed")] == [
+        {"locked": True}, {"locked": False},
+    ]  # fmt: skip
+    meeting.guest("Paul").come()  # raises where it is locked
+
+
+def test_a_host_back_behind_the_lock_of_a_host_finds_it_locked():
+    """Whoever locked the room meant it, whether a host was gone in between or not."""
+    meeting, host, _people = meeting_with("lock", "Jane")
+    host.ask(c.RoomLock(on=True))
+    host.ask(c.Leave())
+    meeting.wait(300)
+    host.come()
+    assert meeting.room.state.locked
+
+
+def test_a_room_that_was_restored_knows_that_it_locked_itself():
+    """The journal says so, also one that was written before anybody asked it."""
+    meeting, host, _people = meeting_with("lock", "Jane")
+    host.ask(c.Leave())
+    meeting.wait(300)
+    meeting.room = meeting.restored()
+    host.come()
+    assert not meeting.room.state.locked
 
 
 def test_a_room_locked_before_stays_as_it_was():

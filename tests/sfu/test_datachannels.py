@@ -243,15 +243,19 @@ async def test_the_label_that_aiortc_itself_gets_wrong_is_harmless(pair: Pair) -
     await ended(pair)
 
 
-async def test_a_channel_opened_twice_ends_the_association(pair: Pair) -> None:
+async def test_a_channel_opened_twice_ends_the_association(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
     """The base class asserts on this; here it is a violation like any other."""
     channel = pair.open()
     await until(lambda: channel.readyState == "open")
     body = open_message(b"a")
     chunk = data_chunk(pair.ours._last_received_tsn + 1, body, protocol=WEBRTC_DCEP)
     chunk.stream_id, chunk.stream_seq = channel.id, 1
+    caplog.set_level("INFO")
     await pair.send_raw(chunk)
     await ended(pair)
+    assert "data channels of a peer are ended: a channel is opened twice" in caplog.text
 
 
 async def test_packets_that_would_loop_for_ever_are_refused(pair: Pair) -> None:

@@ -129,6 +129,25 @@ async def test_after_close_nothing_is_delivered() -> None:
     assert seen == []
 
 
+async def test_a_handler_that_closes_the_engine_hears_no_more() -> None:
+    """Also when other events came in the same batch."""
+    engine = NativeEngine(host="127.0.0.1", seed=4)
+    seen: list[Event] = []
+
+    def handler(event: Event) -> None:
+        seen.append(event)
+        engine.close()
+
+    engine.start(handler)
+    room = engine.create_room()
+    for _ in range(3):
+        engine.create_transport(room)
+    engine.close_room(room)
+    engine.stats()  # answered behind the commands: their events wait for the loop
+    await until(lambda: bool(seen))
+    assert len(seen) == 1
+
+
 async def test_more_than_one_batch_is_drained(monkeypatch: pytest.MonkeyPatch) -> None:
     """A burst larger than a batch is taken in several turns of the loop, all of it."""
     monkeypatch.setattr(native, "DRAIN_BATCH", 4)

@@ -12,14 +12,18 @@ from rooms.commands import Finish
 from rooms.ids import Identity
 from rooms.limits import CHAT_BODY, LOBBY_BODY, NAME, WAITING
 from rooms.policy import IdentityKind, Role
+from signaling import actor as actor_module
 from signaling.client import Client
 from signaling.clock import stamp
 from signaling.connection import Connection
 from signaling.envelope import CODECS, Event, Ping
 from signaling.errors import CloseCode, RequestError
+from signaling.feed import BusFeed
 from signaling.messages import parse
 from signaling.outbox import MAX_BYTES
+from signaling.streams import RING_SECONDS
 from signaling.tokens import ResumeGrant
+from storage.bus import MemoryBus
 from tests.signaling.fakes import KEY, START, ListWire, Stage, events, hello, reply, request, wire
 from tests.support.wait import until
 
@@ -72,6 +76,21 @@ async def resume(stage, old, positions):
     hello(client, resume={"secret": "s"})
     await stage.actor.resume(client, "h", grant_of(old), positions)
     return client
+
+
+def roster_of(*clients):
+    """The roster that a page has over these connections, one after the other."""
+    roster = {}
+    for frame in (frame for client in clients for frame in events(client)):
+        body = frame["p"]
+        if frame["t"] == "snapshot":
+            roster = {member["id"]: member for member in body["roster"]}
+        elif frame["t"] == "roster.delta":
+            roster = {who: roster[who] for who in roster if who not in body.get("del", ())}
+            roster |= {member["id"]: member for member in body.get("add", ())}
+            for fields in body.get("upd", ()):
+                roster[fields["id"]] = {**roster[fields["id"]], **fields}
+    return roster
 
 
 def positions_of(client):
@@ -336,6 +355,72 @@ class TestResume:
         assert [frame["t"] for frame in events(again)][-1] == "resumed"
         assert "snapshot" not in {frame["t"] for frame in events(again)}
 
+    async def test_a_host_who_was_away_has_the_roster_of_one_who_was_not(self):
+        """In a training: somebody comes, presents and leaves, on one stream and on the other."""
+        stage = Stage(type="training")
+        await stage.actor.open()
+        host, control = await enter(stage, "Ana", Role.HOST), await enter(stage, "Eva", Role.COHOST)
+        self.tell_the_roster(stage)
+        at = positions_of(host)
+        stage.actor.lost(host)
+        jane = await enter(stage, "Jane")
+        self.tell_the_roster(stage)
+        await ask(stage, control, "role.set", who=jane.participant, role="presenter")
+        self.tell_the_roster(stage)
+        await ask(stage, jane, "leave")
+        self.tell_the_roster(stage)
+        again = await resume(stage, host, at)
+        self.tell_the_roster(stage)
+        assert reply(again, "h")["p"]["resumed"] is True
+        assert jane.participant in {
+            member["id"] for body in events(again, "roster.delta") for member in body["add"]
+        }
+        assert roster_of(host, again) == roster_of(control)
+        await stage.actor.close()
+
+    async def test_what_nobody_can_be_told_any_more_is_let_go(self, stage):
+        """By what is delivered on other streams: a waiting room that emptied costs no memory."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=True)
+        await ask(stage, host, "lobby.admit", ids=[jane.participant])
+        (told,) = [
+            log._ring
+            for stream, log in stage.actor._open.outbound._streams._logs.items()
+            if stream == f"lobby:{jane.participant}"
+        ]
+        assert told
+        stage.clock.time += RING_SECONDS + 1
+        await ask(stage, host, "chat.send", "c", body="x")
+        assert not told
+
+    async def test_who_stays_for_long_counts_on_while_others_come_and_go(self, stage):
+        """Streams of people who are gone are forgotten, not a quiet one that somebody is on."""
+        host, jane, ben = [
+            await enter(stage, who, role)
+            for who, role in (
+                ("Ana", Role.HOST),
+                ("Jane", Role.PARTICIPANT),
+                ("Ben", Role.PARTICIPANT),
+            )
+        ]
+        for number in range(3):
+            await ask(stage, host, "chat.send", f"b{number}", body="x", to=ben.participant)
+        await ask(stage, ben, "leave")
+        stage.actor.lost(ben)
+        at = positions_of(jane)[f"self:{jane.participant}"]
+        for number in range(8):
+            stage.clock.time += RING_SECONDS / 4
+            await ask(stage, host, "chat.send", f"c{number}", body="x")
+        assert f"self:{ben.participant}" not in stage.actor._open.outbound._streams._logs
+        await ask(stage, host, "chat.send", "j", body="x", to=jane.participant)
+        assert positions_of(jane)[f"self:{jane.participant}"] == (at[0], at[1] + 1)
+
+    @staticmethod
+    def tell_the_roster(stage):
+        """Let its second pass."""
+        stage.clock.time += 1
+        stage.actor._timeout()
+
     async def test_a_client_that_does_not_know_enough_gets_a_snapshot(self, stage):
         """No positions, or old ones: a snapshot of all, never a part."""
         await enter(stage, "Ana", Role.HOST)
@@ -380,6 +465,35 @@ class TestResume:
         with pytest.raises(RequestError) as refused:
             await resume(stage, jane, {})
         assert refused.value.code == "stale_epoch"
+
+    async def test_who_comes_back_too_often_is_refused_before_anything_is_decided(self, stage):
+        """By resume and by link alike: ten at once, then one per two seconds; others may."""
+        ana = await enter(stage, "Ana", Role.HOST)
+        for _ in range(5):
+            ana = await resume(stage, ana, {})
+            ana = await enter(stage, "Ana", Role.HOST)
+        facts = list(stage.store.facts)
+        for again in (resume(stage, ana, {}), enter(stage, "Ana", Role.HOST)):
+            with pytest.raises(RequestError) as refused:
+                await again
+            assert refused.value.code == "rate"
+            assert 1999 <= refused.value.extras["retry_ms"] <= 2001
+        assert stage.store.facts == facts
+        await enter(stage, "Jane")
+        stage.clock.time += 2
+        ana = await resume(stage, ana, {})
+        with pytest.raises(RequestError):
+            await resume(stage, ana, {})
+
+    async def test_a_stale_secret_takes_nothing_from_its_participant(self, stage):
+        """An old tab that tries again and again keeps nobody out."""
+        old = await enter(stage, "Ana", Role.HOST)
+        new = await resume(stage, old, {})
+        for _ in range(20):
+            with pytest.raises(RequestError) as refused:
+                await resume(stage, old, {})
+            assert refused.value.code == "stale_epoch"
+        await resume(stage, new, {})
 
     async def test_a_secret_of_another_sitting_is_refused(self, stage):
         """What was good for the last sitting opens nothing now."""
@@ -543,6 +657,32 @@ class TestFailures:
         await until(lambda: len(events(host, "snapshot")) == 2)
         assert stage.actor.room is not broken
 
+    async def test_a_defect_in_a_delivery_through_the_bus_opens_the_room_anew(self, stage, caplog):
+        """As without a bus: loud, and everybody gets a fresh snapshot instead of a gap."""
+        stage.actor._open_feed = self.bus_feed
+        stage.actor._tenure.throw_away("to have a bus")
+        host = await enter(stage, "Ana", Role.HOST)
+        await until(lambda: events(host, "snapshot"))
+        send, epoch = stage.actor.members.send, events(host)[-1]["ep"]
+
+        def defective(stream, encoded):
+            stage.actor.members.send = send
+            raise RuntimeError("planted")
+
+        stage.actor.members.send = defective
+        await ask(stage, host, "chat.send", body="x")
+        await until(lambda: len(events(host, "snapshot")) == 2)
+        assert events(host)[-1]["ep"] == epoch + 1
+        assert [message["body"] for message in events(host, "snapshot")[-1]["chat"]] == ["x"]
+        assert "planted" in caplog.text
+
+    @staticmethod
+    async def bus_feed(key, epoch):
+        """A feed as with Redis."""
+        made = BusFeed(MemoryBus(), key.room_id, epoch)
+        await made.start()
+        return made
+
     async def test_who_does_not_come_back_left_when_the_old_node_was_last_alive(self, stage):
         """Attendance after a crash ends with the node's last sign of life, not with the last fact."""
         host = await enter(stage, "Ana", Role.HOST)
@@ -555,6 +695,21 @@ class TestFailures:
         rows = second.actor.room.state.participants
         assert {rows[c.participant].lost_at for c in (host, jane)} == {stage.store.last_alive}
         await second.actor.close()
+
+    async def test_a_long_sitting_is_folded_in_turns_with_other_rooms(self, stage, monkeypatch):
+        """Whoever else is due on this node need not wait until all facts are folded."""
+        host = await enter(stage, "Ana", Role.HOST)
+        for number in range(30):
+            stage.clock.time += 1
+            await ask(stage, host, "chat.send", f"c{number}", body="x")
+        monkeypatch.setattr(actor_module, "AT_ONCE", 3)
+        turns = []
+        opening = asyncio.create_task(stage.make_actor().open())
+        while not opening.done():
+            turns.append(None)
+            await asyncio.sleep(0)
+        await opening
+        assert len(turns) > 10
 
 
 class TestCalendar:

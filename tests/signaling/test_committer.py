@@ -124,6 +124,28 @@ async def test_without_facts_it_waits_for_those_before_it():
     await bench.committer.close()
 
 
+@pytest.mark.parametrize("facts", [0, 1])
+async def test_what_a_delivery_submits_comes_behind_what_is_being_delivered(facts):
+    """A snapshot made in the middle of a batch includes its events: it is told after them."""
+    bench = Bench()
+    unit = Unit(
+        [fact(f"a.{n}") for n in range(facts)],
+        [
+            Delivery(lambda: bench.submit("snapshot", facts=0)),
+            Delivery(lambda: bench.told.append("a")),
+        ],
+    )
+    bench.gate.clear()
+    bench.committer.submit(unit)
+    bench.submit("b", facts=facts)
+    bench.gate.set()
+    await bench.committer.flush()
+    bench.submit("later", facts=0)
+    batch = ["a", "b", "snapshot"] if facts else ["a", "snapshot", "b"]
+    assert bench.told == [*batch, "later"]
+    await bench.committer.close()
+
+
 async def test_a_failed_commit_fails_everything_that_waits():
     """All askers hear `unavailable`, nothing is told, and later units are refused at once."""
     bench = Bench()
@@ -163,6 +185,25 @@ async def test_our_bug_in_a_delivery_is_loud_and_ends_the_epoch(caplog):
     await until(lambda: bench.broken)
     assert "planted" in caplog.text
     await bench.committer.close()
+
+
+async def test_a_defect_that_comes_late_ends_the_epoch_once(caplog):
+    """From a feed, while a commit runs: who waits hears so, and nothing more is delivered."""
+    bench = Bench()
+    bench.gate.clear()
+    bench.submit("a")
+    await asyncio.sleep(0)
+    for _ in range(2):
+        bench.committer.defective(ValueError("planted"))
+    bench.gate.set()
+    await bench.committer.flush()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert bench.failures == [("a", "unavailable")]
+    assert len(bench.broken) == 1
+    assert bench.told == []
+    assert caplog.text.count("ValueError: planted") == 2
+    await bench.committer.abandon()
 
 
 async def test_abandoning_tells_who_waits():

@@ -1,6 +1,7 @@
 """The rooms of a node that opens them slowly, is sent home, or loses them: nothing stays behind."""
 
 import asyncio
+import uuid
 
 import pytest
 
@@ -45,15 +46,18 @@ class SlowJournal(MemoryJournal):
 class Node:
     """A conductor over one room in memory."""
 
-    def __init__(self):
+    def __init__(self, **settings):
         self.clock = ManualClock()
         self.journal = SlowJournal(MemoryStore())
         self.adapters = []
         self.made = []
-        self.conductor = Conductor(TOKENS, self.clock, self.make_actor, self.find_overdue)
+        self.overdue = []
+        self.conductor = Conductor(
+            TOKENS, self.clock, self.make_actor, self.find_overdue, **settings
+        )
 
     async def find_overdue(self, _wall, _at_most):
-        return []
+        return self.overdue
 
     def make_actor(self, key, gone):
         async def open_feed(_key, _epoch):
@@ -82,6 +86,17 @@ class Node:
         grant = JoinGrant(*KEY, "link", "host", "staff", "ana", "", lobby=False, name="Ana")
         token = TOKENS.issue_join(grant, self.clock.wall())
         return client, self.conductor.enter(client, hello(client, token=token))
+
+    async def end(self):
+        """The host comes, ends the sitting and is gone."""
+        client, coming = self.knock()
+        await coming
+        await self.conductor.perform(client, request("room.end"))
+        client.lost()
+        self.conductor.lost(client)
+        self.ended, self.journal.store.facts = self.journal.store.facts, []  # of the next sitting
+        (actor,) = self.made
+        return actor
 
     def keeper(self):
         """What keeps the lease of the only room."""
@@ -150,4 +165,108 @@ async def test_a_room_that_another_node_has_leaves_this_one(node):
     assert wire(client).closed[0] == CloseCode.DRAINING
     assert node.conductor.actors == []
     assert node.journal.released == []
+    await node.conductor.close()
+
+
+def slow_to_close(actor):
+    """Closing this room takes until the event is set; how often it was begun."""
+    door, close, begun = asyncio.Event(), actor.close, []
+
+    async def slowly():
+        begun.append(1)
+        actor._journal.store.facts = []  # of the next sitting
+        await door.wait()
+        await close()
+
+    actor.close = slowly
+    return door, begun
+
+
+async def fails():
+    raise RuntimeError("planted")
+
+
+async def test_a_room_that_cannot_be_opened_is_forgotten_though_nobody_waits_for_it(node):
+    """The asker has hung up; the next comer is not told what was wrong then."""
+    node.journal.door.clear()
+    opening = asyncio.create_task(node.conductor.actor(KEY))
+    await until(lambda: node.journal.opening)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    node.journal.down = True
+    node.journal.door.set()
+    await until(lambda: KEY not in node.conductor._rooms)
+    node.journal.down = False
+    assert await node.conductor.actor(KEY)
+    await node.conductor.close()
+
+
+async def test_a_look_for_overdue_rooms_does_not_lose_the_next_sitting(node):
+    """Somebody comes while the last one is being closed: what they opened stays, and is closed."""
+    actor = await node.end()
+    door, begun = slow_to_close(actor)
+    node.overdue = [tuple(map(uuid.UUID, KEY))]
+    looking = asyncio.create_task(node.conductor.close_overdue())
+    await until(lambda: begun)
+    coming = asyncio.create_task(node.conductor.sitting(KEY))
+    await until(lambda: len(node.made) == 2)
+    door.set()
+    await looking
+    assert node.conductor.running(KEY) is await coming is node.made[1]
+    await node.conductor.close()
+
+
+async def test_two_who_find_a_sitting_over_close_its_room_once(node):
+    """The second of them finds the next sitting in its place, and leaves that alone."""
+    store = node.journal.store
+    await node.end()
+    store.facts = node.ended
+    await node.conductor.close()
+    node = Node()
+    node.journal.store = store
+    node.journal.door.clear()
+    coming = [asyncio.create_task(node.conductor.sitting(KEY)) for _ in range(2)]
+    await until(lambda: node.journal.opening)
+    door, begun = slow_to_close(node.made[0])
+    node.journal.door.set()
+    await until(lambda: begun)
+    await until(lambda: len(node.made) == 2)
+    door.set()
+    assert set(await asyncio.gather(*coming)) == {node.made[1]}
+    assert len(begun) == 1
+    await node.conductor.close()
+
+
+async def test_one_room_that_cannot_be_closed_does_not_keep_the_others(node, caplog):
+    """At the end each is closed, also one that another node has by now; a defect is loud."""
+    _, coming = node.knock()
+    await coming
+    lost = node.made[0]
+    door, _ = slow_to_close(lost)
+    node.conductor._lost_room(lost)
+    other = await node.conductor.actor(KEY)
+    other.close = fails
+    closing = asyncio.create_task(node.conductor.close())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not closing.done(), "the lost room is still on its way out"
+    door.set()
+    await closing
+    assert node.adapters[0].closed
+    assert "RuntimeError: planted" in caplog.text
+
+
+async def test_a_defect_in_closing_an_idle_room_does_not_keep_the_others(caplog):
+    """It is logged, and the next sweep comes."""
+    node = Node(idle_after=0.02)
+    await node.conductor.start()
+
+    def swept():
+        node.clock.time += 1
+        return not node.conductor.actors
+
+    for _ in range(2):
+        (await node.conductor.actor(KEY)).close = fails
+        await until(swept)
+    assert caplog.text.count("RuntimeError: planted") == 2
     await node.conductor.close()

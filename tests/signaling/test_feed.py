@@ -211,3 +211,94 @@ async def test_closing_delivers_what_waits():
     audience.deliver(one, 1, "reply")
     await one.close()
     assert audience.heard == [1, "reply"]
+
+
+def defective():
+    raise RuntimeError("planted")
+
+
+@pytest.mark.parametrize("down", [False, True])
+async def test_a_defect_in_a_delivery_is_reported_and_blames_no_bus(caplog, down):
+    """Through the bus or without it: our bug is told, what follows happens, the bus stays."""
+    audience, bus, defects = Audience(), BrokenBus(), []
+    one = await opened(bus)
+    one.report_to(defects.append)
+    bus.down = down
+    one.deliver([audience.delivery(1), Delivery(defective, event(2)), audience.delivery(3)])
+    await until(lambda: audience.heard == [1, 3])
+    assert [str(defect) for defect in defects] == ["planted"]
+    bus.down = False
+    audience.deliver(one, "after", 4)
+    await until(lambda: audience.heard == [1, 3, "after", 4])
+    assert ("the bus is passed by" in caplog.text) is down
+    await one.close()
+
+
+async def test_what_a_delivery_delivers_comes_behind_what_waits():
+    """Also when the bus was lost meanwhile, and all that waits happens in one go."""
+    audience, bus = Audience(), BrokenBus()
+    one = await opened(bus)
+    bus.swallow = True
+    more = Delivery(lambda: audience.deliver(one, "more"), event(1))
+    one.deliver([more, audience.delivery(2), audience.delivery("reply")])
+    await until(lambda: len(audience.heard) == 3)
+    assert audience.heard == [2, "reply", "more"]
+    await one.close()
+
+
+async def test_an_envelope_that_cannot_be_read_is_loud_and_the_bus_is_tried_again(caplog):
+    """Whoever else writes on our key: the reader's end has a traceback, and another reads on."""
+    audience, bus = Audience(), BrokenBus()
+    one = await opened(bus)
+    await bus.publish("room", [b"\xc1"])
+    await until(lambda: "bus reader failed" in caplog.text)
+    audience.deliver(one, 1)
+    assert audience.heard == [1]
+    await until(lambda: one._through_bus)
+    audience.deliver(one, 2)
+    await until(lambda: audience.heard == [1, 2])
+    await one.close()
+
+
+async def test_an_outage_is_logged_at_its_beginning_and_its_end(caplog, monkeypatch):
+    """However often the bus is tried meanwhile."""
+    tries = []
+    bus, audience = BrokenBus(), Audience()
+    one = await opened(bus)
+    tail = bus.tail
+
+    async def tried(key):
+        tries.append(key)
+        return await tail(key)
+
+    monkeypatch.setattr(bus, "tail", tried)
+    bus.down = True
+    audience.deliver(one, 1)
+    await until(lambda: len(tries) >= 4)
+    assert caplog.text.count("the bus is passed by") == 1
+    bus.down = False
+    await until(lambda: one._through_bus)
+    audience.deliver(one, 2)
+    await until(lambda: audience.heard == [1, 2])
+    assert caplog.text.count("the bus is back") == 1
+    await one.close()
+
+
+async def test_a_closed_feed_does_not_try_the_bus_again(monkeypatch):
+    """Its reader hears of a broken connection while it is cancelled: nobody is left to come back."""
+    bus, tries = BrokenBus(), []
+
+    async def breaking(_key, _after):
+        tries.append(1)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise BusDownError("cut") from None
+        yield
+
+    monkeypatch.setattr(bus, "subscribe", breaking)
+    one = await opened(bus)
+    await until(lambda: tries)
+    await one.close()
+    await asyncio.sleep(3 * feed.RETRY)
+    assert len(tries) == 1

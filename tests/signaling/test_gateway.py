@@ -130,6 +130,35 @@ async def test_who_never_says_hello_is_let_go(monkeypatch):
     assert gateway.clients == set()
 
 
+class SlowSocket(Socket):
+    """Takes a while for each frame, and keeps them."""
+
+    def __init__(self, *frames):
+        super().__init__(*frames)
+        self.sent = []
+
+    async def send(self, data, text):
+        await asyncio.sleep(0.02)
+        self.sent.append((data, self.code))
+
+
+async def test_what_waited_goes_out_before_the_server_hangs_up():
+    """A client that reads slowly still gets the last word: here it broke the protocol."""
+    door = Door()
+    gateway = Gateway(door, SystemClock())
+
+    async def enter(client, _hello):
+        client.connection.accepted(0.0)
+        for number in (1, 2):
+            client.send_frame(Event("room", 1, "chat.msg", "", None, {}, number))
+
+    door.enter = enter
+    socket = SlowSocket(hello(None), hello(None))
+    await gateway.handle(socket)
+    assert [code for _, code in socket.sent] == [None, None]
+    assert socket.code is CloseCode.PROTOCOL
+
+
 async def all_that_can_run():
     """Let every task go on until it waits for something that is not there."""
     for _ in range(20):

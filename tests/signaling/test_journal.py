@@ -1,5 +1,6 @@
 """The journal over the real database: ownership, durable facts, and the errors of both."""
 
+import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from rooms.commands import Enter
 from rooms.ids import Identity
-from rooms.policy import IdentityKind, Role
+from rooms.policy import IdentityKind, Role, preset
 from rooms.room import Room
 from signaling import journal as journal_module
 from signaling.clock import TextIds, stamp
@@ -66,6 +67,20 @@ async def test_what_was_appended_is_there_for_the_next_owner(meeting):
     assert again.facts == facts
     restored = Room.restore(config_of(again.record, 1), again.facts, TextIds(), stamp)
     assert restored.state == room.state
+
+
+async def test_a_long_sitting_is_read_in_turns_with_other_rooms(monkeypatch):
+    """Facts become of rows some at a time; whoever else is due gets a turn between."""
+    monkeypatch.setattr(journal_module, "AT_ONCE", 3)
+    room = Room(preset("consultation", id="r", code="c", title="T"), TextIds(), stamp)
+    facts = [fact for n in range(5) for fact in facts_of(room, host(), float(n))]
+    turns = []
+    reading = asyncio.create_task(journal_module._facts(journal_module.records(facts, 1, 1)))
+    while not reading.done():
+        turns.append(None)
+        await asyncio.sleep(0)
+    assert await reading == facts
+    assert len(turns) > len(facts) // 3
 
 
 async def test_the_last_owner_is_fenced(meeting):

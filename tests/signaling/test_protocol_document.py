@@ -111,6 +111,8 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"`sdp` and `sdp_z` {messages.MAX_SDP:,} characters each;" in TEXT
     assert f"`sdp_z` {MAX_INFLATED // 1024} KiB inflated; {MAX_LINES:,} lines," in TEXT
     assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT
+    per = f"{limits.CONNECTION_BURST:.0f} at once, then one per {1 / limits.CONNECTION_RATE:.0f} s"
+    assert f"was there before | {per}; beyond: `rate`" in TEXT
 
 
 def block(name):

@@ -1,5 +1,6 @@
 """Stream numbers and exact resume: what was missed, all of it or nothing."""
 
+import itertools
 import random
 
 import pytest
@@ -16,6 +17,11 @@ def filled(streams, stream, count, now=0.0):
     for _ in range(count):
         number = streams.log(stream).number()
         streams.log(stream).keep(number, event(number), now)
+
+
+def nobody(_stream):
+    """Follows no stream."""
+    return False
 
 
 def numbers(encoded):
@@ -40,6 +46,18 @@ def test_what_was_missed_is_replayed_in_order():
     filled(streams, "self:b", 9)
     missed = streams.replay({"room": (1, 2), "self:a": (1, 2)}, ["room", "self:a", "eph"], 0.0)
     assert numbers(missed) == [3, 4, 5]
+
+
+def test_what_was_missed_on_several_streams_comes_as_it_was_delivered():
+    """Who was away hears of two streams in the order in which the others heard of them."""
+    streams = Streams(1)
+    for number, stream in enumerate(("hosts", "room", "room", "hosts")):
+        sequenced = streams.log(stream)
+        sequenced.keep(sequenced.number(), event(number), 0.0)
+    missed = streams.replay({"room": (1, 0), "hosts": (1, 0)}, ["room", "hosts"], 0.0)
+    assert numbers(missed) == [0, 1, 2, 3]
+    missed = streams.replay({"room": (1, 1), "hosts": (1, 0)}, ["room", "hosts"], 0.0)
+    assert numbers(missed) == [0, 2, 3]
 
 
 def test_an_empty_gap_is_no_snapshot():
@@ -100,7 +118,7 @@ def test_events_under_way_are_not_replayed():
 
 def test_delivering_out_of_order_is_our_bug():
     """A gap or a repeat in the ring would be served to clients: it is raised at once."""
-    log = StreamLog()
+    log = StreamLog(itertools.count())
     log.keep(log.number(), event(1), 0.0)
     with pytest.raises(RuntimeError):
         log.keep(3, event(3), 0.0)
@@ -174,12 +192,61 @@ def test_who_missed_very_much_on_all_streams_together_gets_a_snapshot():
 def test_streams_where_nothing_comes_any_more_cost_no_memory():
     """A crowd that came and went is let go when its events are too old to be told."""
     streams = Streams(1)
-    streams.tidy(1.0)
+    streams.tidy(1.0, nobody)
     for number in range(50):
         large(streams, f"lobby:{number}", 3, 100, now=1.0)
     filled(streams, "room", 1, now=RING_SECONDS + 2)
     assert held(streams) > 15_000
-    streams.tidy(RING_SECONDS + 2)
+    streams.tidy(RING_SECONDS + 2, nobody)
     assert held(streams) < 200
     assert streams.replay({"lobby:1": (1, 3)}, ["lobby:1"], RING_SECONDS + 2) == []
     assert streams.replay({"lobby:1": (1, 2)}, ["lobby:1"], RING_SECONDS + 2) is None
+
+
+def passed(streams, seconds, followed=nobody):
+    """Let time pass, with a look at the streams each minute; the time at its end."""
+    now = streams._tidied
+    for _ in range(int(seconds / 60) + 1):
+        now += 61
+        streams.tidy(now, followed)
+    return now
+
+
+def test_streams_that_nobody_follows_any_more_are_forgotten():
+    """Those of whoever came and went in this epoch; who follows one keeps it and its numbers."""
+    streams = Streams(1)
+    for number in range(50):
+        filled(streams, f"self:{number}", 3)
+    filled(streams, "room", 9)
+    passed(streams, RING_SECONDS + 120, lambda stream: stream == "room")
+    assert set(streams._logs) == {"room"}
+    assert streams.positions(["room"]) == {"room": (1, 9)}
+
+
+def test_a_stream_under_way_or_just_begun_is_not_forgotten():
+    """A snapshot says where it stands: from there its numbers go on, whenever the next comes."""
+    streams = Streams(1)
+    streams.log("self:a").number()
+    passed(streams, RING_SECONDS + 120)
+    assert streams.positions(["self:a"]) == {"self:a": (1, 1)}
+    assert streams.positions(["self:b"]) == {"self:b": (1, 0)}
+    passed(streams, RING_SECONDS - 120)
+    assert set(streams._logs) == {"self:a", "self:b"}
+
+
+def test_a_forgotten_stream_never_serves_a_part():
+    """Its number of before stands for no later event: who comes back to it gets a snapshot."""
+    streams = Streams(1)
+    filled(streams, "self:a", 3)
+    filled(streams, "self:b", 5)
+    now = passed(streams, RING_SECONDS + 120)
+    assert streams._logs == {}
+    filled(streams, "self:a", 2, now)
+    for known in range(6):
+        missed = streams.replay({"self:a": (1, known)}, ["self:a"], now)
+        assert missed is None or known == 5, "5 is where it stood at most"
+    assert streams.replay({"self:b": (1, 2)}, ["self:b"], now) is None
+    assert streams.replay({"self:b": (1, 5)}, ["self:b"], now) == []
+    assert streams.replay({"self:b": (1, 0)}, ["self:b"], now) is None
+    filled(streams, "self:b", 1, now)
+    assert streams.positions(["self:b"]) == {"self:b": (1, 6)}

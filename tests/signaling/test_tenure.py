@@ -141,6 +141,33 @@ async def test_the_lease_goes_on_after_trouble_in_one_renewal(hold, renewing, tr
     assert hold.heard == [1], "the room stayed as it was"
 
 
+@pytest.mark.parametrize("answer", ["plan", "fenced"])
+async def test_an_answer_about_an_earlier_epoch_is_no_news(hold, renewing, monkeypatch, answer):
+    """The room was opened anew while the renewal was under way: nothing follows from it."""
+    asked, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def renew(epoch):
+        if epoch == 1:
+            asked.set()
+            await goes_on.wait()
+            if answer == "fenced":
+                raise FencedError("another epoch")
+        else:
+            await asyncio.sleep(60)
+        return "plan"
+
+    monkeypatch.setattr(hold.journal, "renew", renew)
+    await hold.tenure.begin()
+    await asked.wait()
+    hold.tenure.throw_away("a failed commit")
+    await hold.until_open(2)
+    goes_on.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert hold.heeded == 0
+    assert hold.tenure.current is hold.rooms[1]
+
+
 async def test_a_defect_in_heeding_the_calendar_does_not_end_the_lease(hold, renewing, monkeypatch):
     """The calendar is told at each renewal: what one telling breaks, the lease survives."""
     defects = [ValueError("a defect")]
