@@ -39,7 +39,7 @@ async def leave_all(*peers):
 
 @pytest.mark.timeout(180)
 async def test_two_hundred_join_and_hear_one_event(server):
-    """200 clients are in within seconds, and a chat-sized event reaches every one of them."""
+    """Of 200 clients who join at once all are in, and an event of a chat's size reaches each once."""
     booked, host = await training(server)
     began = time.monotonic()
     guests = await crowd(booked["guest_url"], CROWD)
