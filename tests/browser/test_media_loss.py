@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.meetings import ROOM_STATE, book, meet, no_complaints, shows
-from tests.support.person import ANA, JANE, Person
+from tests.support.person import ANA, JANE, PATIENCE, Person
 from tests.support.relay import relay
 from tests.support.rows import Books
 from tests.support.wait import until
@@ -33,13 +33,13 @@ async def note_states(person: Person) -> None:
     await person.page.evaluate(NOTE_STATES, ROOM_STATE)
 
 
-async def noticed(person: Person, *, timeout: float) -> None:
+async def noticed(person: Person) -> None:
     """Wait until the page has said that it reconnects, even if it is over already."""
 
     async def said() -> bool:
         return "reconnecting" in await person.page.evaluate("() => window.__states")
 
-    await until(said, timeout=timeout, every=0.05)
+    await until(said, timeout=PATIENCE, every=0.05)
 
 
 async def test_a_dropped_path_heals_without_the_server_saying_so(server, browser):
@@ -59,15 +59,15 @@ async def test_a_dropped_path_heals_without_the_server_saying_so(server, browser
         assert path.clients
         await note_states(guest)
         path.block()
-        await noticed(guest, timeout=5)
+        await noticed(guest)
         at_loss = await frames(guest, ANA.name), await frames(host, JANE.name)
 
         async def flows() -> bool:
             now = await frames(guest, ANA.name), await frames(host, JANE.name)
             return now[0] > at_loss[0] + 5 and now[1] > at_loss[1] + 5
 
-        await until(flows, timeout=15, every=0.05)
-        await shows(guest, "live", timeout=5)
+        await until(flows, timeout=PATIENCE, every=0.05)
+        await shows(guest, "live")
         after = await host.tile(JANE.name)
         assert after["participant"] == before["participant"]
         books = Books(f"sqlite:///{server.data}/sunup.sqlite3", "", links.room)
@@ -93,13 +93,13 @@ async def test_a_receiver_that_sends_nothing_notices_too(server, browser):
         await guest.sees(ANA)
         await note_states(guest)
         path.block()
-        await noticed(guest, timeout=8)
+        await noticed(guest)
         seen = await frames(guest, ANA.name)
 
         async def flows() -> bool:
             return await frames(guest, ANA.name) > seen + 5
 
-        await until(flows, timeout=15, every=0.05)
+        await until(flows, timeout=PATIENCE, every=0.05)
         await host.close()
         await guest.close()
 
@@ -114,7 +114,7 @@ async def test_who_has_lost_the_connection_is_shown_so_to_the_others(server, bro
     row = host.page.get_by_role("region", name="Participants").get_by_role("listitem")
     await expect(row.filter(has_text=JANE.name)).not_to_contain_text("reconnecting")
     await guest.close()
-    await expect(tile).to_have_attribute("data-state", "frozen", timeout=15_000)
+    await expect(tile).to_have_attribute("data-state", "frozen")
     await expect(tile).to_have_accessible_description(re.compile("reconnecting"))
     await expect(tile.get_by_text("Reconnecting", exact=True)).to_be_visible()
     await expect(row.filter(has_text=JANE.name)).to_contain_text("reconnecting")

@@ -38,7 +38,7 @@ async def leave_all(*peers):
 
 @pytest.mark.timeout(180)
 async def test_two_hundred_join_and_hear_one_event(server):
-    """200 clients are in within seconds, and a chat-sized event reaches every one of them."""
+    """Of 200 clients who join at once all are in, and an event of a chat's size reaches each once."""
     booked, host = await training(server)
     began = time.monotonic()
     guests = await crowd(booked["guest_url"], CROWD)
@@ -89,6 +89,6 @@ async def test_sockets_that_say_nothing_keep_nobody_out(sqlite_server):
     ):
         assert answer.status == 200
     with contextlib.suppress(ConnectionResetError):
-        assert await asyncio.wait_for(silent[0][0].read(), 5) == b""
+        assert await asyncio.wait_for(silent[0][0].read(), 30) == b""
     for _, writer in silent:
         writer.close()

@@ -103,7 +103,7 @@ def test_the_application_owns_nothing_and_bypasses_nothing(catalogue):
 
 
 def test_the_lookup_role_reads_only_what_lookups_need(catalogue):
-    """It may SELECT from the tables of its three functions, and do nothing else anywhere."""
+    """It may SELECT from the tables of its four functions, and do nothing else anywhere."""
     rows = catalogue(
         """SELECT table_name, privilege_type FROM information_schema.role_table_grants
            WHERE grantee = %(role)s""",

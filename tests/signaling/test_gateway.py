@@ -125,7 +125,7 @@ async def test_who_never_says_hello_is_let_go(monkeypatch):
     monkeypatch.setattr(connection, "HELLO_TIMEOUT", 0.05)
     gateway = Gateway(Door(), SystemClock())
     socket = Socket()
-    await asyncio.wait_for(gateway.handle(socket), 5)
+    await asyncio.wait_for(gateway.handle(socket), 30)
     assert socket.code is CloseCode.TIMEOUT
     assert gateway.clients == set()
 
@@ -180,7 +180,7 @@ async def test_one_connections_requests_are_held_in_bounded_number():
     for _ in frames:
         door.may_end.release()
     socket.gone.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
 
 
 class Upgrade:

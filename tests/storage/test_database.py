@@ -54,7 +54,7 @@ async def test_readers_and_writers_do_not_wait_for_each_other(database, tenant):
     async with contextlib.AsyncExitStack() as stack:
         unit_of_work = functools.partial(database.unit_of_work, tenant.tenant.id)
         readers = [await stack.enter_async_context(unit_of_work(read_only=True)) for _ in range(10)]
-        async with asyncio.timeout(5), unit_of_work() as writer:
+        async with asyncio.timeout(30), unit_of_work() as writer:
             await writer.add(Role(id=writer.ids(), name="Writer"))
             for reader in readers:
                 assert await reader.session.scalar(sa.select(sa.func.count(Role.id))) == 4

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 from collections.abc import AsyncIterator
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 _ARGUMENTS = (
     "--no-sandbox",
@@ -27,6 +27,8 @@ _ARGUMENTS = (
     "--disable-features=WebRtcHideLocalIpsWithMdns",
 )
 _ORIGIN = "https://meet.test"
+# As long as Playwright waits for what it clicks: five seconds can be too short on a busy machine.
+expect.set_options(timeout=30_000)
 
 
 class MissingBrowser(RuntimeError):

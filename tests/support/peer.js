@@ -135,6 +135,15 @@ window.Peer = class {
     return this.slots.get(label).frames.slice(from);
   }
 
+  noteCounts(label) {
+    this.counts = []; // ten times a second: {sent, arrived}, each [Unix ms, frames]
+    setInterval(async () => {
+      const { camera } = await this.stats("outbound-rtp");
+      const slot = (await this.stats("inbound-rtp"))[label];
+      this.counts.push({ sent: [camera.timestamp, camera.framesEncoded], arrived: [slot.timestamp, slot.framesDecoded] });
+    }, 100);
+  }
+
   async stats(type) {
     const byMid = new Map(this.labels.map(([label, { mid }]) => [mid, label]));
     const found = {};

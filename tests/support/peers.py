@@ -88,6 +88,14 @@ class ChromiumPeer:
         """Entries of getStats of one type, by label (and ":rid")."""
         return await self.page.evaluate("kind => peer.stats(kind)", kind)
 
+    async def note_counts(self, slot: str) -> None:
+        """Let the page note from now on, by itself, what `counts` returns."""
+        await self.page.evaluate("slot => peer.noteCounts(slot)", slot)
+
+    async def counts(self, count: str) -> list[list[float]]:
+        """[Unix ms, frames] as noted: "sent" by the camera's encoder, "arrived" at the slot's decoder."""
+        return await self.page.evaluate("count => peer.counts.map((all) => all[count])", count)
+
     async def connection_state(self) -> str:
         return await self.page.evaluate("() => peer.pc.connectionState")
 

@@ -15,6 +15,8 @@ from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 from .wait import until
 
 SCRIPT = (Path(__file__).parent / "synthetic_media.js").read_text()
+PATIENCE = 30.0
+"""Seconds after which something does not happen any more, on however busy a machine."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,14 @@ class Person:
         """Open a link and enter a name where the page asks for one."""
         await self.page.goto(url)
         box = self.page.get_by_role("textbox", name="Your name")
-        await expect(box).to_be_visible(timeout=15_000)
+        await expect(box).to_be_visible(timeout=PATIENCE * 1000)
         await box.fill(self.look.name)
 
     def button(self, name: str) -> Locator:
         """The button of exactly this accessible name."""
         return self.page.get_by_role("button", name=name, exact=True)
 
-    async def press(self, name: str, *, timeout: float = 15) -> None:
+    async def press(self, name: str, *, timeout: float = PATIENCE) -> None:
         """Press a button when it can be pressed."""
         await self.button(name).first.click(timeout=timeout * 1000)
 
@@ -99,40 +101,36 @@ class Person:
     async def enter(self) -> None:
         """From the page before the meeting into it."""
         await self.devices_on()
-        await self.button("Join now").or_(self.button("Ask to join")).first.click(timeout=15_000)
+        await self._way_in.first.click(timeout=PATIENCE * 1000)
+
+    @property
+    def _way_in(self) -> Locator:
+        return self.button("Join now").or_(self.button("Ask to join"))
 
     async def rejoin(self) -> None:
         """Come back from the card that says one has left, over the page before the meeting or not."""
         await self.press("Rejoin")
         toolbar = self.page.get_by_role("toolbar", name="Meeting controls")
-        ask = self.button("Join now").or_(self.button("Ask to join"))
-        await expect(toolbar.or_(ask).first).to_be_visible(timeout=15_000)
-        if await ask.count():
+        await expect(toolbar.or_(self._way_in).first).to_be_visible(timeout=PATIENCE * 1000)
+        if await self._way_in.count():
             await self.enter()
         await self.in_the_room()
         await self.devices_on()
 
-    async def in_the_room(self, *, timeout: float = 15) -> None:
+    async def in_the_room(self, *, timeout: float = PATIENCE) -> None:
         """Wait until the meeting is on the screen."""
         await expect(self.page.get_by_role("toolbar", name="Meeting controls")).to_be_visible(
             timeout=timeout * 1000
         )
 
     async def leave(self, item: str = "Leave meeting") -> None:
-        """Leave by the toolbar; hosts get a menu."""
+        """Leave by the toolbar; hosts get a menu, anybody else is out at once."""
         await self.press("Leave")
         entry = self.page.get_by_role("menuitem", name=item)
-        if await self.present(entry, timeout=1):
+        out = self.button("Rejoin")
+        await expect(entry.or_(out).first).to_be_visible(timeout=PATIENCE * 1000)
+        if not await out.count():
             await entry.click()
-
-    @staticmethod
-    async def present(locator: Locator, *, timeout: float) -> bool:
-        """Whether it shows up within `timeout` seconds."""
-        try:
-            await expect(locator.first).to_be_visible(timeout=timeout * 1000)
-        except AssertionError:
-            return False
-        return True
 
     # what a person sees and hears ----------------------------------------------------------------
 
@@ -144,7 +142,7 @@ class Person:
         """The tile that bears this name: frames, colour, width, participant; None if there is none."""
         return await self.ask("tile", name)
 
-    async def sees(self, other: Look, source: str = "camera", *, timeout: float = 15) -> None:
+    async def sees(self, other: Look, source: str = "camera", *, timeout: float = PATIENCE) -> None:
         """Wait until the tile with the other's name shows the other's colour and goes on moving."""
         before = None
         seen: Any = None
@@ -170,11 +168,11 @@ class Person:
                 + "\n".join(self.console[-20:])
             ) from None
 
-    async def hears(self, other: Look, *, timeout: float = 10) -> None:
+    async def hears(self, other: Look, *, timeout: float = PATIENCE) -> None:
         """Wait until the other's tone stands out of this page's sound."""
         await self._sound(other, heard=True, timeout=timeout)
 
-    async def hears_not(self, other: Look, *, timeout: float = 10) -> None:
+    async def hears_not(self, other: Look, *, timeout: float = PATIENCE) -> None:
         """Wait until the other's tone is gone."""
         await self._sound(other, heard=False, timeout=timeout)
 
@@ -182,7 +180,7 @@ class Person:
         """Note from now on, by this page's clock, whether the other's tone is heard."""
         await self.ask("listen", _around(other))
 
-    async def silent_since(self, other: Look, *, timeout: float = 10) -> float:
+    async def silent_since(self, other: Look, *, timeout: float = PATIENCE) -> float:
         """Unix time at which the tone that `listen` waits for was last heard; it is quiet by now."""
         last = 0.0
 
