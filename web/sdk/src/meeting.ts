@@ -481,7 +481,6 @@ export class Meeting {
         return;
       } catch {
         // The socket was lost under it, or the server is busy: until the media is there, go on.
-        this.mediaLost.set(true);
         await pause(Math.min(attempt * TRY_AGAIN_AFTER, 5 * TRY_AGAIN_AFTER));
       }
     }

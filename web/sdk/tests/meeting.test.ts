@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { linesOf, Meeting, type Notice } from "../src/index";
+import { FakePeerConnection } from "./fakePeerConnection";
 
 /** The server's end of the only WebSocket. */
 class Server extends EventTarget {
@@ -40,38 +41,6 @@ class Server extends EventTarget {
 
   asked(method: string): Record<string, unknown>[] {
     return this.requests.filter(({ m }) => m === method).map(({ p }) => p);
-  }
-}
-
-/** As much of a peer connection as an offer needs. */
-class FakePeerConnection {
-  static made: FakePeerConnection[] = [];
-  connectionState = "new";
-  closed = false;
-  #mid = 0;
-
-  constructor() {
-    FakePeerConnection.made.push(this);
-  }
-
-  addTransceiver(kind: string): object {
-    const mid = String(this.#mid++);
-    return { mid, sender: { replaceTrack: async () => {} }, receiver: { track: { kind } }, setCodecPreferences: () => {} };
-  }
-
-  async createOffer(): Promise<object> {
-    return { type: "offer", sdp: "v=0" };
-  }
-
-  async setLocalDescription(): Promise<void> {}
-  async setRemoteDescription(): Promise<void> {}
-  addEventListener(): void {}
-  async getStats(): Promise<Map<string, object>> {
-    return new Map();
-  }
-
-  close(): void {
-    this.closed = true;
   }
 }
 
@@ -350,6 +319,8 @@ describe("the offer", () => {
     await vi.advanceTimersByTimeAsync(1100);
     expect(FakePeerConnection.made).toHaveLength(2);
     expect(FakePeerConnection.made[1]?.closed).toBe(false);
+    FakePeerConnection.made[1]?.become("connected");
+    expect(meeting.mediaLost.get()).toBe(false);
   });
 
   it("comes anew when the server has forgotten us", async () => {
