@@ -230,6 +230,7 @@ export class Meeting {
       this.#tell(source, false).catch(() => {}); // it may have been said already, on entering
       throw error;
     }
+    if (!this.local.sources[source].get().on) return; // turned off while it started
     try {
       await this.#tell(source, true);
     } catch (error) {

@@ -414,6 +414,15 @@ describe("an own source", () => {
     expect(Server.current.asked("track.set")).toHaveLength(2);
   });
 
+  it("that is turned off while it starts is off for the others, too", async () => {
+    const meeting = await joined(inside);
+    const on = meeting.setSource("camera", true);
+    await meeting.setSource("camera", false);
+    await on;
+    expect(Server.current.asked("track.set")).toEqual([{ source: "camera", on: false }]);
+    expect(meeting.local.sources.camera.get()).toMatchObject({ on: false, track: null, starting: false });
+  });
+
   it("is off at once when a host mutes it", async () => {
     const meeting = await joined(inside);
     await meeting.setSource("mic", true);
