@@ -103,6 +103,32 @@ describe("the card of who was not let in", () => {
   });
 });
 
+const early = (opens_at: string, starts_at: string) => {
+  const room = { title: "Roof review", type: "consultation", state: "scheduled", starts_at, ends_at: null, host_name: "Ana Diaz" };
+  return Response.json({ code: "early", opens_at, retry_ms: 80_000_000, room }, { status: 403 });
+};
+const tomorrow = (hour: number, minute: number) => new Date(2026, 10, 30, hour, minute).toISOString();
+const heading = () => document.querySelector("h1")?.textContent?.replaceAll("\u202f", " ");
+
+describe("the card of who comes too early", () => {
+  afterEach(() => vi.useRealTimers());
+
+  it("says what it is, with whom, when it starts and when the door opens, and notices that it moved", async () => {
+    vi.useFakeTimers({ now: new Date(2026, 10, 29, 3, 0) });
+    vi.stubGlobal("RTCPeerConnection", EventTarget);
+    const answers = [() => early(tomorrow(2, 8), tomorrow(2, 23)), () => early(tomorrow(9, 45), tomorrow(10, 0)), () => Response.json({ code: "rate" }, { status: 429 })];
+    vi.stubGlobal("fetch", async () => (answers.shift() ?? (() => Promise.reject(new TypeError("no network"))))());
+    await meeting.lookUp();
+    draw(<EndCard state="early" />);
+    expect(document.body.textContent).toContain("Roof review with Ana Diaz");
+    expect(heading()).toBe("Starts Mon, Nov 30, 2:23 AM. You can come in from 2:08 AM.");
+    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    expect(heading()).toBe("Starts Mon, Nov 30, 10:00 AM. You can come in from 9:45 AM.");
+    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    expect([answers.length, meeting.state.get()]).toEqual([0, "early"]);
+  });
+});
+
 describe("an empty stage", () => {
   const info = { pages: 1, page: 0, sharing: null };
 

@@ -5,7 +5,7 @@
 // snapshot says that they could not. What the events mean is `meeting.ts`.
 
 import type { EventFrame, HelloReply, ReplyFrame } from "./messages";
-import { RequestError } from "./messages";
+import { PASSING, RequestError } from "./messages";
 
 export const SUBPROTOCOL = "sunup.v1.json";
 
@@ -19,9 +19,6 @@ const TERMINAL: Record<number, Ending> = {
   4409: "superseded",
   4410: "ended",
 };
-
-/** Refusals of a token that pass by themselves. */
-const PASSING = /^(offline|rate|unavailable|draining|http_5\d\d)$/;
 
 /** Refusals of a hello or of a token that say why there is nothing to come back to. */
 const TERMINAL_REFUSALS: Record<string, Ending> = { ended: "ended", cancelled: "cancelled", superseded: "superseded", forbidden: "denied", closed: "locked" };

@@ -14,7 +14,7 @@ import { LocalMedia } from "./local";
 import { Media, type SlotLabel } from "./media";
 import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
-  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot, type Waits,
+  type Participant, PASSING, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot, type Waits,
 } from "./messages";
 import {
   applyChat, applyLine, applyLobby, applyRoster, changeChat, EMPTY_LOBBY, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
@@ -82,7 +82,7 @@ const TERMINAL_STATES: Record<Ending, PageState> = {
 };
 
 const REFUSALS: Record<string, PageState> = {
-  early: "early", cancelled: "cancelled", ended: "ended", full: "full", offline: "offline",
+  early: "early", cancelled: "cancelled", ended: "ended", full: "full",
   denied: "denied", forbidden: "denied", closed: "denied", removed: "removed", superseded: "superseded",
 };
 const TRY_AGAIN_AFTER = 1000;
@@ -96,7 +96,7 @@ export class Meeting {
   /** What the link says, before joining. */
   readonly info = cell<JoinAnswer | null>(null);
   /**
-   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), `denied` when not
+   * Set beside the states `early` (`opens_at` and, of an appointment, `room`, a `RoomSummary`), `ended` and `removed` (`reason`), `denied` when not
    * somebody but the lock kept us out (`code` is `closed`), and `prejoin` when the server refused the
    * name (`need` is `name`).
    */
@@ -154,14 +154,18 @@ export class Meeting {
     };
   }
 
-  /** Asks the server about the link. The token is kept for a join that follows soon. */
+  /**
+   * Asks the server about the link. The token is kept for a join that follows soon. Who looks again
+   * at a room that is not open yet, or full, stays there when only the way to the server fails.
+   */
   async lookUp(): Promise<void> {
     if (!this.#supported()) return;
     try {
       await this.#ask();
       this.state.set("prejoin");
     } catch (error) {
-      this.#refused(error);
+      const again = ["early", "full"].includes(this.state.get());
+      if (!(again && error instanceof RequestError && PASSING.test(error.code))) this.#refused(error);
     }
   }
 
@@ -329,7 +333,7 @@ export class Meeting {
   #refused(error: unknown): void {
     const code = error instanceof RequestError ? error.code : "offline";
     this.detail.set(error instanceof RequestError ? error.extras : {});
-    this.state.set(REFUSALS[code] ?? "unknown");
+    this.state.set(PASSING.test(code) ? "offline" : (REFUSALS[code] ?? "unknown"));
   }
 
   /** Another name may do: back to where it is entered. */

@@ -1,15 +1,15 @@
 // Every state in which there is no meeting on the page: one sentence, and what can be done.
 
 import { type ReactNode, useEffect, useState } from "react";
-import type { PageState } from "../../../sdk/src/index";
-import { moment } from "../i18n/format";
+import type { PageState, RoomSummary } from "../../../sdk/src/index";
+import { beside, moment } from "../i18n/format";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
 import styles from "./EndCard.module.css";
 import { FocusedHeading } from "./FocusedHeading";
 import { useSession } from "./session";
-import { fullText } from "./words";
+import { fullText, headingOf } from "./words";
 
 interface CardProps {
   title?: string | undefined;
@@ -49,13 +49,20 @@ export function EndCard({ state }: { state: PageState }) {
   const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
   const doing = action(state, join, look, detail);
-  return <Card title={room?.title ?? info?.room.title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
+  const early = state === "early" ? detail["room"] as RoomSummary | undefined : undefined;
+  const title = early ? headingOf(early.title, early.host_name) : room?.title ?? info?.room.title;
+  return (
+    <Card title={title} text={sentence(state, detail)} action={doing}>
+      {early?.starts_at ? <p>{t("card.keepOpen")}</p> : null}
+      {state === "ended" ? <UndoEnd /> : null}
+    </Card>
+  );
 }
 
 function sentence(state: PageState, detail: Record<string, unknown>): string {
   switch (state) {
     case "early":
-      return typeof detail["opens_at"] === "string" ? t("card.early", { time: moment(detail["opens_at"]) }) : t("card.earlySoon");
+      return earlyText(detail["opens_at"] as string | undefined, detail["room"] as RoomSummary | undefined);
     case "full":
       return fullText(Number(detail["place"] ?? detail["pos"] ?? 0));
     case "ended":
@@ -73,6 +80,12 @@ function sentence(state: PageState, detail: Record<string, unknown>): string {
     default:
       return t("card.unknown");
   }
+}
+
+function earlyText(opensAt: string | undefined, room: RoomSummary | undefined): string {
+  if (!opensAt) return t("card.earlySoon");
+  if (!room?.starts_at) return t("card.early", { time: moment(opensAt) });
+  return t("card.earlyStarts", { start: moment(room.starts_at), opens: beside(opensAt, room.starts_at) });
 }
 
 /** For ten seconds a host can take the end back. */
