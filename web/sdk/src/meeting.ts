@@ -30,6 +30,8 @@ export interface Waiting {
   place: number | null;
   message: string | null;
   hostPresent: boolean;
+  /** The meeting goes on, or a host was here: one who isn't now has not merely not come yet. */
+  begun: boolean;
   startsAt: string | null;
   /** For what: a host's word, the first host, or a free seat. */
   waits: Waits | null;
@@ -108,7 +110,7 @@ export class Meeting {
   /** People in the room; more than the roster where that is not shown in full. */
   readonly count = cell(0);
   readonly lobby = cell<Lobby>(EMPTY_LOBBY);
-  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null, waits: null });
+  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, begun: false, startsAt: null, waits: null });
   readonly chat = cell<readonly ChatMessage[]>([]);
   readonly hands = cell<readonly string[]>([]);
   readonly speakers = cell<readonly string[]>([]);
@@ -412,7 +414,9 @@ export class Meeting {
     this.#dropMedia(); // somebody who was in may have been sent back to the door
     this.me.set(snapshot.me);
     this.roster.set(new Map());
-    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at, waits: null });
+    const { host_presence: host, starts_at: startsAt, state } = snapshot.room;
+    const begun = state === "live" || state === "ending";
+    this.waiting.set({ place: null, message: null, hostPresent: host === "present", begun, startsAt, waits: null });
     this.#atTheDoor(snapshot);
     const last = snapshot.messages.at(-1);
     if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
@@ -425,6 +429,7 @@ export class Meeting {
       place: sign.place ?? null,
       message: sign.message ?? now.message,
       hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
+      begun: now.begun || sign.host === "present" || sign.host === "grace",
       startsAt: sign.starts_at ?? now.startsAt,
       waits: sign.waits ?? null,
     }));

@@ -99,6 +99,15 @@ describe("the door", () => {
     expect(meeting.waiting.get()).toMatchObject({ place: 1, waits: "seat" });
   });
 
+  it.each([["lobby_open", "absent", false], ["lobby_open", "present", true], ["lobby_open", "grace", true], ["live", "absent", true]])(
+    "knows whether the meeting has begun: %s, host %s", async (state, host, begun) => {
+      const meeting = await joined({ ...outside, room: { ...room, state, host_presence: "absent" }, host });
+      expect(meeting.waiting.get().begun).toBe(begun);
+      Server.current.tell("lobby.state", { verdict: "waiting", place: 1, host: "absent" });
+      await settle();
+      expect(meeting.waiting.get()).toMatchObject({ begun, hostPresent: false });
+    });
+
   it("closes the media of who is sent back to it, and empties the roster", async () => {
     const meeting = await joined(inside);
     Server.current.tell("snapshot", outside);
