@@ -210,6 +210,7 @@ export class Connection {
       if (this.#resume !== null && !retried) this.#resume = null; // stale: join anew with a fresh token
       else if (error.code === "unauthorized" && !this.#renewed) this.#renewed = true; // from before the server's restart
       else if (!retried) this.#refuse(error, TERMINAL_REFUSALS[error.code] ?? "unauthorized");
+      if (error.code === "rate" && this.#lostAt !== null) this.#lostAt = this.#clock(); // it is there, and asks to wait
       this.#retryIn = error.retryMs ?? null;
       this.#socket?.close(TRY_AGAIN);
       return;

@@ -374,6 +374,19 @@ describe("a refusal that passes", () => {
     expect([seen.lost, seen.endings]).toEqual([[true, false], []]);
   });
 
+  it("is no absence of the server: who is told to wait does not give up after a minute", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    for (let refusal = 0; refusal < 5; refusal += 1) {
+      FakeSocket.last.accept();
+      FakeSocket.last.say({ re: "hello", ok: false, err: { code: "rate", retry_ms: 20_000 } });
+      await vi.advanceTimersByTimeAsync(20_000);
+    }
+    FakeSocket.last.welcome(true, "r2");
+    expect([seen.lost, seen.endings]).toEqual([[true, false], []]);
+  });
+
   it("of a flood waits five seconds where the server did not say how long", async () => {
     await connected();
     FakeSocket.last.drop(4429);
