@@ -165,9 +165,9 @@ describe("the card of who was not let in", () => {
   });
 });
 
-const early = (opens_at: string, starts_at: string) => {
+const early = (opens_at: string, starts_at: string, retry_ms = 80_000_000) => {
   const room = { title: "Roof review", type: "consultation", state: "scheduled", starts_at, ends_at: null, host_name: "Ana Diaz" };
-  return Response.json({ code: "early", opens_at, retry_ms: 80_000_000, room }, { status: 403 });
+  return Response.json({ code: "early", opens_at, retry_ms, room }, { status: 403 });
 };
 const tomorrow = (hour: number, minute: number) => new Date(2026, 10, 30, hour, minute).toISOString();
 const heading = () => document.querySelector("h1")?.textContent?.replaceAll("\u202f", " ");
@@ -189,6 +189,20 @@ describe("the card of who comes too early", () => {
     await act(() => vi.advanceTimersByTimeAsync(60_000));
     expect([answers.length, meeting.state.get()]).toEqual([0, "early"]);
   });
+
+  it.each([[20_000, 19_999, 23_100], [600_000, 59_900, 60_000], [10, 4900, 5000]])(
+    "looks again when the door opens in %s ms, not long after, and once a minute before", async (left, notBefore, by) => {
+      vi.useFakeTimers();
+      vi.stubGlobal("RTCPeerConnection", EventTarget);
+      const look = vi.fn<() => Promise<Response>>(async () => early(tomorrow(2, 8), tomorrow(2, 23), left));
+      vi.stubGlobal("fetch", look);
+      await meeting.lookUp();
+      draw(<EndCard state="early" />);
+      await act(() => vi.advanceTimersByTimeAsync(notBefore));
+      expect(look).toHaveBeenCalledTimes(1);
+      await act(() => vi.advanceTimersByTimeAsync(by - notBefore));
+      expect(look).toHaveBeenCalledTimes(2);
+    });
 });
 
 describe("an empty stage", () => {
