@@ -45,11 +45,12 @@ async def test_media_settles_after_a_long_outage(tmp_path, nest, browser):
         await host.sees(JANE)
         await guest.sees(ANA)
         settled = await connections(host, guest)
-        for _ in range(STEADY):
+        for _ in range(STEADY // 2):
             frames = await host.tile(JANE.name), await guest.tile(ANA.name)
-            await asyncio.sleep(1)
+            await asyncio.sleep(2)
             later = await host.tile(JANE.name), await guest.tile(ANA.name)
-            assert all(b["frames"] > a["frames"] + 3 for a, b in zip(frames, later, strict=True))
+            came = [b["frames"] - a["frames"] for a, b in zip(frames, later, strict=True)]
+            assert min(came) > 4, came  # of ten
         assert await connections(host, guest) == settled
         assert all(b - a <= 2 for a, b in zip(before, settled, strict=True)), (before, settled)
         await host.close()
