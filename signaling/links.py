@@ -6,6 +6,8 @@ The database is asked once for all who open links of one room at the same time.
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from crm_core.errors import LinkRefused, RoomOver
 from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomRecord
 
@@ -63,7 +65,13 @@ class CrmLinks:
         opens_at = config.starts_at - config.opens_before_s
         wait = opens_at - self._clock.now()
         if wait > 0:
-            raise RequestError("early", opens_at=stamp(opens_at), retry_ms=int(wait * 1000) + 1)
+            raise RequestError(
+                "early",
+                f"the door opens at {stamp(opens_at)}",
+                opens_at=stamp(opens_at),
+                retry_ms=int(wait * 1000) + 1,
+                room=msgspec.structs.asdict(_summary(record)),
+            )
 
 
 def _grant(link: LinkGrant) -> JoinGrant:

@@ -12,9 +12,10 @@ from tests.support.person import ANA, JANE, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ROOM = {"title": "Roof", "host_name": "Ana Diaz", "starts_at": "2030-01-01T10:15:00Z"}
 REFUSALS = {
     "unknown": (404, {"code": "not_found"}, "This link doesn't open a meeting"),
-    "early": (403, {"code": "early", "opens_at": "2030-01-01T10:00:00Z"}, "This room opens at"),
+    "early": (403, {"code": "early", "opens_at": "2030-01-01T10:00:00Z", "room": ROOM}, "Starts"),
     "cancelled": (409, {"code": "cancelled"}, "This appointment was cancelled"),
     "ended": (409, {"code": "ended"}, "The meeting has ended"),
     "full": (409, {"code": "full", "place": 1}, "You're first in line"),

@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.meetings import book, shows
-from tests.support.person import Look, Person
+from tests.support.person import JANE, Look, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,3 +59,58 @@ async def test_nothing_is_pushed_off_a_phone(server, browser):
     await fits(host, "live")
     for person in (host, guest):
         await person.close()
+
+
+COVERED = """() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
+  const toasts = shown("[data-region=toasts] li").map((toast) => toast.getBoundingClientRect());
+  const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return shown("button, input, textarea, select, [role=tab]")
+    .filter((control) => !control.closest("[data-region=toasts]"))
+    .filter((control) => toasts.some((toast) => over(toast, control.getBoundingClientRect())))
+    .map((control) => control.ariaLabel || control.textContent);
+}"""
+
+
+async def test_on_the_smallest_phone_nothing_covers_a_control(server, browser):
+    """At 360 pixels Admit and Deny stand side by side, and a note lies over no control.
+
+    Nor does one with more room, beside an open panel.
+    """
+    links = await book(server)
+    host, guest = await Person.arrive(browser, HOST), await Person.arrive(browser, JANE)
+    for person in (host, guest):
+        await person.page.set_viewport_size({"width": 360, "height": 640})
+    await host.join(links.host)
+    await host.in_the_room()
+    await guest.join(links.guest)
+    await shows(guest, "waiting")
+    admit = await host.button(f"Admit {JANE.name}").bounding_box(timeout=15_000)
+    deny = await host.button(f"Deny {JANE.name}").bounding_box()
+    assert admit and deny and abs(admit["y"] - deny["y"]) < 1, (admit, deny)
+    toast = host.page.get_by_role("region", name="Notes").get_by_role("listitem")
+    for panel, width in ((None, 360), ("Chat, 0 unread", 360), ("", 1000)):
+        await host.page.set_viewport_size({"width": width, "height": 640})
+        if panel:
+            await host.press(panel)
+        await guest.page.get_by_role("textbox", name="Write to the host").fill("I am early")
+        await guest.press("Send")
+        await expect(toast.first).to_be_visible()
+        assert await host.page.evaluate(COVERED) == [], (panel, width)
+        await host.page.get_by_role("button", name="Close message").first.click()
+    for person in (host, guest):
+        await person.close()
+
+
+async def test_a_phone_on_its_side_shows_more_than_the_preview(server, browser):
+    """The own picture takes at most half of the height, and the way in is near."""
+    links = await book(server)
+    host = await Person.arrive(browser, HOST)
+    await host.page.set_viewport_size({"width": 844, "height": 390})
+    await host.open(links.host)
+    await host.devices_on()
+    picture = await host.page.locator("video").bounding_box()
+    assert picture and picture["height"] <= 390 / 2, picture
+    way_in = await host.button("Join now").bounding_box()
+    assert way_in and way_in["y"] < 2 * 390, way_in
+    await host.close()

@@ -19,6 +19,8 @@ from tests.support.rows import Books
 from tests.support.wait import until
 
 UTC = dt.UTC
+MUTED_WITHIN = 0.5
+"""Seconds; the one bound of time that is a promise to whoever mutes."""
 
 
 class Crm:
@@ -72,6 +74,18 @@ async def everybody_sees_and_hears_everybody(*people: Person) -> None:
                 await me.hears(other.look)
 
 
+async def heard_after_mute(speaker, *listeners):
+    """Mute and unmute; the seconds after the click for which somebody heard the speaker's tone."""
+    for listener in listeners:
+        await listener.listen(speaker.look)
+    await speaker.press("Mute")
+    muted_at = await speaker.clicked_at()
+    last = max([await listener.silent_since(speaker.look) for listener in listeners])
+    await speaker.press("Unmute")
+    await asyncio.gather(*(listener.hears(speaker.look) for listener in listeners))
+    return last - muted_at
+
+
 async def test_book_meet_and_find_it_in_the_crm(server, browser, database_url, postgres_url):
     """The journey of the product, from REST to the timeline."""
     crm = Crm(server)
@@ -107,16 +121,13 @@ async def test_book_meet_and_find_it_in_the_crm(server, browser, database_url, p
     for member in (ana, jane, kim):
         assert await member.remote_port() == server.media_port
 
-    # Nobody hears who is muted.
-    for listener in (ana, kim):
-        await listener.listen(JANE)
-    await jane.press("Mute")
-    muted_at = await jane.clicked_at()
-    for listener in (ana, kim):
-        late = await listener.silent_since(JANE) - muted_at
-        print(f"{listener.look.name} heard a muted person for {late * 1000:.0f} ms")
-    await jane.press("Unmute")
-    await asyncio.gather(ana.hears(JANE), kim.hears(JANE))
+    # Mute is heard by nobody within half a second. A starved page may be late once; three times
+    # in a row it is the product.
+    heard = [await heard_after_mute(jane, ana, kim)]
+    while heard[-1] > MUTED_WITHIN and len(heard) < 3:
+        heard.append(await heard_after_mute(jane, ana, kim))
+    print("seconds for which a muted person was heard:", heard)
+    assert heard[-1] <= MUTED_WITHIN
 
     # Camera off and on.
     await jane.press("Turn camera off")

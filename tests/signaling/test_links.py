@@ -95,19 +95,28 @@ class Future:
     async def refused(self):
         with pytest.raises(RequestError) as error:
             await self.links.open(CODE, SECRET)
-        return error.value.code, error.value.extras
+        return error.value.code, error.value.detail, error.value.extras
 
 
 async def test_a_guest_before_the_door_opens_is_told_when():
-    """At the join already, before a token is made; from that moment on the link opens."""
+    """At the join already, before a token is made, and what for; from that moment on the link opens."""
     future = Future("participant")
     early = {
         "opens_at": stamp(future.opens_at),
         "retry_ms": int((3600 - future.opens_before) * 1000) + 1,
+        "room": {
+            "title": future.record.title,
+            "type": future.record.type,
+            "state": "scheduled",
+            "starts_at": stamp(future.record.starts_at.timestamp()),
+            "ends_at": future.record.ends_at and stamp(future.record.ends_at.timestamp()),
+            "host_name": future.record.host_name,
+        },
     }
-    assert await future.refused() == ("early", early)
+    sentence = f"the door opens at {stamp(future.opens_at)}"
+    assert await future.refused() == ("early", sentence, early)
     future.clock.time = future.opens_at - 0.5
-    assert await future.refused() == ("early", {**early, "retry_ms": 501})
+    assert await future.refused() == ("early", sentence, {**early, "retry_ms": 501})
     future.clock.time = future.opens_at
     assert (await future.links.open(CODE, SECRET)).grant.role == "participant"
 

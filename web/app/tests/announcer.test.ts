@@ -51,6 +51,18 @@ describe("the polite queue", () => {
   });
 });
 
+describe("nothing to say", () => {
+  it("keeps nobody else waiting, and takes nothing back", async () => {
+    announcer.polite("a", "");
+    announcer.polite("b", "first");
+    expect(said).toEqual(["first"]);
+    announcer.polite("c", "second");
+    announcer.polite("c", "");
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(said).toEqual(["first", "second"]);
+  });
+});
+
 describe("the assertive region", () => {
   it("speaks at once, and again when the same happens again", () => {
     announcer.assertive("Ana muted you.");

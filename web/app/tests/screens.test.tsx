@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
 import { AdmitBanner } from "../src/meet/AdmitBanner";
 import { Announcer } from "../src/meet/announcer";
+import { DeviceChoice, DeviceHelp } from "../src/meet/devices";
 import { EndCard } from "../src/meet/EndCard";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
@@ -34,10 +35,14 @@ const draw = (part: ReactNode) => act(() => root.render(<SessionContext value={s
 /** The text of the element with this name, as it is read. */
 const textOf = (name: string) => document.querySelector(`[aria-label="${name}"]`)?.textContent;
 
+/** The buttons at the door, by name. */
+const buttons = () => [...document.querySelectorAll("[aria-label=Waiting] button")].map((button) => button.getAttribute("aria-label") ?? button.textContent);
+
 /** What the notes over the stage say. */
 const notes = () => session.toasts.list.get().map(({ text }) => text);
 const line = (id: string, from: string, text: string) => ({ id, from, waiter: from, name: "Bo", text, at: `2026-11-25T10:00:0${id}Z` });
 const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
+const seatless = (participant: string, name: string): Waiter => ({ ...waiter(participant, name), waits: "seat" });
 
 describe("a line through the door", () => {
   const lobby = { ...EMPTY_LOBBY, list: [waiter("b", "Bo")], messages: [line("1", "b", "Hello"), line("2", "b", "I'm early"), line("3", "gone", "Bye")] };
@@ -63,7 +68,7 @@ describe("a line through the door", () => {
 describe("a full room", () => {
   it.each([[1, "The room is full. You're first in line."], [3, "The room is full. You're number 3 in line."], [null, "The room is full."]])(
     "tells who waits for a seat at place %s so", (place, text) => {
-      meeting.waiting.set({ place, message: null, hostPresent: true, startsAt: null, waits: "seat" });
+      meeting.waiting.set({ place, message: null, hostPresent: true, begun: true, startsAt: null, waits: "seat" });
       draw(<WaitingRoom />);
       expect(textOf("Your place")).toBe(text);
       expect(document.querySelector("h1")?.textContent).toBe("You're in the waiting room.");
@@ -79,12 +84,69 @@ describe("a full room", () => {
     expect(notes()).toEqual(["The room is full. 2 people come in when somebody leaves."]);
   });
 
-  it("stands with who waits for a seat", () => {
-    meeting.lobby.set({ ...EMPTY_LOBBY, list: [{ ...waiter("b", "Bo"), waits: "seat" }] });
+  it("stands with who waits for a seat: there is nothing more to admit", () => {
+    meeting.lobby.set({ ...EMPTY_LOBBY, list: [seatless("b", "Bo")] });
     draw(<PeoplePanel />);
-    expect(textOf("Waiting")).toContain("waits for a free seat");
+    expect(textOf("Waiting")).toContain("Waits for a free seat");
+    expect(buttons()).toEqual(["Deny Bo"]);
     draw(<AdmitBanner />);
     expect(textOf("Waiting")).toContain("The room is full. Bo comes in when somebody leaves.");
+    expect(buttons()).toEqual(["Deny Bo"]);
+    act(() => meeting.lobby.update((lobby) => ({ ...lobby, list: [seatless("b", "Bo"), seatless("c", "Cy")] })));
+    expect(textOf("Waiting")).toContain("The room is full. 2 people come in when somebody leaves.");
+    expect(buttons()).toEqual([]);
+  });
+
+  it("leaves the others to be admitted", () => {
+    meeting.lobby.set({ ...EMPTY_LOBBY, list: [waiter("a", "Ann"), seatless("b", "Bo"), waiter("c", "Cy")] });
+    draw(<PeoplePanel />);
+    expect(buttons()).toEqual(["Admit all", "Admit Ann", "Deny Ann", "Deny Bo", "Admit Cy", "Deny Cy"]);
+    draw(<AdmitBanner />);
+    expect(buttons()).toEqual(["Admit Ann", "Admit Cy", "Admit all"]);
+  });
+});
+
+describe("the waiting room without a host", () => {
+  const info = { token: "t", expires_in: 60, ws: "", device: "", link: { role: "participant", lobby: true, display_name: null } } as const;
+  const hour = 3_600_000;
+
+  it.each([
+    [false, hour, /^Ana hasn't joined yet. You keep your place. The meeting starts at .*\.$/],
+    [false, -hour, /^Ana hasn't joined yet. You keep your place.$/],
+    [false, null, /^Ana hasn't joined yet. You keep your place.$/],
+    [true, -hour, /^Ana isn't here right now. You keep your place.$/],
+  ])("says what is true of them: begun %s, start in %s ms", (begun, start, text) => {
+    meeting.info.set({ ...info, room: { title: "Roof", type: "consultation", state: "live", starts_at: null, ends_at: null, host_name: "Ana" } });
+    const startsAt = start === null ? null : new Date(Date.now() + start).toISOString();
+    meeting.waiting.set({ place: 1, message: null, hostPresent: false, begun, startsAt, waits: "verdict" });
+    draw(<WaitingRoom />);
+    expect(textOf("Your place")).toMatch(text);
+  });
+});
+
+/** What can be chosen where the browser tells of these devices. */
+async function choices(devices: object[]): Promise<string[]> {
+  vi.stubGlobal("navigator", { mediaDevices: { enumerateDevices: async () => devices, addEventListener() {}, removeEventListener() {} } });
+  await act(async () => root.render(<SessionContext value={session}><DeviceChoice source="mic" /></SessionContext>));
+  return [...document.querySelectorAll("option")].map(({ textContent }) => textContent);
+}
+
+describe("a device that is missing", () => {
+  it("is told with a way round it before the meeting, and without in it", () => {
+    meeting.local.sources.mic.update((now) => ({ ...now, problem: "none" }));
+    meeting.state.set("prejoin");
+    draw(<DeviceHelp source="mic" />);
+    expect(document.body.textContent).toBe("No microphone found. You can join without one.");
+    act(() => meeting.state.set("live"));
+    expect(document.body.textContent).toBe("No microphone found.");
+  });
+
+  it("is not called the standard one", async () => {
+    expect(await choices([{ kind: "videoinput", deviceId: "", label: "" }])).toEqual(["None found"]);
+  });
+
+  it("is there before the browser tells its name", async () => {
+    expect(await choices([{ kind: "audioinput", deviceId: "", label: "" }])).toEqual(["Standard device"]);
   });
 });
 
@@ -101,6 +163,46 @@ describe("the card of who was not let in", () => {
     act(() => document.querySelector("button")?.click());
     expect(rejoin).toHaveBeenCalledOnce();
   });
+});
+
+const early = (opens_at: string, starts_at: string, retry_ms = 80_000_000) => {
+  const room = { title: "Roof review", type: "consultation", state: "scheduled", starts_at, ends_at: null, host_name: "Ana Diaz" };
+  return Response.json({ code: "early", opens_at, retry_ms, room }, { status: 403 });
+};
+const tomorrow = (hour: number, minute: number) => new Date(2026, 10, 30, hour, minute).toISOString();
+const heading = () => document.querySelector("h1")?.textContent?.replaceAll("\u202f", " ");
+
+describe("the card of who comes too early", () => {
+  afterEach(() => vi.useRealTimers());
+
+  it("says what it is, with whom, when it starts and when the door opens, and notices that it moved", async () => {
+    vi.useFakeTimers({ now: new Date(2026, 10, 29, 3, 0) });
+    vi.stubGlobal("RTCPeerConnection", EventTarget);
+    const answers = [() => early(tomorrow(2, 8), tomorrow(2, 23)), () => early(tomorrow(9, 45), tomorrow(10, 0)), () => Response.json({ code: "rate" }, { status: 429 })];
+    vi.stubGlobal("fetch", async () => (answers.shift() ?? (() => Promise.reject(new TypeError("no network"))))());
+    await meeting.lookUp();
+    draw(<EndCard state="early" />);
+    expect(document.body.textContent).toContain("Roof review with Ana Diaz");
+    expect(heading()).toBe("Starts Mon, Nov 30, 2:23 AM. You can come in from 2:08 AM.");
+    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    expect(heading()).toBe("Starts Mon, Nov 30, 10:00 AM. You can come in from 9:45 AM.");
+    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    expect([answers.length, meeting.state.get()]).toEqual([0, "early"]);
+  });
+
+  it.each([[20_000, 19_999, 23_100], [600_000, 59_900, 60_000], [10, 4900, 5000]])(
+    "looks again when the door opens in %s ms, not long after, and once a minute before", async (left, notBefore, by) => {
+      vi.useFakeTimers();
+      vi.stubGlobal("RTCPeerConnection", EventTarget);
+      const look = vi.fn<() => Promise<Response>>(async () => early(tomorrow(2, 8), tomorrow(2, 23), left));
+      vi.stubGlobal("fetch", look);
+      await meeting.lookUp();
+      draw(<EndCard state="early" />);
+      await act(() => vi.advanceTimersByTimeAsync(notBefore));
+      expect(look).toHaveBeenCalledTimes(1);
+      await act(() => vi.advanceTimersByTimeAsync(by - notBefore));
+      expect(look).toHaveBeenCalledTimes(2);
+    });
 });
 
 describe("an empty stage", () => {

@@ -5,7 +5,7 @@
 // snapshot says that they could not. What the events mean is `meeting.ts`.
 
 import type { EventFrame, HelloReply, ReplyFrame } from "./messages";
-import { RequestError } from "./messages";
+import { PASSING, RequestError } from "./messages";
 
 export const SUBPROTOCOL = "sunup.v1.json";
 
@@ -60,6 +60,8 @@ const FLOODED = 4429;
 const AFTER_FLOOD = 5000;
 const PING_EVERY = 10_000;
 const DEAD_AFTER = 20_000;
+/** From the dial to the hello's reply; a path that swallows everything answers nothing, not even no. */
+const ANSWER_WITHIN = 10_000;
 /** A closed laptop or a long outage: after this the page offers to join anew. */
 const GIVE_UP_AFTER = 60_000;
 
@@ -84,6 +86,7 @@ export class Connection {
   #lostAt: number | null = null;
   #retryIn: number | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #deadline: ReturnType<typeof setTimeout> | undefined;
   #pulse: ReturnType<typeof setInterval> | undefined;
   #heardAt = 0;
   #first: { resolve(reply: HelloReply): void; reject(error: unknown): void } | null = null;
@@ -124,8 +127,11 @@ export class Connection {
 
   /** Tries at once instead of waiting out the delay: the network came back, say. */
   hurry(): void {
-    if (this.#ended || this.#socket) return;
+    if (this.#ended || this.#welcomed) return;
     clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(TRY_AGAIN);
     void this.#dial();
   }
 
@@ -151,15 +157,20 @@ export class Connection {
     }
     this.#socket = socket;
     this.#heardAt = this.#clock();
-    socket.addEventListener("open", () => this.#hello(token));
+    clearTimeout(this.#deadline);
+    this.#deadline = setTimeout(() => this.#abandon(SILENCE), ANSWER_WITHIN);
+    socket.addEventListener("open", () => socket === this.#socket && this.#hello(token));
     socket.addEventListener("message", (message) => this.#receive(socket, String(message.data)));
     socket.addEventListener("close", (event) => this.#closed(socket, event.code));
   }
 
   #tokenRefused(error: unknown): void {
-    const passing = error instanceof RequestError && ["offline", "rate"].includes(error.code);
-    if (passing && !this.#first) this.#retry();
-    else this.#refuse(error, (error instanceof RequestError && TERMINAL_REFUSALS[error.code]) || "unauthorized");
+    if (this.#ended) return;
+    const passing = error instanceof RequestError && PASSING.test(error.code);
+    if (passing && !this.#first) {
+      this.#retryIn = error.retryMs ?? null;
+      this.#retry();
+    } else this.#refuse(error, (error instanceof RequestError && TERMINAL_REFUSALS[error.code]) || "unauthorized");
   }
 
   #hello(token: string | null): void {
@@ -199,6 +210,7 @@ export class Connection {
       if (this.#resume !== null && !retried) this.#resume = null; // stale: join anew with a fresh token
       else if (error.code === "unauthorized" && !this.#renewed) this.#renewed = true; // from before the server's restart
       else if (!retried) this.#refuse(error, TERMINAL_REFUSALS[error.code] ?? "unauthorized");
+      if (error.code === "rate" && this.#lostAt !== null) this.#lostAt = this.#clock(); // it is there, and asks to wait
       this.#retryIn = error.retryMs ?? null;
       this.#socket?.close(TRY_AGAIN);
       return;
@@ -209,6 +221,7 @@ export class Connection {
     if (!welcome.resumed) this.#forget();
     this.#welcomed = true;
     this.#attempt = 0;
+    clearTimeout(this.#deadline);
     this.#options.events.onWelcome(welcome);
     this.#first?.resolve(welcome);
     this.#first = null;
@@ -257,8 +270,16 @@ export class Connection {
   }
 
   #beat(): void {
-    if (this.#clock() - this.#heardAt > DEAD_AFTER) this.#socket?.close(SILENCE);
+    if (this.#clock() - this.#heardAt > DEAD_AFTER) this.#abandon(SILENCE);
     else this.#send(JSON.stringify({ ping: Math.round(this.#clock()) }));
+  }
+
+  /** Leaves the socket at once: the closing handshake may take as long as the answer that didn't come. */
+  #abandon(code: number): void {
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#closed(socket, code);
+    socket.close(code);
   }
 
   #closed(socket: WebSocket, code: number): void {
@@ -266,6 +287,7 @@ export class Connection {
     this.#socket = null;
     this.#welcomed = false;
     clearInterval(this.#pulse);
+    clearTimeout(this.#deadline);
     if (this.#ended) return;
     const ending = TERMINAL[code];
     if (code === 4401) this.#resume = null; // the hello's reply has said whether to go on
@@ -273,7 +295,7 @@ export class Connection {
       this.#refuse(new RequestError({ code: ending }), ending);
       return;
     }
-    if (code === FLOODED) this.#retryIn = AFTER_FLOOD;
+    if (code === FLOODED) this.#retryIn ??= AFTER_FLOOD; // a refused hello may have said it better
     if (this.#lostAt === null) {
       this.#lostAt = this.#clock();
       this.#options.events.onLost(true);
@@ -282,15 +304,17 @@ export class Connection {
   }
 
   #retry(): void {
-    if (this.#lostAt !== null && this.#clock() - this.#lostAt > GIVE_UP_AFTER) {
+    const left = this.#lostAt === null ? Infinity : this.#lostAt + GIVE_UP_AFTER - this.#clock();
+    if (left <= 0) {
       this.#refuse(new RequestError({ code: "offline" }), "lost");
       return;
     }
     const delays = this.#options.delays ?? DELAYS;
     const ceiling = delays[Math.min(this.#attempt, delays.length - 1)] ?? 0;
-    const wait = this.#retryIn ?? ceiling * (this.#options.random ?? Math.random)();
+    const wait = this.#retryIn ?? Math.min(left, ceiling * (this.#options.random ?? Math.random)());
     this.#retryIn = null;
     this.#attempt += 1;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => void this.#dial(), wait);
   }
 
@@ -306,6 +330,7 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#deadline);
     clearInterval(this.#pulse);
     const socket = this.#socket;
     this.#socket = null;

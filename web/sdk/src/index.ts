@@ -7,7 +7,7 @@ export { LocalMedia, type LocalSource } from "./local";
 export { MOST_VIDEO_SLOTS, type SlotLabel, VIDEO_SLOTS } from "./media";
 export { type Admission, Meeting, type MeetingOptions, type Notice, type PageState, type SlotSize, type View, type Waiting } from "./meeting";
 export {
-  type ChatMessage, type JoinAnswer, type LobbyMessage, type Participant, RequestError, type Role, type Room, type RoomState,
+  type ChatMessage, type JoinAnswer, type LobbyMessage, type Participant, RequestError, type Role, type Room, type RoomState, type RoomSummary,
   type SlotKind, type Source, type Waiter,
 } from "./messages";
 export { EMPTY_LOBBY, type Lobby, linesOf, type Roster } from "./roster";

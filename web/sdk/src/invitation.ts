@@ -20,6 +20,9 @@ export function parseInvitation(link: string): Invitation | null {
   return code && secret ? { origin: url.origin, code: decodeURIComponent(code), secret } : null;
 }
 
+/** A path that swallows everything would keep a browser waiting for minutes. */
+const ANSWER_WITHIN = 10_000;
+
 const DEVICE = "sunup.device";
 
 /** The key by which a reload or a second tab of this browser is the same participant. */
@@ -46,6 +49,7 @@ export async function requestToken(invitation: Invitation, device: string): Prom
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ secret: invitation.secret, device }),
       referrerPolicy: "no-referrer",
+      signal: AbortSignal.timeout(ANSWER_WITHIN),
     });
   } catch {
     throw new RequestError({ code: "offline", detail: "The server can't be reached." });

@@ -29,8 +29,13 @@ export class LocalMedia {
   /** A source ended by itself: unplugged, or "Stop sharing" of the browser. */
   onEnded: (source: Source) => void = () => {};
 
+  /** Counts the wishes: a device that comes after another wish is stopped unused. */
+  readonly #wishes: Record<Source, number> = { mic: 0, camera: 0, screen: 0 };
+  readonly #starts: Partial<Record<Source, Promise<void>>> = {};
+
   /**
-   * Turns a source on or off; absolute, so a repeat is harmless.
+   * Turns a source on or off; absolute, so a repeat is harmless. A start that another wish
+   * overtakes settles without an error.
    *
    * @throws DeviceError when the device does not start; the source is off then, and says why.
    */
@@ -41,7 +46,8 @@ export class LocalMedia {
       return;
     }
     const now = state.get();
-    if (now.starting || (now.on && now.track)) return;
+    if (now.starting) return this.#starts[source];
+    if (now.on && now.track) return;
     if (now.track) {
       now.track.enabled = true;
       state.set({ ...now, on: true });
@@ -61,19 +67,24 @@ export class LocalMedia {
   /** Stops every device. */
   stop(): void {
     for (const source of ["mic", "camera", "screen"] as const) {
+      this.#wishes[source] += 1;
       this.#drop(source);
-      this.sources[source].update((now) => ({ ...now, on: false }));
+      this.sources[source].update((now) => ({ ...now, on: false, starting: false }));
     }
   }
 
-  async #start(source: Source, deviceId: string | undefined): Promise<void> {
+  #start(source: Source, deviceId: string | undefined): Promise<void> {
+    const wish = (this.#wishes[source] += 1);
+    this.sources[source].update((now) => ({ ...now, on: true, starting: true, problem: null }));
+    return (this.#starts[source] = this.#fulfil(source, deviceId, () => wish === this.#wishes[source]));
+  }
+
+  async #fulfil(source: Source, deviceId: string | undefined, wanted: () => boolean): Promise<void> {
     const state = this.sources[source];
-    state.update((now) => ({ ...now, on: true, starting: true, problem: null }));
     try {
       const track = await this.#capture(source, deviceId);
-      if (!state.get().on) {
-        track.stop(); // turned off while it started
-        state.update((now) => ({ ...now, starting: false }));
+      if (!wanted()) {
+        track.stop();
         return;
       }
       state.get().track?.stop();
@@ -81,6 +92,8 @@ export class LocalMedia {
       state.update((now) => ({ ...now, track, starting: false }));
       this.onTrack(source, track);
     } catch (error) {
+      if (!wanted()) return;
+      this.#drop(source); // the device before, which would go on unseen
       const problem = error instanceof DeviceError ? error.problem : "failed";
       state.update((now) => ({ ...now, on: false, starting: false, problem }));
       throw error;
@@ -99,10 +112,11 @@ export class LocalMedia {
 
   #off(source: Source): void {
     const state = this.sources[source];
-    const { track } = state.get();
-    if (source === "mic" && track) track.enabled = false;
+    const { track, starting } = state.get();
+    this.#wishes[source] += 1;
+    if (source === "mic" && track && !starting) track.enabled = false;
     else this.#drop(source);
-    state.update((now) => ({ ...now, on: false, problem: null }));
+    state.update((now) => ({ ...now, on: false, starting: false, problem: null }));
   }
 
   #drop(source: Source): void {
@@ -117,6 +131,7 @@ export class LocalMedia {
   #vanished(source: Source, track: MediaStreamTrack): void {
     if (this.sources[source].get().track !== track) return;
     this.#drop(source);
+    if (this.sources[source].get().starting) return; // another one is on its way
     if (source === "screen" || !this.sources[source].get().on) {
       this.sources[source].update((now) => ({ ...now, on: false }));
       this.onEnded(source);

@@ -55,6 +55,8 @@ export class Media {
   #slots: Section[] = [];
   #videoSlots = VIDEO_SLOTS;
   #busy: Promise<void> = Promise.resolve();
+  #repairing = false;
+  #closed = false;
   #timer: ReturnType<typeof setInterval> | undefined;
   #health = new Health();
   #restartedAt = Number.NEGATIVE_INFINITY;
@@ -75,9 +77,14 @@ export class Media {
       this.#addSlots(connection, "video", this.#videoSlots);
       this.#addSlots(connection, "screen", 1);
       connection.onconnectionstatechange = () => this.#stateChanged(connection);
-      for (const [source, track] of this.#tracks) await this.#put(source, track);
-      await this.#negotiate(connection, {});
-      this.#watch();
+      try {
+        for (const [source, track] of this.#tracks) await this.#put(source, track);
+        await this.#negotiate(connection, {});
+      } catch (error) {
+        if (connection === this.#connection) this.#report(true);
+        throw error;
+      }
+      if (connection === this.#connection) this.#watch();
     });
   }
 
@@ -124,15 +131,16 @@ export class Media {
     if (section) this.#play(section);
   }
 
+  /** For good: what is under way or waits for its turn does nothing more. */
   close(): void {
+    this.#closed = true;
     this.#drop();
     this.#elements.clear();
-    this.#early.clear();
     this.#tracks.clear();
   }
 
   #alone(work: () => Promise<void>): Promise<void> {
-    const result = this.#busy.then(work);
+    const result = this.#busy.then(() => (this.#closed ? undefined : work()));
     this.#busy = result.catch(() => {});
     return result;
   }
@@ -144,6 +152,7 @@ export class Media {
     this.#senders = new Map();
     this.#slots = [];
     this.#views.clear();
+    this.#early.clear();
     this.#health = new Health();
   }
 
@@ -188,14 +197,21 @@ export class Media {
     );
   }
 
+  /** Each step may be the last: a connection that was replaced or closed meanwhile is left alone. */
   async #negotiate(connection: RTCPeerConnection, options: RTCOfferOptions): Promise<void> {
+    const current = () => connection === this.#connection;
+    if (!current()) return;
     const offer = await connection.createOffer(options);
+    if (!current()) return;
     await connection.setLocalDescription(offer);
+    const packed = await pack(offer.sdp ?? "");
+    if (!current()) return;
     const tracks = [...this.#senders].map(([source, transceiver]) => ({ mid: transceiver.mid ?? "", source }));
     const slots = this.#slots.map(({ transceiver, kind }) => ({ mid: transceiver.mid ?? "", kind }));
-    const answer = await this.#options.negotiate({ ...(await pack(offer.sdp ?? "")), tracks, slots });
-    if (connection !== this.#connection) return;
-    await connection.setRemoteDescription({ type: "answer", sdp: await unpack(answer) });
+    const answer = await unpack(await this.#options.negotiate({ ...packed, tracks, slots }));
+    if (!current()) return;
+    await connection.setRemoteDescription({ type: "answer", sdp: answer });
+    if (!current()) return;
     this.#options.onSlots(slots, this.#views.size === 0);
     for (const section of this.#slots) this.#open(section);
   }
@@ -251,15 +267,26 @@ export class Media {
     else if (connection.connectionState === "connected") this.#report(false);
   }
 
-  /** First new ICE credentials, and when those bring nothing, a new connection. */
-  #repair(): void {
-    const now = performance.now();
+  /**
+   * First new ICE credentials, and when those bring nothing, a new connection. One at a time: while
+   * the server is away a repair waits for it, and more of them would only come after each other.
+   */
+  #repair(anew = false): void {
+    if (this.#closed) return;
     this.#report(true);
-    if (now - this.#restartedAt < RESTART_PATIENCE) return;
-    const again = now - this.#restartedAt < 3 * RESTART_PATIENCE;
-    this.#restartedAt = now;
-    // A refusal is not the end: the next look at the health tries again.
-    (again ? this.start() : this.restart()).catch(() => {});
+    const since = performance.now() - this.#restartedAt;
+    if (this.#repairing || (!anew && since < RESTART_PATIENCE)) return;
+    const replace = anew || since < 3 * RESTART_PATIENCE;
+    this.#repairing = true;
+    const settled = () => {
+      this.#repairing = false;
+      this.#restartedAt = performance.now();
+    };
+    (replace ? this.start() : this.restart()).then(settled, () => {
+      settled();
+      // Nobody watches a connection that was refused, so it is replaced without a look at its health.
+      if (replace) setTimeout(() => this.#repair(true), RESTART_PATIENCE);
+    });
   }
 
   #report(lost: boolean): void {

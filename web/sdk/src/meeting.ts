@@ -14,7 +14,7 @@ import { LocalMedia } from "./local";
 import { Media, type SlotLabel } from "./media";
 import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
-  type Participant, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot, type Waits,
+  type Participant, PASSING, RequestError, type Role, type Room, type Snapshot, type Source, type WaitingSnapshot, type Waits,
 } from "./messages";
 import {
   applyChat, applyLine, applyLobby, applyRoster, changeChat, EMPTY_LOBBY, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
@@ -30,6 +30,8 @@ export interface Waiting {
   place: number | null;
   message: string | null;
   hostPresent: boolean;
+  /** The meeting goes on, or a host was here: one who isn't now has not merely not come yet. */
+  begun: boolean;
   startsAt: string | null;
   /** For what: a host's word, the first host, or a free seat. */
   waits: Waits | null;
@@ -82,7 +84,7 @@ const TERMINAL_STATES: Record<Ending, PageState> = {
 };
 
 const REFUSALS: Record<string, PageState> = {
-  early: "early", cancelled: "cancelled", ended: "ended", full: "full", offline: "offline",
+  early: "early", cancelled: "cancelled", ended: "ended", full: "full",
   denied: "denied", forbidden: "denied", closed: "denied", removed: "removed", superseded: "superseded",
 };
 const TRY_AGAIN_AFTER = 1000;
@@ -96,7 +98,7 @@ export class Meeting {
   /** What the link says, before joining. */
   readonly info = cell<JoinAnswer | null>(null);
   /**
-   * Set beside the states `early` (`opens_at`), `ended` and `removed` (`reason`), `denied` when not
+   * Set beside the states `early` (`opens_at` and, of an appointment, `room`, a `RoomSummary`), `ended` and `removed` (`reason`), `denied` when not
    * somebody but the lock kept us out (`code` is `closed`), and `prejoin` when the server refused the
    * name (`need` is `name`).
    */
@@ -108,7 +110,7 @@ export class Meeting {
   /** People in the room; more than the roster where that is not shown in full. */
   readonly count = cell(0);
   readonly lobby = cell<Lobby>(EMPTY_LOBBY);
-  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, startsAt: null, waits: null });
+  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, begun: false, startsAt: null, waits: null });
   readonly chat = cell<readonly ChatMessage[]>([]);
   readonly hands = cell<readonly string[]>([]);
   readonly speakers = cell<readonly string[]>([]);
@@ -154,14 +156,18 @@ export class Meeting {
     };
   }
 
-  /** Asks the server about the link. The token is kept for a join that follows soon. */
+  /**
+   * Asks the server about the link. The token is kept for a join that follows soon. Who looks again
+   * at a room that is not open yet, or full, stays there when only the way to the server fails.
+   */
   async lookUp(): Promise<void> {
     if (!this.#supported()) return;
     try {
       await this.#ask();
       this.state.set("prejoin");
     } catch (error) {
-      this.#refused(error);
+      const again = ["early", "full"].includes(this.state.get());
+      if (!(again && error instanceof RequestError && PASSING.test(error.code))) this.#refused(error);
     }
   }
 
@@ -230,6 +236,7 @@ export class Meeting {
       this.#tell(source, false).catch(() => {}); // it may have been said already, on entering
       throw error;
     }
+    if (!this.local.sources[source].get().on) return; // turned off while it started
     try {
       await this.#tell(source, true);
     } catch (error) {
@@ -328,7 +335,7 @@ export class Meeting {
   #refused(error: unknown): void {
     const code = error instanceof RequestError ? error.code : "offline";
     this.detail.set(error instanceof RequestError ? error.extras : {});
-    this.state.set(REFUSALS[code] ?? "unknown");
+    this.state.set(PASSING.test(code) ? "offline" : (REFUSALS[code] ?? "unknown"));
   }
 
   /** Another name may do: back to where it is entered. */
@@ -407,7 +414,9 @@ export class Meeting {
     this.#dropMedia(); // somebody who was in may have been sent back to the door
     this.me.set(snapshot.me);
     this.roster.set(new Map());
-    this.waiting.set({ place: null, message: null, hostPresent: snapshot.room.host_presence === "present", startsAt: snapshot.room.starts_at, waits: null });
+    const { host_presence: host, starts_at: startsAt, state } = snapshot.room;
+    const begun = state === "live" || state === "ending";
+    this.waiting.set({ place: null, message: null, hostPresent: host === "present", begun, startsAt, waits: null });
     this.#atTheDoor(snapshot);
     const last = snapshot.messages.at(-1);
     if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
@@ -420,6 +429,7 @@ export class Meeting {
       place: sign.place ?? null,
       message: sign.message ?? now.message,
       hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
+      begun: now.begun || sign.host === "present" || sign.host === "grace",
       startsAt: sign.starts_at ?? now.startsAt,
       waits: sign.waits ?? null,
     }));
@@ -481,7 +491,6 @@ export class Meeting {
         return;
       } catch {
         // The socket was lost under it, or the server is busy: until the media is there, go on.
-        this.mediaLost.set(true);
         await pause(Math.min(attempt * TRY_AGAIN_AFTER, 5 * TRY_AGAIN_AFTER));
       }
     }

@@ -69,20 +69,23 @@ export interface ChatMessage {
   state?: "stored" | "edited" | "deleted";
 }
 
+/** What somebody with a good link may know before entering. */
+export interface RoomSummary {
+  title: string;
+  type: "consultation" | "training";
+  state: RoomState;
+  starts_at: string | null;
+  ends_at: string | null;
+  host_name: string | null;
+}
+
 /** What `POST /m/{code}/join` answers. */
 export interface JoinAnswer {
   token: string;
   expires_in: number;
   ws: string;
   device: string;
-  room: {
-    title: string;
-    type: "consultation" | "training";
-    state: RoomState;
-    starts_at: string | null;
-    ends_at: string | null;
-    host_name: string | null;
-  };
+  room: RoomSummary;
   link: { role: Role; lobby: boolean; display_name: string | null };
 }
 
@@ -167,6 +170,9 @@ export interface ReplyFrame {
   committed?: boolean;
   seq?: number;
 }
+
+/** Refusals that pass by themselves: of the server, of a proxy before it, and none for lack of a way. */
+export const PASSING = /^(offline|rate|unavailable|internal|draining|http_5\d\d)$/;
 
 /** A refusal by the server, or by the page's own limits; `code` is of the protocol's closed list. */
 export class RequestError extends Error {

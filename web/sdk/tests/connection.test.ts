@@ -5,9 +5,11 @@ import { type EventFrame, type HelloReply, RequestError } from "../src/messages"
 /** A WebSocket whose other end is the test. */
 class FakeSocket extends EventTarget {
   static all: FakeSocket[] = [];
+  static polite = true;
   readonly sent: Record<string, unknown>[] = [];
   readyState = 1;
   closedWith: number | null = null;
+  closing: number | null = null;
 
   constructor(readonly url: string, readonly protocol: string) {
     super();
@@ -24,8 +26,10 @@ class FakeSocket extends EventTarget {
     this.sent.push(JSON.parse(text) as Record<string, unknown>);
   }
 
+  /** Without a partner that says good-bye, too, nothing comes of it for a long while. */
   close(code: number): void {
-    this.drop(code);
+    if (FakeSocket.polite) this.drop(code);
+    else this.closing = code;
   }
 
   accept(): void {
@@ -85,6 +89,7 @@ async function connected() {
 
 beforeEach(() => {
   FakeSocket.all = [];
+  FakeSocket.polite = true;
   vi.useFakeTimers();
   vi.stubGlobal("WebSocket", FakeSocket);
 });
@@ -279,6 +284,134 @@ describe("a lost socket", () => {
   });
 });
 
+describe("a path that swallows everything", () => {
+  beforeEach(() => {
+    FakeSocket.polite = false;
+  });
+
+  it.each([["the dial", () => {}], ["the hello", () => FakeSocket.last.accept()]])("is left after ten seconds, and another socket tried: no answer to %s", async (_, meanwhile) => {
+    const { connection } = connect();
+    const opened = connection.open();
+    await settle();
+    meanwhile();
+    await vi.advanceTimersByTimeAsync(10_300);
+    expect(FakeSocket.all).toHaveLength(2);
+    expect(FakeSocket.all[0]?.closing).not.toBeNull();
+    FakeSocket.last.welcome();
+    await opened;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it("is given up about a minute after the loss", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(55_000);
+    expect(seen.endings).toEqual([]);
+    await vi.advanceTimersByTimeAsync(16_000);
+    expect(seen.endings).toEqual(["lost"]);
+  });
+
+  it("fails the first opening, too", async () => {
+    const { connection } = connect();
+    const opened = connection.open().catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(85_000);
+    expect(await opened).toMatchObject({ code: "offline" });
+  });
+
+  it("is noticed by its silence, and left without waiting for its good-bye", async () => {
+    const { seen } = await connected();
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect([seen.lost, FakeSocket.all.length]).toEqual([[true], 2]);
+  });
+
+  it("is left at once when the network is said to be back", async () => {
+    const { connection } = await connected();
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    const stuck = FakeSocket.last;
+    connection.hurry();
+    await settle();
+    expect([FakeSocket.all.length, stuck.closing]).toEqual([3, 4001]);
+    stuck.accept();
+    expect(FakeSocket.last.sent).toEqual([]);
+    FakeSocket.last.welcome(true, "r2");
+    stuck.say(event("room", 1));
+    connection.hurry();
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(FakeSocket.all).toHaveLength(3);
+  });
+});
+
+describe("a socket that was left", () => {
+  it("is not listened to any more, whatever it still says", async () => {
+    FakeSocket.polite = false;
+    const { seen } = await connected();
+    const old = FakeSocket.last;
+    await vi.advanceTimersByTimeAsync(31_000);
+    FakeSocket.last.welcome(true, "r2");
+    old.say(event("room", 1));
+    old.say({ re: "hello", ok: false, err: { code: "ended" } });
+    expect([seen.events, seen.endings]).toEqual([[], []]);
+  });
+});
+
+describe("a refusal that passes", () => {
+  it.each([[4429, 2500], [4429, 20_000]])("brings the resume again when the server said: %i, %i ms", async (code, retry_ms) => {
+    FakeSocket.polite = false;
+    const { seen } = await connected();
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.accept();
+    FakeSocket.last.say({ re: "hello", ok: false, err: { code: "rate", retry_ms } });
+    FakeSocket.last.drop(code);
+    await vi.advanceTimersByTimeAsync(retry_ms - 1);
+    expect(FakeSocket.all).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all).toHaveLength(3);
+    FakeSocket.last.welcome(true, "r2");
+    expect(FakeSocket.last.hello["resume"]).toMatchObject({ secret: "r1" });
+    expect([seen.lost, seen.endings]).toEqual([[true, false], []]);
+  });
+
+  it("is no absence of the server: who is told to wait does not give up after a minute", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    for (let refusal = 0; refusal < 5; refusal += 1) {
+      FakeSocket.last.accept();
+      FakeSocket.last.say({ re: "hello", ok: false, err: { code: "rate", retry_ms: 20_000 } });
+      await vi.advanceTimersByTimeAsync(20_000);
+    }
+    FakeSocket.last.welcome(true, "r2");
+    expect([seen.lost, seen.endings]).toEqual([[true, false], []]);
+  });
+
+  it("of a flood waits five seconds where the server did not say how long", async () => {
+    await connected();
+    FakeSocket.last.drop(4429);
+    await vi.advanceTimersByTimeAsync(4999);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(FakeSocket.all).toHaveLength(2);
+  });
+
+  it.each([["rate", 3000], ["http_502", undefined], ["draining", undefined]])("of a token is no end: %s", async (code, retry_ms) => {
+    const answers: (() => string)[] = [() => "t1", () => { throw new RequestError({ code, ...(retry_ms ? { retry_ms } : {}) }); }, () => "t2"];
+    const { connection, seen } = connect(async () => answers.shift()?.() ?? "none");
+    void connection.open();
+    await settle();
+    FakeSocket.last.welcome();
+    FakeSocket.last.drop(4401);
+    await vi.advanceTimersByTimeAsync(300 + (retry_ms ?? 600) - 1);
+    expect(FakeSocket.all).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    FakeSocket.last.welcome(false, "r2");
+    expect(FakeSocket.last.hello["token"]).toBe("t2");
+    expect(seen.endings).toEqual([]);
+  });
+});
+
 describe("a close that is final", () => {
   it.each([
     [1000, "left"], [4400, "lost"], [4403, "denied"], [4404, "removed"], [4409, "superseded"], [4410, "ended"],
@@ -303,6 +436,16 @@ describe("a snapshot", () => {
     await vi.advanceTimersByTimeAsync(300);
     FakeSocket.last.welcome(true);
     expect(FakeSocket.last.hello["resume"]).toMatchObject({ streams: { room: [3, 42], "self:p1": [3, 1] } });
+  });
+
+  it("forgets the streams that it does not name: they are not followed any more", async () => {
+    await connected();
+    FakeSocket.last.say(event("lobby", 7));
+    FakeSocket.last.say({ ...event("self:p1", 1, "snapshot"), p: { positions: { room: [3, 41] } } });
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true);
+    expect(FakeSocket.last.hello["resume"]).toEqual({ secret: "r1", streams: { room: [3, 41] } });
   });
 });
 

@@ -40,6 +40,17 @@ describe("the trade for a token", () => {
     await expect(requestToken(invitation, "d")).rejects.toMatchObject({ code: "early", extras: { opens_at: "2026-11-25T10:00:00Z" } });
   });
 
+  it("is given up when nobody answers", async () => {
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => AbortSignal.abort());
+    vi.stubGlobal("fetch", async (_: string, { signal }: RequestInit) => {
+      signal?.throwIfAborted();
+      return new Promise(() => {});
+    });
+    await expect(requestToken(invitation, "d")).rejects.toMatchObject({ code: "offline" });
+    expect(timeout).toHaveBeenCalledWith(10_000);
+    timeout.mockRestore();
+  });
+
   it("says so when the server can't be reached", async () => {
     vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("network")));
     await expect(requestToken(invitation, "d")).rejects.toMatchObject({ code: "offline" });

@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { linesOf, Meeting, type Notice } from "../src/index";
+import { FakePeerConnection } from "./fakePeerConnection";
 
 /** The server's end of the only WebSocket. */
 class Server extends EventTarget {
@@ -40,38 +41,6 @@ class Server extends EventTarget {
 
   asked(method: string): Record<string, unknown>[] {
     return this.requests.filter(({ m }) => m === method).map(({ p }) => p);
-  }
-}
-
-/** As much of a peer connection as an offer needs. */
-class FakePeerConnection {
-  static made: FakePeerConnection[] = [];
-  connectionState = "new";
-  closed = false;
-  #mid = 0;
-
-  constructor() {
-    FakePeerConnection.made.push(this);
-  }
-
-  addTransceiver(kind: string): object {
-    const mid = String(this.#mid++);
-    return { mid, sender: { replaceTrack: async () => {} }, receiver: { track: { kind } }, setCodecPreferences: () => {} };
-  }
-
-  async createOffer(): Promise<object> {
-    return { type: "offer", sdp: "v=0" };
-  }
-
-  async setLocalDescription(): Promise<void> {}
-  async setRemoteDescription(): Promise<void> {}
-  addEventListener(): void {}
-  async getStats(): Promise<Map<string, object>> {
-    return new Map();
-  }
-
-  close(): void {
-    this.closed = true;
   }
 }
 
@@ -129,6 +98,15 @@ describe("the door", () => {
     await settle();
     expect(meeting.waiting.get()).toMatchObject({ place: 1, waits: "seat" });
   });
+
+  it.each([["lobby_open", "absent", false], ["lobby_open", "present", true], ["lobby_open", "grace", true], ["live", "absent", true]])(
+    "knows whether the meeting has begun: %s, host %s", async (state, host, begun) => {
+      const meeting = await joined({ ...outside, room: { ...room, state, host_presence: "absent" }, host });
+      expect(meeting.waiting.get().begun).toBe(begun);
+      Server.current.tell("lobby.state", { verdict: "waiting", place: 1, host: "absent" });
+      await settle();
+      expect(meeting.waiting.get()).toMatchObject({ begun, hostPresent: false });
+    });
 
   it("closes the media of who is sent back to it, and empties the roster", async () => {
     const meeting = await joined(inside);
@@ -350,6 +328,8 @@ describe("the offer", () => {
     await vi.advanceTimersByTimeAsync(1100);
     expect(FakePeerConnection.made).toHaveLength(2);
     expect(FakePeerConnection.made[1]?.closed).toBe(false);
+    FakePeerConnection.made[1]?.become("connected");
+    expect(meeting.mediaLost.get()).toBe(false);
   });
 
   it("comes anew when the server has forgotten us", async () => {
@@ -441,6 +421,15 @@ describe("an own source", () => {
     await vi.advanceTimersByTimeAsync(300);
     expect(meeting.local.sources.mic.get().on).toBe(true);
     expect(Server.current.asked("track.set")).toHaveLength(2);
+  });
+
+  it("that is turned off while it starts is off for the others, too", async () => {
+    const meeting = await joined(inside);
+    const on = meeting.setSource("camera", true);
+    await meeting.setSource("camera", false);
+    await on;
+    expect(Server.current.asked("track.set")).toEqual([{ source: "camera", on: false }]);
+    expect(meeting.local.sources.camera.get()).toMatchObject({ on: false, track: null, starting: false });
   });
 
   it("is off at once when a host mutes it", async () => {

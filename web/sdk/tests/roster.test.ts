@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { ChatMessage, Participant, Waiter } from "../src/messages";
-import { applyChat, applyLobby, applyRoster, changeChat } from "../src/roster";
+import type { ChatMessage, LobbyMessage, Participant, Waiter } from "../src/messages";
+import { applyChat, applyLine, applyLobby, applyRoster, changeChat, type Lobby } from "../src/roster";
 
 const person = (id: string, rev = 1): Participant => ({
   id, identity_kind: "guest", name: id, role: "participant", state: "active", verified: false,
@@ -9,6 +9,7 @@ const person = (id: string, rev = 1): Participant => ({
 const waiter = (participant: string, name = participant): Waiter => ({
   participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict",
 });
+const line = (id: number): LobbyMessage => ({ id: String(id), from: "b", waiter: "b", name: "Bo", text: "", at: "" });
 const message = (id: string, no: number): ChatMessage => ({ id, no, from: "a", name: "A", body: id, at: "2026-11-25T10:00:00Z", to: null });
 
 describe("the roster", () => {
@@ -30,6 +31,14 @@ describe("the queue", () => {
   it("replaces an entry in its place and keeps the version that Admit all refers to", () => {
     const after = applyLobby({ ver: 1, messages: [], list: [waiter("a"), waiter("b")] }, { ver: 3, add: [waiter("a", "Ann"), waiter("c")], del: ["b"] });
     expect(after).toMatchObject({ ver: 3, list: [{ name: "Ann" }, { name: "c" }] });
+  });
+});
+
+describe("lines through the door", () => {
+  it("are kept once each, the newest 50", () => {
+    const all = Array.from({ length: 60 }, (_, index) => line(index));
+    const { messages } = [...all, line(59)].reduce(applyLine, { ver: 1, list: [], messages: [] } as Lobby);
+    expect([messages.length, messages[0]?.id, messages.at(-1)?.id]).toEqual([50, "10", "59"]);
   });
 });
 

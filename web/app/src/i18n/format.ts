@@ -9,11 +9,16 @@ export function moment(iso: string, now: Date = new Date()): string {
   return date.toDateString() === now.toDateString() ? clock.format(date) : dayAndClock.format(date);
 }
 
+/** A moment beside another one: 14:45 when both are of the same day. */
+export function beside(iso: string, other: string, now: Date = new Date()): string {
+  const date = new Date(iso);
+  return date.toDateString() === new Date(other).toDateString() ? clock.format(date) : moment(iso, now);
+}
+
 /** From one moment to another: 15:00 – 15:45, with days where they are not today. */
 export function range(from: string, to: string | null, now: Date = new Date()): string {
   if (to === null) return moment(from, now);
-  const sameDay = new Date(from).toDateString() === new Date(to).toDateString();
-  return `${moment(from, now)} – ${sameDay ? clock.format(new Date(to)) : moment(to, now)}`;
+  return `${moment(from, now)} – ${beside(to, from, now)}`;
 }
 
 /** Minutes and seconds, such as 32:10; hours when there are any. */

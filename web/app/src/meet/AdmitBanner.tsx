@@ -7,7 +7,7 @@ import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
 import styles from "./AdmitBanner.module.css";
 import { useSession } from "./session";
-import { NAMED, waitingText } from "./words";
+import { NAMED, seatText, waitingText } from "./words";
 
 export function AdmitBanner() {
   const { meeting, wish, admit } = useSession();
@@ -15,14 +15,15 @@ export function AdmitBanner() {
   const { list } = lobby;
   const [first, second] = list;
   if (!first) return null;
+  const asking = list.filter(({ waits }) => waits !== "seat");
   const line = list.flatMap(({ participant }) => linesOf(lobby, participant)).toSorted((a, b) => a.at.localeCompare(b.at)).at(-1);
   return (
-    <section aria-label={t("people.waiting")} data-region="waiting" className={styles["banner"]}>
+    <section aria-label={t("people.waiting")} data-region="waiting" className={`${styles["banner"]} ${second ? "" : styles["one"]}`}>
       <span className={styles["text"]}>
-        {!second && first.waits === "seat" ? t("lobby.seat", { name: first.name }) : waitingText(list)}
+        {asking.length === 0 ? seatText(list) : waitingText(list)}
         {line ? <small className={styles["line"]}>{t("lobby.line", { name: line.name, text: line.text })}</small> : null}
       </span>
-      {list.length > NAMED ? null : list.map(({ participant, name }) => (
+      {asking.length > NAMED ? null : asking.map(({ participant, name }) => (
         <Button key={participant} tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>
           {list.length === 1 ? t("lobby.admitShort") : t("lobby.admit", { name })}
         </Button>
@@ -31,9 +32,9 @@ export function AdmitBanner() {
         <Button aria-label={t("lobby.deny", { name: first.name })} onPress={() => void wish(meeting.deny(first.participant))}>
           {t("lobby.denyShort")}
         </Button>
-      ) : (
+      ) : asking.length > 1 ? (
         <Button onPress={() => void admit(meeting.admitAll())}>{t("lobby.admitAll")}</Button>
-      )}
+      ) : null}
     </section>
   );
 }

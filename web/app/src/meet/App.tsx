@@ -1,5 +1,6 @@
 // Which screen is shown in which state.
 
+import type { PageState } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { useCell } from "../ui/useCell";
 import { EndCard } from "./EndCard";
@@ -8,19 +9,19 @@ import { Room } from "./Room";
 import { useSession } from "./session";
 import { ToastList } from "./ToastList";
 import { WaitingRoom } from "./WaitingRoom";
+import { inRoom } from "./words";
 
 export function App() {
+  const state = useCell(useSession().meeting.state);
   return (
     <>
-      <Screen />
-      <ToastList />
+      <Screen state={state} />
+      {inRoom(state) ? null : <ToastList />}
     </>
   );
 }
 
-function Screen() {
-  const { meeting } = useSession();
-  const state = useCell(meeting.state);
+function Screen({ state }: { state: PageState }) {
   switch (state) {
     case "boot":
       return <main aria-busy="true"><h1 className="visually-hidden">{t("boot")}</h1></main>;

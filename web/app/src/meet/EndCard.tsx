@@ -1,15 +1,15 @@
 // Every state in which there is no meeting on the page: one sentence, and what can be done.
 
 import { type ReactNode, useEffect, useState } from "react";
-import type { PageState } from "../../../sdk/src/index";
-import { moment } from "../i18n/format";
+import type { PageState, RoomSummary } from "../../../sdk/src/index";
+import { beside, moment } from "../i18n/format";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
 import styles from "./EndCard.module.css";
 import { FocusedHeading } from "./FocusedHeading";
 import { useSession } from "./session";
-import { fullText } from "./words";
+import { fullText, headingOf } from "./words";
 
 interface CardProps {
   title?: string | undefined;
@@ -31,9 +31,17 @@ export function Card({ title, text, action, children }: CardProps) {
   );
 }
 
-/** Looks again at a room that may open by itself. */
+/** Looks again at a room that may have a seat by itself, or open, or be moved. */
 const LOOK_AGAIN = 20_000;
-const LOOKING_AGAIN: ReadonlySet<PageState> = new Set(["early", "full"]);
+const EARLY_AGAIN = { least: 5000, most: 60_000, apart: 3000 };
+
+/** Milliseconds to the next look; who waits for the same door does not knock at the same moment. */
+function lookAfter(state: PageState, untilOpen: unknown): number | null {
+  if (state === "full") return LOOK_AGAIN;
+  if (state !== "early") return null;
+  const { least, most, apart } = EARLY_AGAIN;
+  return Math.min(most, Math.max(least, Number(untilOpen ?? most) + apart * Math.random()));
+}
 
 export function EndCard({ state }: { state: PageState }) {
   const session = useSession();
@@ -42,20 +50,28 @@ export function EndCard({ state }: { state: PageState }) {
   const room = useCell(meeting.room);
   const info = useCell(meeting.info);
   useEffect(() => {
-    if (!LOOKING_AGAIN.has(state)) return undefined;
-    const timer = setInterval(() => void meeting.lookUp(), LOOK_AGAIN);
+    const after = lookAfter(state, detail["retry_ms"]);
+    if (after === null) return undefined;
+    const timer = setInterval(() => void meeting.lookUp(), after);
     return () => clearInterval(timer);
-  }, [meeting, state]);
+  }, [meeting, state, detail]);
   const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
   const doing = action(state, join, look, detail);
-  return <Card title={room?.title ?? info?.room.title} text={sentence(state, detail)} action={doing}>{state === "ended" ? <UndoEnd /> : null}</Card>;
+  const early = state === "early" ? detail["room"] as RoomSummary | undefined : undefined;
+  const title = early ? headingOf(early.title, early.host_name) : room?.title ?? info?.room.title;
+  return (
+    <Card title={title} text={sentence(state, detail)} action={doing}>
+      {early?.starts_at ? <p>{t("card.keepOpen")}</p> : null}
+      {state === "ended" ? <UndoEnd /> : null}
+    </Card>
+  );
 }
 
 function sentence(state: PageState, detail: Record<string, unknown>): string {
   switch (state) {
     case "early":
-      return typeof detail["opens_at"] === "string" ? t("card.early", { time: moment(detail["opens_at"]) }) : t("card.earlySoon");
+      return earlyText(detail["opens_at"] as string | undefined, detail["room"] as RoomSummary | undefined);
     case "full":
       return fullText(Number(detail["place"] ?? detail["pos"] ?? 0));
     case "ended":
@@ -73,6 +89,12 @@ function sentence(state: PageState, detail: Record<string, unknown>): string {
     default:
       return t("card.unknown");
   }
+}
+
+function earlyText(opensAt: string | undefined, room: RoomSummary | undefined): string {
+  if (!opensAt) return t("card.earlySoon");
+  if (!room?.starts_at) return t("card.early", { time: moment(opensAt) });
+  return t("card.earlyStarts", { start: moment(room.starts_at), opens: beside(opensAt, room.starts_at) });
 }
 
 /** For ten seconds a host can take the end back. */

@@ -67,11 +67,12 @@ function Waiting() {
   const lobby = useCell(meeting.lobby);
   const { list } = lobby;
   if (list.length === 0) return null;
+  const asking = list.filter(({ waits }) => waits !== "seat");
   return (
     <section aria-label={t("people.waiting")} className={styles["waiting"]}>
       <div className={styles["row"]}>
         <h3 className={styles["subheading"]}>{`${t("people.waiting")} ${list.length}`}</h3>
-        {list.length > 1 ? <Button onPress={() => void admit(meeting.admitAll())}>{t("lobby.admitAll")}</Button> : null}
+        {asking.length > 1 ? <Button onPress={() => void admit(meeting.admitAll())}>{t("lobby.admitAll")}</Button> : null}
       </div>
       <ul>
         {list.slice(0, MOST_ROWS).map(({ participant, name, was, waits, verified, identity_kind }) => (
@@ -82,7 +83,7 @@ function Waiting() {
               {was ? <small>{t("people.was", { name: was })}</small> : null}
               {linesOf(lobby, participant).slice(-MOST_LINES).map(({ id, text }) => <q key={id} className={styles["line"]}>{text}</q>)}
             </span>
-            <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>
+            {waits === "seat" ? null : <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>}
             <Button aria-label={t("lobby.deny", { name })} onPress={() => void wish(meeting.deny(participant))}>{t("lobby.denyShort")}</Button>
           </li>
         ))}

@@ -1,4 +1,4 @@
-// The notes over the stage. They are announced elsewhere; here they are seen.
+// The notes, never over a control. They are announced elsewhere; here they are seen.
 
 import { t } from "../i18n/t";
 import { Button, IconButton } from "../ui/Button";

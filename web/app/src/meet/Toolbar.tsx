@@ -12,6 +12,7 @@ import { useCell } from "../ui/useCell";
 import { DeviceChoice, DeviceHelp, SpeakerChoice, useLatePermission } from "./devices";
 import { useSession } from "./session";
 import { CameraButton, LevelMeter, MuteButton } from "./sourceButtons";
+import { ToastList } from "./ToastList";
 import styles from "./Toolbar.module.css";
 
 /** Seconds in which the end for all can be taken back. */
@@ -21,6 +22,7 @@ export function Toolbar() {
   useLatePermission();
   return (
     <div className={styles["bottom"]}>
+      <ToastList />
       <div className={styles["help"]}><DeviceHelp source="mic" /><DeviceHelp source="camera" /></div>
       <div role="toolbar" tabIndex={-1} aria-label={t("room.controls")} data-region="controls" className={styles["bar"]} onKeyDown={walk}>
         <div className={styles["group"]}>

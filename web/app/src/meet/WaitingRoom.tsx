@@ -42,7 +42,7 @@ export function WaitingRoom() {
           {t(waiting.hostPresent && waiting.waits !== "seat" ? "waiting.hostKnows" : "waiting.here", { host })}
         </FocusedHeading>
         <p role="status" aria-label={t("waiting.place")} className={styles["place"]}>
-          {waiting.waits === "seat" ? fullText(waiting.place) : waiting.hostPresent ? placeText(waiting.place) : lateText(host, waiting.startsAt, meeting.serverNow())}
+          {waiting.waits === "seat" ? fullText(waiting.place) : waiting.hostPresent ? placeText(waiting.place) : waiting.begun ? t("waiting.hostAway", { host }) : lateText(host, waiting.startsAt, meeting.serverNow())}
         </p>
         {lost ? <Note tone="warning">{t("waiting.offline")}</Note> : null}
         {waiting.message ? <p className={styles["message"]}>{waiting.message}</p> : null}

@@ -1,27 +1,28 @@
 // The three device menus, alike before and in the meeting, and help when a device does not start.
 
 import { useEffect, useState } from "react";
-import { listDevices, type Source } from "../../../sdk/src/index";
+import type { Source } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { testSound } from "../media/sound";
 import { Button } from "../ui/Button";
 import { Choice, Note, NoteAction } from "../ui/fields";
 import { useCell } from "../ui/useCell";
 import { useSession } from "./session";
+import { problemText } from "./words";
 
 const KINDS = { camera: "videoinput", mic: "audioinput", speaker: "audiooutput" } as const;
 
 /** The devices of a kind; names appear once the person has allowed one. */
 function useDevices(kind: keyof typeof KINDS): { value: string; text: string }[] {
   const { meeting } = useSession();
-  const [devices, setDevices] = useState<MediaDeviceInfo[]>([]);
+  const [devices, setDevices] = useState<readonly MediaDeviceInfo[] | null>(null);
   const source = kind === "speaker" ? "mic" : kind;
   const own = meeting.local.sources[source];
   useEffect(() => {
     let current = true;
     const read = async () => {
-      const list = await listDevices(KINDS[kind]);
-      if (current) setDevices(list);
+      const list = await navigator.mediaDevices?.enumerateDevices() ?? [];
+      if (current) setDevices(list.filter((device) => device.kind === KINDS[kind]));
     };
     void read();
     navigator.mediaDevices?.addEventListener("devicechange", read);
@@ -32,7 +33,9 @@ function useDevices(kind: keyof typeof KINDS): { value: string; text: string }[]
       navigator.mediaDevices?.removeEventListener("devicechange", read);
     };
   }, [kind, own]);
-  const named = devices.filter(({ deviceId, label }) => deviceId !== "default" && label !== "");
+  // Before a grant there is one without a name. Of speakers not every browser tells.
+  if (devices?.length === 0 && kind !== "speaker") return [{ value: "", text: t("device.none") }];
+  const named = (devices ?? []).filter(({ deviceId, label }) => deviceId !== "default" && label !== "");
   return [{ value: "", text: t("device.default") }, ...named.map(({ deviceId, label }) => ({ value: deviceId, text: label }))];
 }
 
@@ -66,10 +69,11 @@ export function SpeakerChoice() {
 export function DeviceHelp({ source }: { source: Source }) {
   const session = useSession();
   const { problem } = useCell(session.meeting.local.sources[source]);
+  const state = useCell(session.meeting.state);
   if (problem === null) return null;
   return (
     <Note tone="warning">
-      <span>{t(`problem.${source}.${problem}`)}</span>
+      <span>{problemText(source, problem, state)}</span>
       {problem === "denied" ? <span>{t(`help.${browser()}`)}</span> : null}
       {problem === "none" || problem === "insecure" || problem === "frame" ? null : (
         <NoteAction onPress={() => void session.setSource(source, true)}>{t("device.askAgain")}</NoteAction>

@@ -6,6 +6,7 @@ import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
 import { Toasts } from "./toasts";
+import { problemText, seatText } from "./words";
 
 export type Panel = "people" | "chat" | null;
 
@@ -54,9 +55,8 @@ export class Session {
   readonly admit = async (work: Promise<Admission>): Promise<void> => {
     if (!(await this.wish(work))) return;
     const { waiting_for_seat: seatless } = await work;
-    const [first, ...others] = this.meeting.lobby.get().list.filter(({ participant }) => seatless.includes(participant));
-    if (!first) return;
-    const text = others.length === 0 ? t("lobby.seat", { name: first.name }) : t("lobby.seats", { count: others.length + 1 });
+    const text = seatText(this.meeting.lobby.get().list.filter(({ participant }) => seatless.includes(participant)));
+    if (!text) return;
     this.toasts.show({ kind: "full", text });
     this.announcer.polite("full", text);
   };
@@ -107,7 +107,7 @@ export class Session {
 
   /** The page shows help for microphone and camera where their buttons are; a screen has none. */
   #deviceFailed(source: Source, problem: DeviceProblem): void {
-    const text = t(`problem.${source}.${problem}`);
+    const text = problemText(source, problem, this.meeting.state.get());
     if (source === "screen") this.toasts.show({ kind: "device-screen", text });
     this.announcer.polite(`device-${source}`, text);
   }

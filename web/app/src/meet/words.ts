@@ -1,6 +1,6 @@
 // How people are described, alike on tiles and in lists.
 
-import type { Participant, Waiter } from "../../../sdk/src/index";
+import type { DeviceProblem, PageState, Participant, Source, Waiter } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -35,10 +35,31 @@ export function describe(participant: Participant, hand: number): string {
   return words.filter(Boolean).join(", ");
 }
 
+const INSIDE: ReadonlySet<PageState> = new Set(["connecting", "live", "reconnecting"]);
+
+/** Whether the room is on the screen. */
+export function inRoom(state: PageState): boolean {
+  return INSIDE.has(state);
+}
+
+/** Why a device did not start; who is not in yet reads that it can be done without. */
+export function problemText(source: Source, problem: DeviceProblem, state: PageState): string {
+  const text = t(`problem.${source}.${problem}`);
+  const dispensable = source !== "screen" && (problem === "none" || problem === "failed");
+  return dispensable && !inRoom(state) ? `${text} ${t("problem.without")}` : text;
+}
+
 /** For who waits for a seat; the place in line counts from 1. */
 export function fullText(place: number | null): string {
   if (!place) return t("card.full");
   return place === 1 ? t("card.fullFirst") : t("card.fullPlace", { place });
+}
+
+/** For hosts: who is let in and comes when there is a seat. */
+export function seatText(list: readonly Pick<Waiter, "name">[]): string {
+  const [first, second] = list;
+  if (!first) return "";
+  return second ? t("lobby.seats", { count: list.length }) : t("lobby.seat", { name: first.name });
 }
 
 /** As many who wait have their names said. */
