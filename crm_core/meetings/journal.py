@@ -6,6 +6,7 @@ numbers that leave a gap, match no row; a batch that was committed before (the a
 lost) is recognised and not written again.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,8 @@ from .lifecycle import sitting_ended, sitting_started
 from .projection import JournalRecord, project
 
 LEASE_SECONDS = 5.0
+AT_ONCE = 500
+"""Rows that are made into events in one go."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,20 @@ async def release_room(unit: Unit, room_id: UUID, epoch: int) -> None:
 async def events_since(
     unit: Unit, room_id: UUID, session_no: int, after_seq: int
 ) -> list[JournalRecord]:
-    """The committed events of a sitting behind `after_seq`, in order."""
-    rows = await unit.session.scalars(
-        sa.select(RoomEvent)
+    """The committed events of a sitting behind `after_seq`, in order.
+
+    A long sitting has thousands, so they are read as plain rows and some at a time: others of this
+    process get their turns.
+    """
+    rows = await unit.session.execute(
+        sa.select(
+            RoomEvent.seq,
+            RoomEvent.kind,
+            RoomEvent.audience,
+            RoomEvent.body,
+            RoomEvent.at,
+            RoomEvent.session_no,
+        )
         .where(
             RoomEvent.room_id == room_id,
             RoomEvent.session_no == session_no,
@@ -113,10 +127,11 @@ async def events_since(
         )
         .order_by(RoomEvent.seq)
     )
-    return [
-        JournalRecord(row.seq, row.kind, row.audience, row.body, row.at, row.session_no)
-        for row in rows
-    ]
+    events: list[JournalRecord] = []
+    for some in rows.partitions(AT_ONCE):
+        events.extend(JournalRecord(*row) for row in some)
+        await asyncio.sleep(0)
+    return events
 
 
 async def append(unit: Unit, room_id: UUID, epoch: int, batch: Sequence[JournalRecord]) -> None:
