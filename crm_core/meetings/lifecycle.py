@@ -9,6 +9,7 @@ itself, so ending twice or being killed in between leaves exactly one row.
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,13 +24,40 @@ from ..appointments.states import CLOSED_STATES, OPEN_STATES, apply
 from ..changes.service import announce
 from ..communications.models import Communication, CommunicationParticipant
 from ..communications.service import MEETING, ROOM_KEY
-from .models import VideoRoom, VideoRoomInterval, VideoRoomParticipant, VideoRoomSession
+from .models import (
+    RoomLink,
+    VideoRoom,
+    VideoRoomInterval,
+    VideoRoomParticipant,
+    VideoRoomSession,
+)
 from .projection import Projection
 from .rooms import reopen_room
 from .states import PARTICIPANT_GONE, STAFF_ROLES
 
 DOOR_OPENS_BEFORE = timedelta(minutes=15)
 """As ``rooms.policy`` lets people in before the start; a test compares the two."""
+
+
+@dataclass(frozen=True)
+class _Turnout:
+    """Who was at a sitting, in person or at the door."""
+
+    people: Sequence[VideoRoomParticipant]
+    intervals: dict[UUID, list[VideoRoomInterval]]
+    """By participant."""
+    stands_for: dict[UUID, UUID]
+    """By participant, the person whose attendance this is; see `_stands_for`."""
+
+    @property
+    def came(self) -> Sequence[VideoRoomParticipant]:
+        """Those who were let in."""
+        return [each for each in self.people if each.admitted_at is not None]
+
+    @property
+    def persons(self) -> set[UUID]:
+        """The persons who came, on whatever device."""
+        return {self.stands_for[each.id] for each in self.came if each.id in self.stands_for}
 
 
 def message_id(room_id: UUID, session_no: int) -> str:
@@ -64,18 +92,18 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     room.ended_at = sitting.ended_at = ended_at
     sitting.peak_participants = _peak(intervals)
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
-    came = [person for person in people if person.admitted_at is not None]
-    held = any(_is_customer(person) for person in came)
+    turnout = _Turnout(people, intervals, await _stands_for(unit, people))
+    held = any(_is_customer(each) for each in turnout.came)
     about: Sequence[Appointment] = ()
     rehearsal = not held and _before_the_door(room, ended_at)
     if rehearsal:
         await _put_back(unit, room)
     else:
-        about = await _close_appointments(unit, room, sitting, came, held=held)
+        about = await _close_appointments(unit, room, sitting, turnout.persons, held=held)
         # A later sitting is about what an earlier one settled; a cancelled meeting may have begun.
         about = about or await _appointments(unit, room.id, CLOSED_STATES)
     if sitting.status != "expired":
-        await _log_meeting(projection, people, intervals, about, held=held)
+        await _log_meeting(projection, turnout, about, held=held)
     announce(
         unit,
         "meeting.ended",
@@ -124,6 +152,23 @@ async def _participants(
         .order_by(VideoRoomParticipant.id)
     )
     return found.all()
+
+
+async def _stands_for(unit: Unit, people: Sequence[VideoRoomParticipant]) -> dict[UUID, UUID]:
+    """The person whose attendance a participant's is, by participant.
+
+    A second device on a person's link is a guest with a row of its own, and was let in for the
+    person all the same.
+    """
+    links = {each.link_id for each in people if each.link_id is not None}
+    found = await unit.session.execute(
+        sa.select(RoomLink.id, RoomLink.person_id).where(
+            RoomLink.id.in_(links), RoomLink.person_id.is_not(None)
+        )
+    )
+    by_link = {row.id: row.person_id for row in found}
+    whose = {each.id: each.person_id or by_link.get(each.link_id) for each in people}
+    return {participant: person for participant, person in whose.items() if person is not None}
 
 
 async def _close_intervals(
@@ -184,12 +229,11 @@ async def _close_appointments(
     unit: Unit,
     room: VideoRoom,
     sitting: VideoRoomSession,
-    came: Sequence[VideoRoomParticipant],
+    persons: Collection[UUID],
     *,
     held: bool,
 ) -> Sequence[Appointment]:
-    """Settle every open appointment of the room by who came; returns them."""
-    persons = {person.person_id for person in came if person.person_id is not None}
+    """Settle every open appointment of the room by which persons came; returns them."""
     appointments = await _appointments(unit, room.id, OPEN_STATES)
     for appointment in appointments:
         met = held
@@ -237,8 +281,7 @@ def _shared(appointments: Sequence[Appointment], name: str) -> Any:
 
 async def _log_meeting(
     projection: Projection,
-    people: Sequence[VideoRoomParticipant],
-    intervals: dict[UUID, list[VideoRoomInterval]],
+    turnout: _Turnout,
     about: Sequence[Appointment],
     *,
     held: bool,
@@ -277,7 +320,11 @@ async def _log_meeting(
         appointment_id=_shared(about, "id"),
         video_room_id=room.id,
         message_id=key,
-        attendees=[_attendee(person, intervals.get(person.id, [])) for person in people],
+        attendees=[
+            _attendee(each, turnout.stands_for.get(each.id), turnout.intervals.get(each.id, []))
+            for each in turnout.people
+            if each.admitted_at is not None or each.person_id not in turnout.persons
+        ],
         meta={"session_no": sitting.session_no, "end_reason": sitting.end_reason},
     )
     await unit.add(row)
@@ -287,19 +334,19 @@ async def _log_meeting(
             communication_id=row.id,
             role="host" if person.role in STAFF_ROLES else "attendee",
             name=person.display_name,
-            person_id=person.person_id,
+            person_id=turnout.stands_for.get(person.id),
             staff_id=person.staff_id,
             joined_at=person.joined_at,
             left_at=person.left_at,
         )
-        for person in people
-        if person.kind == "person" and person.admitted_at is not None
+        for person in turnout.came
+        if person.kind == "person"
     )
     announce(unit, "communication.created", "communication", row.id, payload={"channel": MEETING})
 
 
 def _attendee(
-    person: VideoRoomParticipant, intervals: Sequence[VideoRoomInterval]
+    person: VideoRoomParticipant, person_id: UUID | None, intervals: Sequence[VideoRoomInterval]
 ) -> dict[str, Any]:
     """One element of ``communications.attendees``."""
     stretches = [
@@ -322,7 +369,7 @@ def _attendee(
         "name": person.display_name,
         "role": person.role,
         "staff_id": None if person.staff_id is None else str(person.staff_id),
-        "person_id": None if person.person_id is None else str(person.person_id),
+        "person_id": None if person_id is None else str(person_id),
         "admitted": person.admitted_at is not None,
         "seconds": round(seconds, 3),
         "intervals": stretches,

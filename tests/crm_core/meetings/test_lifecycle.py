@@ -13,6 +13,7 @@ from crm_core.errors import Contradiction
 from crm_core.meetings import lifecycle
 from crm_core.meetings.lifecycle import message_id, sitting_ended
 from crm_core.meetings.models import (
+    RoomLink,
     VideoRoom,
     VideoRoomInterval,
     VideoRoomParticipant,
@@ -62,6 +63,43 @@ async def test_who_stayed_away_from_a_meeting_that_was_held_is_marked(database, 
     marked = {each.person_id: each.is_no_show for each in await _all(meeting, AppointmentAttendee)}
     assert marked[absent.id] is True
     assert marked[meeting.person_id] is False
+
+
+async def _guest_link(meeting):
+    """The id of the guest link of the meeting's person."""
+    async with meeting.database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        return await unit.session.scalar(
+            sa.select(RoomLink.id).where(RoomLink.person_id == meeting.person_id)
+        )
+
+
+async def test_who_was_let_in_on_another_device_came(database, tenant):
+    """The laptop knocked and went away, the phone was let in by the same link: the person came."""
+    meeting = await book_meeting(database, tenant)
+    link = await _guest_link(meeting)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    meeting.knock(
+        f"person:{meeting.person_id}", str(database.ids()), second=2, name="Jane Doe", link=link
+    )
+    phone = meeting.enter(f"guest:{database.ids()}", second=5, name="Jane Doe", link=link)
+    meeting.event("room.state", 60, state="ended")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    assert not any(each.is_no_show for each in await _all(meeting, AppointmentAttendee))
+    (row,) = await _all(meeting, Communication)
+    jane = [each for each in row.attendees if each["name"] == "Jane Doe"]
+    assert [(each["participant_id"], each["admitted"], each["seconds"]) for each in jane] == [
+        (phone, True, 55.0)
+    ]
+    assert jane[0]["person_id"] == str(meeting.person_id)
+    took_part = [
+        each.person_id
+        for each in await _all(meeting, CommunicationParticipant)
+        if each.role == "attendee"
+    ]
+    assert took_part == [meeting.person_id]
 
 
 async def test_the_story_is_on_the_timelines(database, tenant):

@@ -200,6 +200,25 @@ async def test_each_is_settled_by_who_came(training):
     assert room.status == "ended"
 
 
+async def test_on_another_device_the_own_appointment_was_kept(training):
+    """Kim was let in as a guest by Kim's link: that one was held, and Jane's was missed."""
+    jane, jane_id, jane_lead = await training.book("Jane")
+    kim, kim_id, _ = await training.book("Kim")
+    (link,) = [each.id for each in await training.all(RoomLink) if each.person_id == kim_id]
+    meeting = Meeting(
+        training.database, training.tenant.tenant.id, training.room_id, jane.appointment.id,
+        jane_id, jane_lead, training.tenant.staff.id,
+    )  # fmt: skip
+    epoch = await meeting.claim()
+    meeting.enter(f"guest:{training.database.ids()}", second=5, name="Kim", link=link)
+    meeting.end(60)
+    await meeting.commit(epoch)
+    outcomes = {row.id: row.outcome for row in await training.all(Appointment)}
+    assert outcomes == {jane.appointment.id: "no_show", kim.appointment.id: "held"}
+    marked = {row.person_id: row.is_no_show for row in await training.all(AppointmentAttendee)}
+    assert (marked[jane_id], marked[kim_id]) == (True, False)
+
+
 async def test_an_appointment_given_to_another_person(training):
     """Who had its guest link is not who it is with: the link is void, and a new one is theirs."""
     jane, _, _ = await training.book("Jane")
