@@ -2,8 +2,8 @@
 
 Start: the appointment is in progress. End: open attendance is closed, the appointment is completed
 or a no-show, and one communications row of channel ``meeting`` tells the story on the timelines of
-all concerned. A host who was there alone before anybody could come settles nothing: the room waits
-for another sitting. Everything is found by key before it is written, in the transaction of the event
+all concerned. What is over before the door opens settles no appointment, since that is still ahead:
+the host looked in alone, or it was moved while people met. The room waits for another sitting. Everything is found by key before it is written, in the transaction of the event
 itself, so ending twice or being killed in between leaves exactly one row.
 """
 
@@ -95,9 +95,11 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     turnout = _Turnout(people, intervals, await _stands_for(unit, people))
     held = any(_is_customer(each) for each in turnout.came)
     about: Sequence[Appointment] = ()
-    rehearsal = not held and _before_the_door(room, ended_at)
-    if rehearsal:
+    ahead = _before_the_door(room, ended_at)
+    if ahead:
         await _put_back(unit, room)
+        if held:
+            about = await _appointments(unit, room.id, OPEN_STATES)
     else:
         about = await _close_appointments(unit, room, sitting, turnout.persons, held=held)
         # A later sitting is about what an earlier one settled; a cancelled meeting may have begun.
@@ -112,12 +114,12 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
         payload={"session_no": sitting.session_no, "reason": sitting.end_reason},
     )
     await unit.session.flush()
-    if rehearsal:
+    if ahead:
         await reopen_room(unit, room.id)
 
 
 def _before_the_door(room: VideoRoom, ended_at: datetime) -> bool:
-    """Whether it was over before any customer could have come."""
+    """Whether it was over before anybody comes to the appointment at the time that it is for now."""
     return (
         room.status != "cancelled"
         and room.starts_at is not None

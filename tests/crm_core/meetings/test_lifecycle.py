@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment, AppointmentAttendee
+from crm_core.appointments.service import reschedule
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
@@ -266,6 +267,45 @@ async def test_a_second_sitting_is_a_second_row(database, tenant):
     keys = {row.message_id for row in await _all(meeting, Communication)}
     assert keys == {f"room:{meeting.room_id}:1", f"room:{meeting.room_id}:2"}
     assert {row.person_id for row in await _all(meeting, Communication)} == {meeting.person_id}
+
+
+async def test_a_meeting_whose_appointment_was_moved_away_is_one_row_and_it_waits(database, tenant):
+    """What was said is logged for those who came; the appointment is held at its new time."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await _hold(meeting)
+    end, meeting.batch = meeting.batch, []
+    later = START + timedelta(days=2)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await reschedule(unit, appointment, later)
+    meeting.batch = end
+    await meeting.commit(epoch)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome, appointment.starts_at) == (
+        "scheduled", None, later,
+    )  # fmt: skip
+    assert not any(each.is_no_show for each in await _all(meeting, AppointmentAttendee))
+    (row,) = await _all(meeting, Communication)
+    assert (row.status, row.person_id, row.lead_id, row.appointment_id, row.duration_seconds) == (
+        "completed", meeting.person_id, meeting.lead_id, meeting.appointment_id, 60,
+    )  # fmt: skip
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, room.session_no, room.ended_at) == ("scheduled", 2, None)
+
+    meeting.session_no, meeting.seq = 2, 0
+    epoch = await meeting.claim()
+    there = timedelta(days=2).total_seconds()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", there, "Ana Diaz")
+    meeting.event("room.state", there, state="live")
+    meeting.enter(f"person:{meeting.person_id}", "participant", there + 5, "Jane Doe")
+    meeting.end(there + 60, by=host)
+    await meeting.commit(epoch)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome, appointment.outcome_evidence) == (
+        "completed", "held", message_id(meeting.room_id, 2),
+    )  # fmt: skip
+    rows = {each.message_id: each.occurred_at for each in await _all(meeting, Communication)}
+    assert rows == {message_id(meeting.room_id, 1): START, message_id(meeting.room_id, 2): later}
 
 
 async def test_the_world_is_told_in_the_same_commit(database, tenant):
