@@ -14,6 +14,7 @@ from crm_core.errors import Contradiction, IllegalTransition, LinkRefused, RoomO
 from crm_core.leads.service import create_lead
 from crm_core.meetings.links import LinkUrls
 from crm_core.meetings.models import RoomLink, VideoRoom
+from crm_core.meetings.rooms import load_plan
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from crm_core.tenants.models import Staff
@@ -119,6 +120,39 @@ async def test_the_room_is_called_off_with_the_last_that_shares_it(training):
     assert await training.blocking() == []
     with pytest.raises(Contradiction, match="cancelled"):
         await training.book("Lee")
+
+
+async def test_who_is_not_expected_any_more_by_a_link(training):
+    """A cancelled appointment's guest is not, its host is who has another; new links void the old."""
+    jane, jane_id, _ = await training.book("Jane")
+    kim, kim_id, _ = await training.book("Kim")
+
+    async def plan():
+        async with training.unit(read_only=True) as unit:
+            found = await load_plan(unit, training.room_id)
+        links = {link.id: link for link in await training.all(RoomLink)}
+        return [
+            sorted((links[each].role, links[each].person_id) for each in some)
+            for some in (found.closed_links, found.voided_links)
+        ]
+
+    assert await plan() == [[], []]
+    await training.run(fresh_links, kim, LINKS)
+    assert await plan() == [[], [("host", None), ("participant", kim_id)]]
+    await training.run(cancel, jane)
+    assert await plan() == [
+        [("participant", jane_id)],
+        [("host", None), ("host", None), ("participant", kim_id)],
+    ]
+    async with training.unit() as unit:
+        other = Staff(id=unit.ids(), name="Bo Lee")
+        await unit.add(other)
+    lee, lee_id, _ = await training.book("Lee", staff_id=other.id)
+    await training.run(cancel, lee)
+    assert (await plan())[0] == sorted(
+        [("host", None), ("participant", jane_id), ("participant", lee_id)],
+        key=lambda each: (each[0], each[1] or jane_id),
+    )
 
 
 async def test_two_who_share_a_room_are_cancelled_at_once(training):
