@@ -55,6 +55,26 @@ class _Turnout:
         return [each for each in self.people if each.admitted_at is not None]
 
     @property
+    def listed(self) -> Sequence[VideoRoomParticipant]:
+        """Those who came, and whoever is known by name and waited in vain."""
+        persons = self.persons
+        return [
+            each
+            for each in self.people
+            if each.admitted_at is not None
+            or each.staff_id is not None
+            or (each.person_id is not None and each.person_id not in persons)
+        ]
+
+    @property
+    def waited(self) -> int:
+        """How many others waited in vain: as many as somebody likes, under names of their choice."""
+        return sum(
+            each.admitted_at is None and each.staff_id is None and each.person_id is None
+            for each in self.people
+        )
+
+    @property
     def persons(self) -> set[UUID]:
         """The persons who came, on whatever device."""
         return {self.stands_for[each.id] for each in self.came if each.id in self.stands_for}
@@ -324,10 +344,13 @@ async def _log_meeting(
         message_id=key,
         attendees=[
             _attendee(each, turnout.stands_for.get(each.id), turnout.intervals.get(each.id, []))
-            for each in turnout.people
-            if each.admitted_at is not None or each.person_id not in turnout.persons
+            for each in turnout.listed
         ],
-        meta={"session_no": sitting.session_no, "end_reason": sitting.end_reason},
+        meta={
+            "session_no": sitting.session_no,
+            "end_reason": sitting.end_reason,
+            "waited": turnout.waited,
+        },
     )
     await unit.add(row)
     unit.session.add_all(

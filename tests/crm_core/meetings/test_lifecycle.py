@@ -243,6 +243,26 @@ async def test_a_customer_who_was_never_admitted_is_a_no_show(database, tenant):
     assert [each["admitted"] for each in row.attendees] == [True, False]
 
 
+async def test_guests_who_were_not_let_in_are_counted_and_not_listed(database, tenant):
+    """However many devices knock by one link: their names are no part of the story."""
+    meeting = await book_meeting(database, tenant)
+    link = await _guest_link(meeting)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.knock(f"person:{meeting.person_id}", str(database.ids()), name="Jane Doe", link=link)
+    for number in range(30):
+        who = str(database.ids())
+        meeting.knock(f"guest:{database.ids()}", who, second=5, name=f"Spam {number}", link=link)
+    meeting.enter(f"guest:{database.ids()}", second=9, name="Bob")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    (row,) = await _all(meeting, Communication)
+    assert [(each["name"], each["admitted"]) for each in row.attendees] == [
+        ("Ana Diaz", True), ("Jane Doe", False), ("Bob", True),
+    ]  # fmt: skip
+    assert row.meta["waited"] == 30
+
+
 async def test_a_room_nobody_came_to_expires_without_a_row(database, tenant):
     """An expired room is a no-show and no conversation."""
     meeting = await book_meeting(database, tenant)
