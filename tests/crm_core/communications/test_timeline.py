@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import sqlalchemy as sa
 
-from crm_core import metadata  # noqa: F401 every table that these point at
 from crm_core.appointments.models import Appointment
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import timeline
