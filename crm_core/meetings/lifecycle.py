@@ -114,14 +114,13 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
     turnout = _Turnout(people, intervals, await _stands_for(unit, people))
     held = any(_is_customer(each) for each in turnout.came)
-    about: Sequence[Appointment] = ()
-    ahead = _before_the_door(room, ended_at)
+    about = await _appointments(unit, room.id, OPEN_STATES)
+    ahead = bool(about) and _before_the_door(room, ended_at)
     if ahead:
-        await _put_back(unit, room)
-        if held:
-            about = await _appointments(unit, room.id, OPEN_STATES)
+        _put_back(about)
+        about = about if held else ()
     else:
-        about = await _close_appointments(unit, room, sitting, turnout.persons, held=held)
+        await _close_appointments(unit, room, sitting, about, turnout.persons, held=held)
         # A later sitting is about what an earlier one settled; a cancelled meeting may have begun.
         about = about or await _appointments(unit, room.id, CLOSED_STATES)
     if sitting.status != "expired":
@@ -140,15 +139,13 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
 
 def _before_the_door(room: VideoRoom, ended_at: datetime) -> bool:
     """Whether it was over before anybody comes to the appointment at the time that it is for now."""
-    return (
-        room.status != "cancelled"
-        and room.starts_at is not None
-        and ended_at < room.starts_at - DOOR_OPENS_BEFORE
-    )
+    return room.starts_at is not None and ended_at < room.starts_at - DOOR_OPENS_BEFORE
 
 
-async def _put_back(unit: Unit, room: VideoRoom) -> None:
-    for appointment in await _appointments(unit, room.id, {"in_progress"}):
+def _put_back(appointments: Sequence[Appointment]) -> None:
+    for appointment in appointments:
+        if appointment.status != "in_progress":
+            continue
         appointment.status = apply(appointment.status, "rehearse")
         if appointment.confirmed_at is not None:
             appointment.status = apply(appointment.status, "confirm")
@@ -251,12 +248,12 @@ async def _close_appointments(
     unit: Unit,
     room: VideoRoom,
     sitting: VideoRoomSession,
+    appointments: Sequence[Appointment],
     persons: Collection[UUID],
     *,
     held: bool,
-) -> Sequence[Appointment]:
-    """Settle every open appointment of the room by which persons came; returns them."""
-    appointments = await _appointments(unit, room.id, OPEN_STATES)
+) -> None:
+    """Settle each of the room's open appointments by which persons came."""
     for appointment in appointments:
         met = held
         if len(appointments) > 1 and appointment.person_id is not None:
@@ -288,7 +285,6 @@ async def _close_appointments(
             appointment.id,
             payload={"video_room_id": str(room.id), "session_no": sitting.session_no},
         )
-    return appointments
 
 
 def _shared(appointments: Sequence[Appointment], name: str) -> Any:

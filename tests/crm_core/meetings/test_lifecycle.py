@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment, AppointmentAttendee
-from crm_core.appointments.service import reschedule
+from crm_core.appointments.service import cancel, confirm, reschedule
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
@@ -158,6 +158,96 @@ async def test_the_grace_of_the_end_is_no_part_of_the_meeting(database, tenant):
         room.ended_at, sitting.ended_at, row.completed_at, interval.left_at, participant.left_at
     } == {end}  # fmt: skip
     assert (row.duration_seconds, str(sitting.ended_by_id)) == (50, host)
+
+
+async def test_nobody_was_there_after_the_end(database, tenant):
+    """Who came or left while the end could be undone: no time of theirs is beyond it."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    left = meeting.enter(f"guest:{database.ids()}", second=5, name="Left")
+    late = meeting.enter(f"guest:{database.ids()}", second=55, name="Late")
+    meeting.leave(left, 57, joined=5)
+    meeting.leave(late, 58, joined=55)
+    meeting.leave(host, 50, reason="ended", noticed=60)
+    meeting.end(50, by=host, noticed=60)
+    await meeting.commit(epoch)
+    end = START + timedelta(seconds=50)
+    found = {each.display_name: each for each in await _all(meeting, VideoRoomParticipant)}
+    assert (found["Left"].joined_at, found["Left"].left_at) == (START + timedelta(seconds=5), end)
+    assert (found["Late"].joined_at, found["Late"].left_at) == (end, end)
+    stays = {
+        str(each.participant_id): each.left_at for each in await _all(meeting, VideoRoomInterval)
+    }
+    assert stays == {host: end, left: end}
+    (row,) = await _all(meeting, Communication)
+    assert {each["name"]: each["seconds"] for each in row.attendees} == {
+        "Ana Diaz": 50.0, "Left": 45.0, "Late": 0.0,
+    }  # fmt: skip
+
+
+async def _look_in_early(meeting, between=None, *, confirmed=False):
+    """The host is there alone two days before the appointment."""
+    async with meeting.database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await reschedule(unit, appointment, START + timedelta(days=2))
+        if confirmed:
+            await confirm(unit, appointment)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    await meeting.commit(epoch)
+    if between is not None:
+        async with meeting.database.unit_of_work(meeting.tenant_id) as unit:
+            (appointment,) = await unit.session.scalars(sa.select(Appointment))
+            await between(unit, appointment)
+    meeting.event("room.state", 50, state="ending", reason="host", ends_in_ms=10000)
+    await meeting.commit(epoch)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    meeting.event("room.state", 60, state="ended", reason="host")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    return room.status
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_a_look_in_leaves_the_appointment_as_it_was(database, tenant, confirmed):
+    """Confirmed if it was: nothing has happened to what was agreed."""
+    meeting = await book_meeting(database, tenant)
+    assert await _look_in_early(meeting, confirmed=confirmed) == "ending"
+    (appointment,) = await _all(meeting, Appointment)
+    assert appointment.status == ("confirmed" if confirmed else "scheduled")
+
+
+async def test_what_was_cancelled_during_a_look_in_stays_so(database, tenant):
+    """From that moment on, whatever the room says; there is no next sitting, and no link opens."""
+    meeting = await book_meeting(database, tenant)
+    assert await _look_in_early(meeting, cancel) == "cancelled"
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, room.session_no) == ("ended", 1)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome) == ("cancelled", "cancelled")
+    (row,) = await _all(meeting, Communication)
+    assert (row.status, row.person_id) == ("cancelled", meeting.person_id)
+
+
+async def test_a_start_that_was_under_way_when_it_was_cancelled(database, tenant):
+    """The room stays cancelled, and nobody began anything."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await cancel(unit, appointment)
+    meeting.event("room.state", 0, state="live")
+    meeting.event("room.state", 5, state="ended", reason="host")
+    meeting.end(5)
+    await meeting.commit(epoch)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, room.started_at, room.session_no) == ("cancelled", None, 1)
+    (sitting,) = await _all(meeting, VideoRoomSession)
+    assert sitting.status == "cancelled"
+    assert await _all(meeting, Communication) == []
 
 
 async def test_the_appointment_is_in_progress_while_the_room_is_live(database, tenant):
