@@ -141,7 +141,7 @@ async def test_each_use_case_is_one_version(database, tenant):
 
 
 async def test_a_confirmation_was_for_the_old_time(database, tenant):
-    """Moved, an appointment waits to be confirmed anew: also one that has begun, when put back."""
+    """Moved, an appointment waits to be confirmed anew."""
     booked = await _book(database, tenant, 0)
     async with database.unit_of_work(tenant.tenant.id) as unit:
         row = await unit.session.get(Appointment, (tenant.tenant.id, booked.appointment.id))

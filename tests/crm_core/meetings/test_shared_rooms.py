@@ -122,6 +122,19 @@ async def test_the_room_is_called_off_with_the_last_that_shares_it(training):
         await training.book("Lee")
 
 
+async def test_time_is_handed_over_within_one_calendar(training):
+    """Jane's time with Ana goes on to Lee, who is with Ana, not to Kim, who came first and is not."""
+    jane, _, _ = await training.book("Jane")
+    async with training.unit() as unit:
+        other = Staff(id=unit.ids(), name="Bo Lee")
+        await unit.add(other)
+    kim, _, _ = await training.book("Kim", staff_id=other.id)
+    lee, _, _ = await training.book("Lee")
+    assert set(await training.blocking()) == {jane.appointment.id, kim.appointment.id}
+    await training.run(cancel, jane)
+    assert set(await training.blocking()) == {kim.appointment.id, lee.appointment.id}
+
+
 async def test_who_is_not_expected_any_more_by_a_link(training):
     """A cancelled appointment's guest is not, its host is who has another; new links void the old."""
     jane, jane_id, _ = await training.book("Jane")
