@@ -152,11 +152,8 @@ def _put_back(appointments: Sequence[Appointment]) -> None:
 
 
 def _is_customer(participant: VideoRoomParticipant) -> bool:
-    return (
-        participant.kind == "person"
-        and participant.staff_id is None
-        and participant.role not in STAFF_ROLES
-    )
+    """Whoever is no staff, also when a host made them one."""
+    return participant.kind == "person" and participant.staff_id is None
 
 
 async def _participants(

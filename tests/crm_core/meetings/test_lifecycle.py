@@ -318,6 +318,18 @@ async def test_an_end_that_fails_leaves_nothing_half_done(database, tenant, monk
     assert len(await _all(meeting, Communication)) == 1
 
 
+async def test_a_customer_who_was_made_a_host_came(database, tenant):
+    """The meeting handed over to them was held all the same."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host")
+    jane = meeting.enter(f"person:{meeting.person_id}", second=5)
+    meeting.event("participant.role", 9, host, participant=jane, role="host", was="participant")
+    meeting.end(60, by=jane)
+    await meeting.commit(epoch)
+    assert [row.outcome for row in await _all(meeting, Appointment)] == ["held"]
+
+
 async def test_a_customer_who_was_never_admitted_is_a_no_show(database, tenant):
     """Knocking is not meeting: without an admission the appointment is a no-show."""
     meeting = await book_meeting(database, tenant)
