@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from storage.database import Database, Unit
 
-from .appointments.models import Appointment
+from .appointments.models import Appointment, Booking
 from .appointments.service import Booked, book, fresh_links
 from .appointments.states import OPEN_STATES
 from .appointments.video import LinkMaker
@@ -98,10 +98,12 @@ async def meet_again(database: Database, links: LinkMaker, api_key: str) -> Link
             .where(Lead.person_id == person_id, Lead.deleted_at.is_(None))
             .order_by(Lead.id)
         )
-        # One who has something else now, or left, is stood in for.
-        consultant = _consultant(unit)
-        await unit.add(consultant)
-        booked = await _book(unit, links, consultant.id, person_id, lead_id)
+        consultant_id = await _free_consultant(unit)
+        if consultant_id is None:  # has something else now, or left: is stood in for
+            consultant = _consultant(unit)
+            await unit.add(consultant)
+            consultant_id = consultant.id
+        booked = await _book(unit, links, consultant_id, person_id, lead_id)
     if booked.links is None:
         raise AssertionError("a video appointment has links")
     return booked.links
@@ -114,6 +116,27 @@ def _consultant(unit: Unit) -> Staff:
 def _customer(unit: Unit) -> Person:
     return Person(
         id=unit.ids(), first_name="Jane", last_name="Doe", email=CUSTOMER_EMAIL, is_lead=True
+    )
+
+
+async def _free_consultant(unit: Unit) -> UUID | None:
+    """The demo's consultant, if they still work here and the time that it takes is free."""
+    taken = sa.exists().where(
+        Booking.staff_id == Staff.id,
+        Booking.is_blocking,
+        Booking.starts_at < unit.now + LENGTH,
+        Booking.ends_at > unit.now,
+    )
+    return await unit.session.scalar(
+        sa.select(Staff.id)
+        .where(
+            Staff.email == CONSULTANT_EMAIL,
+            Staff.is_active,
+            Staff.deleted_at.is_(None),
+            ~taken,
+        )
+        .order_by(Staff.id)
+        .limit(1)
     )
 
 

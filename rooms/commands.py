@@ -323,7 +323,13 @@ class Cancelled(Struct, frozen=True):
 
 
 class LinksClosed(Struct, frozen=True):
-    """Whoever these links were made for is gone from the CRM: nobody is here by them any more."""
+    """Whoever these links were made for is not expected any more: nobody is here by them."""
+
+    links: tuple[LinkId, ...]
+
+
+class LinksVoided(Struct, frozen=True):
+    """Other links were made in place of these: nobody waits by them; who was let in stays."""
 
     links: tuple[LinkId, ...]
 
@@ -355,6 +361,7 @@ Input = (
     | Rescheduled
     | Cancelled
     | LinksClosed
+    | LinksVoided
     | Finish
     | Restarted
 )

@@ -20,7 +20,7 @@ from .events import (
     TrackState,
     Waits,
 )
-from .ids import ConnEpoch, ParticipantId
+from .ids import ConnEpoch, LinkId, ParticipantId
 from .limits import GUEST_ROWS, LINK_ROWS, LINK_WAITING, ROWS, WAITING
 from .outcome import CloseReason
 from .participant import HOSTING, Participant
@@ -73,7 +73,7 @@ def enter(step: Step, command: Enter) -> None:
     for source, track in row.tracks.items():
         if track.on:  # a new page publishes nothing yet, whatever the old one did
             step.fact(TrackState(row.id, source, on=False, track=track.track, reason="self"))
-    _connect(step, row, new=new)
+    _connect(step, row, new=new, link=None if command.link == row.link else command.link)
 
 
 def resume(step: Step, command: Resume) -> None:
@@ -264,11 +264,11 @@ def _make_row(step: Step, command: Enter) -> Participant:
     return step.state.participants[id_]
 
 
-def _connect(step: Step, row: Participant, *, new: bool) -> None:
+def _connect(step: Step, row: Participant, *, new: bool, link: LinkId | None = None) -> None:
     state = step.state
     step.close(row, CloseReason.SUPERSEDED)
     conn_epoch = ConnEpoch(row.conn_epoch + 1)
-    step.fact(ParticipantConnected(row.id, conn_epoch))
+    step.fact(ParticipantConnected(row.id, conn_epoch, link))
     if row.state is ParticipantState.ADMITTED:
         step.move(row, "connect", "arrive", reason="arrived")
     elif row.state is ParticipantState.RECONNECTING:

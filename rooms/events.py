@@ -116,6 +116,8 @@ class ParticipantConnected(Body, frozen=True):
 
     participant: ParticipantId
     conn_epoch: ConnEpoch
+    link: LinkId | None = None
+    """The link by which the row came this time, when it was another before."""
 
 
 class ParticipantDisconnected(Body, frozen=True):

@@ -115,6 +115,7 @@ def _connected(state: State, _event: Event, body: ParticipantConnected) -> None:
     row = _touch(state, body.participant)
     row.conn_epoch = body.conn_epoch
     row.connected = True
+    row.link = body.link or row.link
     row.lost_at = None
     for timer in (Timer.SHOW_LOST, Timer.RECONNECT, Timer.PLACE):
         state.deadlines.clear(timer, row.id)

@@ -7,7 +7,7 @@ host by link who lost the role while away may take it back. What a new role no l
 
 from typing import Any, Final
 
-from .commands import LinksClosed, NameSet, Remove, RoleSet
+from .commands import LinksClosed, LinksVoided, NameSet, Remove, RoleSet
 from .entry import ban_link
 from .errors import Code, RoomError
 from .events import LinkBanned, ParticipantNamed, ParticipantRole, Removed
@@ -103,7 +103,7 @@ def remove(step: Step, actor: Participant, action: Remove) -> dict[str, Any]:
 
 
 def links_closed(step: Step, command: LinksClosed) -> None:
-    """Put out everybody who came by a link whose holder is gone, and let nobody in by it."""
+    """Put out everybody who came by a link that is for nobody now, and let nobody in by it."""
     for link in command.links:
         if link in step.state.banned_links:
             continue
@@ -115,6 +115,14 @@ def links_closed(step: Step, command: LinksClosed) -> None:
                     step.show(Removed(reason="remove"), self_stream(row.id))
                 step.close(row, CloseReason.DENIED if row.waiting else CloseReason.REMOVED, trigger)
                 step.move(row, trigger, reason="link", admitted=False)
+
+
+def links_voided(step: Step, command: LinksVoided) -> None:
+    """Send away who asks to be let in by a link that opens nothing any more."""
+    for row in list(step.state.participants.values()):
+        if row.link in command.links and row.unheard:
+            step.close(row, CloseReason.DENIED, "deny")
+            step.move(row, "deny", reason="link", admitted=False)
 
 
 def give_role(step: Step, row: Participant, role: Role, reason: str) -> None:

@@ -50,7 +50,7 @@ class Participant(Struct):
         base_role: The role that the link gives; a host by link may take the meeting back.
         verified: Whether the name is that of a known person.
         hidden: Not in the roster.
-        link: The link used first.
+        link: The link used last.
         lobby: Whether the link makes its bearer wait.
         deny: Rights never held.
         attributes: See ``commands.Enter``.
@@ -128,6 +128,11 @@ class Participant(Struct):
     def waiting(self) -> bool:
         """Whether it stands in the queue."""
         return self.state is ParticipantState.WAITING
+
+    @property
+    def unheard(self) -> bool:
+        """Whether it waits without having been let in by anybody."""
+        return self.waiting and not self.admitted
 
     @property
     def listed(self) -> bool:

@@ -37,6 +37,7 @@ from .commands import (
     Input,
     Leave,
     LinksClosed,
+    LinksVoided,
     LobbyAdmit,
     LobbyBack,
     LobbyDeny,
@@ -340,6 +341,7 @@ _INPUTS: Final[dict[type[Any], Callable[[Step, Any], None]]] = {
     Rescheduled: lifecycle.rescheduled,
     Cancelled: lifecycle.cancelled,
     LinksClosed: moderation.links_closed,
+    LinksVoided: moderation.links_voided,
     Finish: lifecycle.finish,
     Restarted: _restarted,
 }

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 
 from crm_core.meetings.service import RoomPlan, RoomRecord
-from rooms.commands import Cancelled, Finish, Input, LinksClosed, Rescheduled
+from rooms.commands import Cancelled, Finish, Input, LinksClosed, LinksVoided, Rescheduled
 from rooms.ids import LinkId
 from rooms.policy import Features, Policy, RoomConfig, preset
 from rooms.room import Room
@@ -54,6 +54,9 @@ def news(plan: RoomPlan, room: Room) -> Sequence[Input]:
     closed = tuple(LinkId(str(link)) for link in plan.closed_links)
     if any(link not in state.banned_links for link in closed):
         found.append(LinksClosed(closed))
+    voided = tuple(LinkId(str(link)) for link in plan.voided_links)
+    if any(row.unheard and row.link in voided for row in state.participants.values()):
+        found.append(LinksVoided(voided))
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from storage.database import Unit
 
 from ..errors import IllegalTransition
+from ..meetings.rooms import SEATS
 from ..resources.declaration import READ_ONLY, Caller, Include, Outcome, Resource, Verb
 from ..resources.fields import SHORT, TIMESTAMP, Field, text_kind
 from . import service
@@ -77,6 +78,11 @@ async def _removed(unit: Unit, row: Any, _caller: Caller) -> None:
 _RESCHEDULE = "changed by POST /v1/appointments/{id}:reschedule"
 _CANCEL = "changed by POST /v1/appointments/{id}:cancel"
 _MEETING = "set when the meeting ends"
+_KIND = (
+    "What it is, in a word of yours. It says how many seats the room of a video appointment has:"
+    " {training[0]} for kind training, {training[1]} of them kept for hosts and co-hosts; else"
+    " {consultation[0]}, {consultation[1]} of them kept. Who finds none free waits"
+).format_map(SEATS)
 
 SERVICES = Resource(
     Service,
@@ -108,6 +114,13 @@ APPOINTMENTS = Resource(
         "status": APPOINTMENT_STATES,
         "location_kind": LOCATION_KINDS,
         "outcome": OUTCOMES,
+    },
+    notes={
+        "kind": _KIND,
+        "staff_id": (
+            "In whose calendar it is; without it, that of whoever the key belongs to, and with a key of"
+            " nobody's that of the only one who can be booked"
+        ),
     },
     children=(Include("attendees", "appointment_attendees", "id", "appointment_id"),),
     create=_create,

@@ -95,8 +95,7 @@ async def book(
 
 async def confirm(unit: Unit, appointment: Appointment) -> None:
     """The customer or the consultant said yes."""
-    await _step(unit, appointment, "confirm")
-    appointment.confirmed_at = unit.now
+    await _step(unit, appointment, "confirm", confirmed_at=unit.now)
     _announce(unit, appointment, "appointment.confirmed")
 
 
@@ -113,12 +112,17 @@ async def reschedule(
     ends_at = ends_at or shift(starts_at, (appointment.ends_at - appointment.starts_at))
     require_order(starts_at, ends_at)
     room = await video.locked_room(unit, appointment)
-    await _step(unit, appointment, "reschedule")
+    await _step(
+        unit,
+        appointment,
+        "reschedule",
+        starts_at=starts_at,
+        ends_at=ends_at,
+        confirmed_at=None,
+        calendar_sequence=appointment.calendar_sequence + 1,
+    )
     if room is not None:
         await video.move_room(unit, room, appointment, starts_at, ends_at)
-    appointment.starts_at, appointment.ends_at = starts_at, ends_at
-    appointment.confirmed_at = None
-    appointment.calendar_sequence += 1
     service = await _service(unit, appointment.service_id)
     for booking in await bookings_of(unit, appointment.id):
         moved = booking_of(unit, appointment, service)
@@ -131,11 +135,14 @@ async def reschedule(
 async def cancel(unit: Unit, appointment: Appointment, reason: str | None = None) -> None:
     """Call it off: the time is free again and its links open nothing."""
     room = await video.locked_room(unit, appointment)
-    await _step(unit, appointment, "cancel")
-    appointment.cancelled_at = unit.now
-    appointment.cancel_reason = reason
-    appointment.outcome = "cancelled"
-    await unit.session.flush()
+    await _step(
+        unit,
+        appointment,
+        "cancel",
+        cancelled_at=unit.now,
+        cancel_reason=reason,
+        outcome="cancelled",
+    )
     await free_time(unit, appointment)
     if room is not None:
         await video.leave_room(unit, room, appointment, reason or "appointment cancelled")
@@ -177,9 +184,12 @@ async def fresh_links(unit: Unit, appointment: Appointment, links: LinkMaker) ->
     return await video.issue_links(unit, room, appointment, staff, links)
 
 
-async def _step(unit: Unit, appointment: Appointment, action: str) -> None:
+async def _step(unit: Unit, appointment: Appointment, action: str, **changes: Any) -> None:
+    """Take the step, with what changes by it: one new version of the row."""
     was = appointment.status
     appointment.status = apply(was, action)
+    for name, value in changes.items():
+        setattr(appointment, name, value)
     await record_event(
         unit,
         "appointment",

@@ -86,7 +86,7 @@ async def timeline(
         before: the last entry of the page before.
     """
     entries: list[TimelineEntry] = []
-    sources: Sequence[tuple[Any, Any, Any, Any]] = (
+    sources: Sequence[tuple[Any, Any, Any, Sequence[Any]]] = (
         (
             "communication",
             Communication,
@@ -97,10 +97,12 @@ async def timeline(
             "appointment",
             Appointment,
             Appointment.starts_at,
-            sa.and_(
-                getattr(Appointment, f"{subject}_id") == subject_id,
-                Appointment.deleted_at.is_(None),
-            ),
+            [
+                sa.and_(
+                    getattr(Appointment, f"{subject}_id") == subject_id,
+                    Appointment.deleted_at.is_(None),
+                )
+            ],
         ),
         (
             "pipeline_event",
@@ -109,20 +111,42 @@ async def timeline(
             _of_events(subject, subject_id),
         ),
     )
-    for kind, model, at, condition in sources:
-        statement = sa.select(model).where(condition)
-        if before is not None:
-            moment, row_id = before
-            statement = statement.where(at <= moment, sa.or_(at < moment, model.id < row_id))
-        rows = await unit.session.scalars(
-            statement.order_by(at.desc(), model.id.desc()).limit(limit)
-        )
+    for kind, model, at, conditions in sources:
+        statement = _newest(model, at, conditions, limit, before)
+        rows = await unit.session.scalars(statement)
         entries.extend(TimelineEntry(kind, getattr(row, at.key), row) for row in rows)
     entries.sort(key=lambda entry: (entry.at, entry.row.id), reverse=True)
     return entries[:limit]
 
 
-def _of_communications(subject: Subject, subject_id: UUID) -> Any:
+def _newest(
+    model: Any,
+    at: Any,
+    conditions: Sequence[Any],
+    limit: int,
+    before: tuple[datetime, UUID] | None,
+) -> sa.Select[Any]:
+    """The newest rows for which one of the conditions holds.
+
+    Each condition is asked for by itself, so that each is answered from an index of its own. Joined
+    by OR they would be tried on every row of the tenant, newest first.
+    """
+    newest_first = (at.desc(), model.id.desc())
+
+    def page(statement: Any) -> Any:
+        if before is not None:
+            moment, row_id = before
+            statement = statement.where(at <= moment, sa.or_(at < moment, model.id < row_id))
+        return statement.order_by(*newest_first).limit(limit)
+
+    if len(conditions) == 1:
+        return page(sa.select(model).where(*conditions))  # type: ignore[no-any-return]
+    each = [page(sa.select(model.id).where(condition)).subquery() for condition in conditions]
+    ids = sa.union(*(sa.select(one.c.id) for one in each))
+    return sa.select(model).where(model.id.in_(ids)).order_by(*newest_first).limit(limit)
+
+
+def _of_communications(subject: Subject, subject_id: UUID) -> Sequence[Any]:
     """Those about the subject, and the meetings about it: a person's also by taking part."""
     about = getattr(Communication, f"{subject}_id") == subject_id
     # A meeting that many appointments share is about no single one of them, and not about who stayed
@@ -133,20 +157,20 @@ def _of_communications(subject: Subject, subject_id: UUID) -> Any:
     )
     met = sa.and_(Communication.channel == MEETING, Communication.message_id.in_(settled_by))
     if subject != "person":
-        return sa.or_(about, met)
+        return (about, met)
     took_part = sa.select(CommunicationParticipant.communication_id).where(
         CommunicationParticipant.person_id == subject_id
     )
-    return sa.or_(about, met, Communication.id.in_(took_part))
+    return (about, met, Communication.id.in_(took_part))
 
 
-def _of_events(subject: Subject, subject_id: UUID) -> Any:
+def _of_events(subject: Subject, subject_id: UUID) -> Sequence[Any]:
     """The subject's own history; a person's is that of their leads and projects."""
     if subject != "person":
-        return sa.and_(PipelineEvent.entity == subject, PipelineEvent.entity_id == subject_id)
+        return [sa.and_(PipelineEvent.entity == subject, PipelineEvent.entity_id == subject_id)]
     leads = sa.select(Lead.id).where(Lead.person_id == subject_id)
     projects = sa.select(Project.id).where(Project.primary_contact_id == subject_id)
-    return sa.or_(
+    return (
         sa.and_(PipelineEvent.entity == "lead", PipelineEvent.entity_id.in_(leads)),
         sa.and_(PipelineEvent.entity == "project", PipelineEvent.entity_id.in_(projects)),
     )

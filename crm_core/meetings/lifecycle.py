@@ -2,13 +2,14 @@
 
 Start: the appointment is in progress. End: open attendance is closed, the appointment is completed
 or a no-show, and one communications row of channel ``meeting`` tells the story on the timelines of
-all concerned. A host who was there alone before anybody could come settles nothing: the room waits
-for another sitting. Everything is found by key before it is written, in the transaction of the event
+all concerned. What is over before the door opens settles no appointment, since that is still ahead:
+the host looked in alone, or it was moved while people met. The room waits for another sitting. Everything is found by key before it is written, in the transaction of the event
 itself, so ending twice or being killed in between leaves exactly one row.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,13 +24,60 @@ from ..appointments.states import CLOSED_STATES, OPEN_STATES, apply
 from ..changes.service import announce
 from ..communications.models import Communication, CommunicationParticipant
 from ..communications.service import MEETING, ROOM_KEY
-from .models import VideoRoom, VideoRoomInterval, VideoRoomParticipant, VideoRoomSession
+from .models import (
+    RoomLink,
+    VideoRoom,
+    VideoRoomInterval,
+    VideoRoomParticipant,
+    VideoRoomSession,
+)
 from .projection import Projection
 from .rooms import reopen_room
 from .states import PARTICIPANT_GONE, STAFF_ROLES
 
 DOOR_OPENS_BEFORE = timedelta(minutes=15)
 """As ``rooms.policy`` lets people in before the start; a test compares the two."""
+
+
+@dataclass(frozen=True)
+class _Turnout:
+    """Who was at a sitting, in person or at the door."""
+
+    people: Sequence[VideoRoomParticipant]
+    intervals: dict[UUID, list[VideoRoomInterval]]
+    """By participant."""
+    stands_for: dict[UUID, UUID]
+    """By participant, the person whose attendance this is; see `_stands_for`."""
+
+    @property
+    def came(self) -> Sequence[VideoRoomParticipant]:
+        """Those who were let in."""
+        return [each for each in self.people if each.admitted_at is not None]
+
+    @property
+    def listed(self) -> Sequence[VideoRoomParticipant]:
+        """Those who came, and whoever is known by name and waited in vain."""
+        persons = self.persons
+        return [
+            each
+            for each in self.people
+            if each.admitted_at is not None
+            or each.staff_id is not None
+            or (each.person_id is not None and each.person_id not in persons)
+        ]
+
+    @property
+    def waited(self) -> int:
+        """How many others waited in vain: as many as somebody likes, under names of their choice."""
+        return sum(
+            each.admitted_at is None and each.staff_id is None and each.person_id is None
+            for each in self.people
+        )
+
+    @property
+    def persons(self) -> set[UUID]:
+        """The persons who came, on whatever device."""
+        return {self.stands_for[each.id] for each in self.came if each.id in self.stands_for}
 
 
 def message_id(room_id: UUID, session_no: int) -> str:
@@ -64,18 +112,19 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     room.ended_at = sitting.ended_at = ended_at
     sitting.peak_participants = _peak(intervals)
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
-    came = [person for person in people if person.admitted_at is not None]
-    held = any(_is_customer(person) for person in came)
-    about: Sequence[Appointment] = ()
-    rehearsal = not held and _before_the_door(room, ended_at)
-    if rehearsal:
-        await _put_back(unit, room)
+    turnout = _Turnout(people, intervals, await _stands_for(unit, people))
+    held = any(_is_customer(each) for each in turnout.came)
+    about = await _appointments(unit, room.id, OPEN_STATES)
+    ahead = bool(about) and _before_the_door(room, ended_at)
+    if ahead:
+        _put_back(about)
+        about = about if held else ()
     else:
-        about = await _close_appointments(unit, room, sitting, came, held=held)
+        await _close_appointments(unit, room, sitting, about, turnout.persons, held=held)
         # A later sitting is about what an earlier one settled; a cancelled meeting may have begun.
         about = about or await _appointments(unit, room.id, CLOSED_STATES)
     if sitting.status != "expired":
-        await _log_meeting(projection, people, intervals, about, held=held)
+        await _log_meeting(projection, turnout, about, held=held)
     announce(
         unit,
         "meeting.ended",
@@ -84,32 +133,27 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
         payload={"session_no": sitting.session_no, "reason": sitting.end_reason},
     )
     await unit.session.flush()
-    if rehearsal:
+    if ahead:
         await reopen_room(unit, room.id)
 
 
 def _before_the_door(room: VideoRoom, ended_at: datetime) -> bool:
-    """Whether it was over before any customer could have come."""
-    return (
-        room.status != "cancelled"
-        and room.starts_at is not None
-        and ended_at < room.starts_at - DOOR_OPENS_BEFORE
-    )
+    """Whether it was over before anybody comes to the appointment at the time that it is for now."""
+    return room.starts_at is not None and ended_at < room.starts_at - DOOR_OPENS_BEFORE
 
 
-async def _put_back(unit: Unit, room: VideoRoom) -> None:
-    for appointment in await _appointments(unit, room.id, {"in_progress"}):
+def _put_back(appointments: Sequence[Appointment]) -> None:
+    for appointment in appointments:
+        if appointment.status != "in_progress":
+            continue
         appointment.status = apply(appointment.status, "rehearse")
         if appointment.confirmed_at is not None:
             appointment.status = apply(appointment.status, "confirm")
 
 
 def _is_customer(participant: VideoRoomParticipant) -> bool:
-    return (
-        participant.kind == "person"
-        and participant.staff_id is None
-        and participant.role not in STAFF_ROLES
-    )
+    """Whoever is no staff, also when a host made them one."""
+    return participant.kind == "person" and participant.staff_id is None
 
 
 async def _participants(
@@ -124,6 +168,23 @@ async def _participants(
         .order_by(VideoRoomParticipant.id)
     )
     return found.all()
+
+
+async def _stands_for(unit: Unit, people: Sequence[VideoRoomParticipant]) -> dict[UUID, UUID]:
+    """The person whose attendance a participant's is, by participant.
+
+    A second device on a person's link is a guest with a row of its own, and was let in for the
+    person all the same.
+    """
+    links = {each.link_id for each in people if each.link_id is not None}
+    found = await unit.session.execute(
+        sa.select(RoomLink.id, RoomLink.person_id).where(
+            RoomLink.id.in_(links), RoomLink.person_id.is_not(None)
+        )
+    )
+    by_link = {row.id: row.person_id for row in found}
+    whose = {each.id: each.person_id or by_link.get(each.link_id) for each in people}
+    return {participant: person for participant, person in whose.items() if person is not None}
 
 
 async def _close_intervals(
@@ -184,13 +245,12 @@ async def _close_appointments(
     unit: Unit,
     room: VideoRoom,
     sitting: VideoRoomSession,
-    came: Sequence[VideoRoomParticipant],
+    appointments: Sequence[Appointment],
+    persons: Collection[UUID],
     *,
     held: bool,
-) -> Sequence[Appointment]:
-    """Settle every open appointment of the room by who came; returns them."""
-    persons = {person.person_id for person in came if person.person_id is not None}
-    appointments = await _appointments(unit, room.id, OPEN_STATES)
+) -> None:
+    """Settle each of the room's open appointments by which persons came."""
     for appointment in appointments:
         met = held
         if len(appointments) > 1 and appointment.person_id is not None:
@@ -222,7 +282,6 @@ async def _close_appointments(
             appointment.id,
             payload={"video_room_id": str(room.id), "session_no": sitting.session_no},
         )
-    return appointments
 
 
 def _shared(appointments: Sequence[Appointment], name: str) -> Any:
@@ -237,8 +296,7 @@ def _shared(appointments: Sequence[Appointment], name: str) -> Any:
 
 async def _log_meeting(
     projection: Projection,
-    people: Sequence[VideoRoomParticipant],
-    intervals: dict[UUID, list[VideoRoomInterval]],
+    turnout: _Turnout,
     about: Sequence[Appointment],
     *,
     held: bool,
@@ -277,8 +335,15 @@ async def _log_meeting(
         appointment_id=_shared(about, "id"),
         video_room_id=room.id,
         message_id=key,
-        attendees=[_attendee(person, intervals.get(person.id, [])) for person in people],
-        meta={"session_no": sitting.session_no, "end_reason": sitting.end_reason},
+        attendees=[
+            _attendee(each, turnout.stands_for.get(each.id), turnout.intervals.get(each.id, []))
+            for each in turnout.listed
+        ],
+        meta={
+            "session_no": sitting.session_no,
+            "end_reason": sitting.end_reason,
+            "waited": turnout.waited,
+        },
     )
     await unit.add(row)
     unit.session.add_all(
@@ -287,19 +352,19 @@ async def _log_meeting(
             communication_id=row.id,
             role="host" if person.role in STAFF_ROLES else "attendee",
             name=person.display_name,
-            person_id=person.person_id,
+            person_id=turnout.stands_for.get(person.id),
             staff_id=person.staff_id,
             joined_at=person.joined_at,
             left_at=person.left_at,
         )
-        for person in people
-        if person.kind == "person" and person.admitted_at is not None
+        for person in turnout.came
+        if person.kind == "person"
     )
     announce(unit, "communication.created", "communication", row.id, payload={"channel": MEETING})
 
 
 def _attendee(
-    person: VideoRoomParticipant, intervals: Sequence[VideoRoomInterval]
+    person: VideoRoomParticipant, person_id: UUID | None, intervals: Sequence[VideoRoomInterval]
 ) -> dict[str, Any]:
     """One element of ``communications.attendees``."""
     stretches = [
@@ -322,7 +387,7 @@ def _attendee(
         "name": person.display_name,
         "role": person.role,
         "staff_id": None if person.staff_id is None else str(person.staff_id),
-        "person_id": None if person.person_id is None else str(person.person_id),
+        "person_id": None if person_id is None else str(person_id),
         "admitted": person.admitted_at is not None,
         "seconds": round(seconds, 3),
         "intervals": stretches,

@@ -177,7 +177,10 @@ def _entered(projection: Projection, record: JournalRecord, fields: dict[str, An
 
 
 def _connected(projection: Projection, _record: JournalRecord, fields: dict[str, Any]) -> None:
-    projection.participants[UUID(fields["participant"])].conn_epoch = fields["conn_epoch"]
+    row = projection.participants[UUID(fields["participant"])]
+    row.conn_epoch = fields["conn_epoch"]
+    if fields.get("link"):  # came by another link than before
+        row.link_id = UUID(fields["link"])
 
 
 def _moved(projection: Projection, record: JournalRecord, fields: dict[str, Any]) -> None:

@@ -35,7 +35,9 @@ class RoomPlan:
     starts_at: datetime | None
     ends_at: datetime | None
     closed_links: tuple[UUID, ...] = ()
-    """Those made for people who were deleted and staff who left, whoever is in by them."""
+    """Those made for who is not expected any more, whoever is in by them; see `load_plan`."""
+    voided_links: tuple[UUID, ...] = ()
+    """The others that open nothing any more, as new ones were made."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,33 @@ _ROOM_AND_WHO = (  # built once, as everybody who joins asks it
     .where(VideoRoom.id == sa.bindparam("room_id"))
     .order_by(Appointment.starts_at.desc())
     .limit(1)
+)
+
+
+_OPEN = sa.orm.aliased(RoomLink)
+_IS_CLOSED = sa.or_(
+    Staff.deleted_at.is_not(None),
+    Staff.is_active.is_(False),
+    Person.deleted_at.is_not(None),
+    sa.and_(
+        Appointment.status == "cancelled",
+        ~sa.exists().where(
+            _OPEN.room_id == RoomLink.room_id,
+            _OPEN.staff_id == RoomLink.staff_id,
+            _OPEN.revoked_at.is_(None),
+        ),
+    ),
+)
+_LINKS_SHUT = (  # likewise, as every renewal of a lease asks it
+    sa.select(RoomLink.id, sa.func.coalesce(_IS_CLOSED, sa.false()).label("is_closed"))
+    .outerjoin(Staff, Staff.id == RoomLink.staff_id)
+    .outerjoin(Person, Person.id == RoomLink.person_id)
+    .outerjoin(Appointment, Appointment.id == RoomLink.appointment_id)
+    .where(
+        RoomLink.room_id == sa.bindparam("room_id"),
+        sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED),
+    )
+    .order_by(RoomLink.id)
 )
 
 
@@ -213,6 +242,9 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
 async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
     """What the calendar says of the room now.
 
+    Its closed links are those of people who were deleted, of staff who left, and of appointments that
+    were cancelled while others have the room. A host is expected as long as one link of theirs is open.
+
     Raises:
         NotFound: not in this tenant.
     """
@@ -225,21 +257,14 @@ async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
     ).first()
     if row is None:
         raise NotFound("video room", room_id)
-    closed = await unit.session.scalars(
-        sa.select(RoomLink.id)
-        .outerjoin(Staff, Staff.id == RoomLink.staff_id)
-        .outerjoin(Person, Person.id == RoomLink.person_id)
-        .where(
-            RoomLink.room_id == room_id,
-            sa.or_(
-                Staff.deleted_at.is_not(None),
-                Staff.is_active.is_(False),
-                Person.deleted_at.is_not(None),
-            ),
-        )
-        .order_by(RoomLink.id)
+    links = (await unit.session.execute(_LINKS_SHUT, {"room_id": room_id})).all()
+    return RoomPlan(
+        row.status,
+        row.starts_at,
+        row.ends_at,
+        closed_links=tuple(link.id for link in links if link.is_closed),
+        voided_links=tuple(link.id for link in links if not link.is_closed),
     )
-    return RoomPlan(row.status, row.starts_at, row.ends_at, tuple(closed))
 
 
 async def _create_sitting(unit: Unit, room_id: UUID, session_no: int) -> None:

@@ -93,6 +93,8 @@ class Resource:
     cheap: frozenset[str] = frozenset()
     """Further filters that some index serves."""
     choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    """What the document says of columns whose name does not say it."""
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     """Not-null columns that the use case fills when the caller does not."""
@@ -143,6 +145,7 @@ class Resource:
                 required=required,
                 choices=self.choices.get(name),
                 attribute=attribute.key,
+                description=self.notes.get(name),
             )
         return found
 

@@ -1,6 +1,7 @@
 """Roles, names, removal; the numbers are those of the meeting study's list."""
 
 import pytest
+from msgspec.structs import replace
 
 from rooms import commands as c
 from rooms.errors import Code
@@ -213,6 +214,26 @@ def test_who_came_by_a_closed_link_is_put_out(meeting, host, jane):
     before = len(meeting.journal)
     meeting.tell(c.LinksClosed((jane.enter.link, host.enter.link)))
     assert len(meeting.journal) == before
+
+
+def test_nobody_waits_by_a_link_in_whose_place_there_is_another(meeting, host, jane):
+    """Who was let in stays, also when they wait for a seat; who waits by the new link does, too."""
+    old, new = jane.enter.link, "link-of-jane-2"
+    phone = meeting.guest("Jane's phone", link=old)
+    phone.come()
+    ben = meeting.guest("Ben", link="old-link-of-ben")
+    ben.come()
+    ben.enter = replace(ben.enter, link=new)
+    ben.come()
+    assert (phone.state, ben.state) == ("waiting", "waiting")
+    meeting.tell(c.LinksVoided((old, "old-link-of-ben")))
+    assert (jane.state, phone.state, ben.state) == ("active", "denied", "waiting")
+    assert phone.closed[-1].reason is CloseReason.DENIED
+    before = len(meeting.journal)
+    meeting.tell(c.LinksVoided((old, "old-link-of-ben")))
+    assert len(meeting.journal) == before
+    meeting.tell(c.LinksVoided((new,)))
+    assert ben.state == "denied"
 
 
 def test_a_name_is_printable_and_changed_in_moderation(meeting, host, jane):

@@ -1,5 +1,6 @@
 """The rooms of a node over the real database: books are closed, whoever comes back or does not."""
 
+import asyncio
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment
-from crm_core.appointments.service import book, cancel, reschedule
+from crm_core.appointments.service import book, cancel, fresh_links, reschedule
 from crm_core.communications.models import Communication
 from crm_core.meetings.journal_models import RoomOwner
 from crm_core.meetings.models import (
@@ -441,6 +442,85 @@ async def test_staff_who_are_let_go_are_out_of_the_meeting(database, booked, clo
     assert refused.value.code == "forbidden"
     assert not wire(jane).closed
     await node.conductor.close()
+
+
+async def _guest_link(database, appointment):
+    """The newest guest link of the appointment, as a hello names it."""
+    async with database.unit_of_work(appointment.tenant_id, read_only=True) as unit:
+        found = await unit.session.scalar(
+            sa.select(RoomLink.id)
+            .where(RoomLink.appointment_id == appointment.id, RoomLink.role == "participant")
+            .order_by(RoomLink.id.desc())
+        )
+    return LinkId(str(found))
+
+
+async def test_who_shared_a_room_is_out_when_their_appointment_is_cancelled(
+    database, booked, clock, monkeypatch
+):
+    """In or at the door, within a renewal; the others and the host go on."""
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    others = []
+    for name in ("Kim", "Lee"):
+        async with database.unit_of_work(booked.tenant_id) as unit:
+            person = Person(id=unit.ids(), first_name=name)
+            await unit.add(person)
+            values = {
+                "staff_id": booked.staff_id, "person_id": person.id,
+                "starts_at": booked.starts_at, "video_room_id": booked.video_room_id,
+            }  # fmt: skip
+            others.append((await book(unit, values, LINKS)).appointment)
+    node = Node(database, clock)
+    host = await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id)
+    kim, lee = [
+        await node.enter(
+            booked,
+            IdentityKind.PERSON,
+            each.person_id,
+            lobby=waits,
+            link=await _guest_link(database, each),
+        )
+        for each, waits in zip(others, (False, True), strict=True)
+    ]
+    for each in others:
+        await decide(database, each, cancel, "ill")
+    await until(lambda: wire(kim).closed and wire(lee).closed)
+    assert wire(kim).closed == (CloseCode.REMOVED, "remove")
+    assert wire(lee).closed == (CloseCode.DENIED, "deny")
+    assert not wire(host).closed
+    assert not wire(jane).closed
+    await node.conductor.close()
+
+
+async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
+    database, booked, clock, monkeypatch
+):
+    """Within a renewal; who was let in by it stays, and by the new link one waits as ever."""
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    node = Node(database, clock)
+    old = await _guest_link(database, booked)
+    await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
+    inside = await node.enter(booked, IdentityKind.GUEST, uuid.uuid4(), link=old)
+    waiting = {"lobby": True, "link": old}
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, **waiting)
+    await decide(database, booked, fresh_links, LINKS)
+    await until(lambda: wire(jane).closed)
+    assert wire(jane).closed == (CloseCode.DENIED, "deny")
+    waiting["link"] = await _guest_link(database, booked)
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, **waiting)
+    actor = await node.actor(booked)
+    (row,) = [each for each in actor.room.state.participants.values() if each.waiting]
+    assert row.link == waiting["link"]
+    await asyncio.sleep(0.2)  # some renewals later
+    assert row.waiting
+    assert not wire(jane).closed
+    assert not wire(inside).closed
+    await node.conductor.close()
+    (stored,) = [
+        each for each in await rows(database, booked, VideoRoomParticipant) if each.person_id
+    ]
+    assert str(stored.link_id) == waiting["link"]
 
 
 async def test_a_meeting_that_was_cancelled_when_its_server_was_gone(database, booked, clock):

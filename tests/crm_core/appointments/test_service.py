@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from crm_core.appointments import service
 from crm_core.appointments.models import Appointment, Booking
 from crm_core.appointments.service import book
+from crm_core.changes.models import OutboxEvent
 from crm_core.errors import SlotTaken
 from crm_core.resources.integrity import explain
 from tests.crm_core.meetings.support import START
@@ -114,6 +115,40 @@ async def test_a_failed_booking_leaves_no_room_and_no_link(database, tenant):
         await _book(database, tenant, 10)
     async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
         assert await unit.session.scalar(sa.select(sa.func.count(Appointment.id))) == 1
+
+
+async def test_each_use_case_is_one_version(database, tenant):
+    """Confirmed, moved, called off: the row is written once, and the outbox has that version."""
+    booked = await _book(database, tenant, 0)
+    versions = [booked.appointment.version]
+    for use_case, *arguments in (
+        (service.confirm,),
+        (service.reschedule, START + timedelta(days=1)),
+        (service.cancel, "ill"),
+    ):
+        async with database.unit_of_work(tenant.tenant.id) as unit:
+            row = await unit.session.get(Appointment, (tenant.tenant.id, booked.appointment.id))
+            await use_case(unit, row, *arguments)
+        versions.append(row.version)
+    assert versions == [1, 2, 3, 4]
+    async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
+        told = await unit.session.scalars(
+            sa.select(OutboxEvent.record_version)
+            .where(OutboxEvent.entity_id == booked.appointment.id)
+            .order_by(OutboxEvent.record_version)
+        )
+        assert told.all() == versions
+
+
+async def test_a_confirmation_was_for_the_old_time(database, tenant):
+    """Moved, an appointment waits to be confirmed anew."""
+    booked = await _book(database, tenant, 0)
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        row = await unit.session.get(Appointment, (tenant.tenant.id, booked.appointment.id))
+        await service.confirm(unit, row)
+        assert (row.status, row.confirmed_at) == ("confirmed", unit.now)
+        await service.reschedule(unit, row, START + timedelta(days=1))
+    assert (row.status, row.confirmed_at) == ("scheduled", None)
 
 
 async def test_another_tenants_calendar_is_its_own(database, tenant, other_tenant):

@@ -46,10 +46,10 @@ class Meeting:
             )
         )
 
-    def enter(self, identity, role="participant", second=0, name="Somebody"):
+    def enter(self, identity, role="participant", second=0, name="Somebody", link=None):
         """A new participant, admitted and active, with an open interval; returns its id."""
         who = str(self.database.ids())
-        self.knock(identity, who, role, second, name)
+        self.knock(identity, who, role, second, name, link)
         for state in ("admitted", "joining", "active"):
             self.move(who, state, second)
         self.event(
@@ -61,7 +61,7 @@ class Meeting:
         )
         return who
 
-    def knock(self, identity, who, role="participant", second=0, name="Somebody"):
+    def knock(self, identity, who, role="participant", second=0, name="Somebody", link=None):
         """A new participant who waits."""
         self.event(
             "participant.entered",
@@ -74,7 +74,7 @@ class Meeting:
             role=role,
             verified=True,
             hidden=False,
-            link=None,
+            link=None if link is None else str(link),
             attributes={},
         )
         self.move(who, "waiting", second)

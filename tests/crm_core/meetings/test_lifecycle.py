@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment, AppointmentAttendee
+from crm_core.appointments.service import cancel, confirm, reschedule
 from crm_core.changes.models import OutboxEvent
 from crm_core.communications.models import Communication, CommunicationParticipant
 from crm_core.communications.service import log_communication, timeline
@@ -13,6 +14,7 @@ from crm_core.errors import Contradiction
 from crm_core.meetings import lifecycle
 from crm_core.meetings.lifecycle import message_id, sitting_ended
 from crm_core.meetings.models import (
+    RoomLink,
     VideoRoom,
     VideoRoomInterval,
     VideoRoomParticipant,
@@ -62,6 +64,43 @@ async def test_who_stayed_away_from_a_meeting_that_was_held_is_marked(database, 
     marked = {each.person_id: each.is_no_show for each in await _all(meeting, AppointmentAttendee)}
     assert marked[absent.id] is True
     assert marked[meeting.person_id] is False
+
+
+async def _guest_link(meeting):
+    """The id of the guest link of the meeting's person."""
+    async with meeting.database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        return await unit.session.scalar(
+            sa.select(RoomLink.id).where(RoomLink.person_id == meeting.person_id)
+        )
+
+
+async def test_who_was_let_in_on_another_device_came(database, tenant):
+    """The laptop knocked and went away, the phone was let in by the same link: the person came."""
+    meeting = await book_meeting(database, tenant)
+    link = await _guest_link(meeting)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    meeting.knock(
+        f"person:{meeting.person_id}", str(database.ids()), second=2, name="Jane Doe", link=link
+    )
+    phone = meeting.enter(f"guest:{database.ids()}", second=5, name="Jane Doe", link=link)
+    meeting.event("room.state", 60, state="ended")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    assert not any(each.is_no_show for each in await _all(meeting, AppointmentAttendee))
+    (row,) = await _all(meeting, Communication)
+    jane = [each for each in row.attendees if each["name"] == "Jane Doe"]
+    assert [(each["participant_id"], each["admitted"], each["seconds"]) for each in jane] == [
+        (phone, True, 55.0)
+    ]
+    assert jane[0]["person_id"] == str(meeting.person_id)
+    took_part = [
+        each.person_id
+        for each in await _all(meeting, CommunicationParticipant)
+        if each.role == "attendee"
+    ]
+    assert took_part == [meeting.person_id]
 
 
 async def test_the_story_is_on_the_timelines(database, tenant):
@@ -119,6 +158,96 @@ async def test_the_grace_of_the_end_is_no_part_of_the_meeting(database, tenant):
         room.ended_at, sitting.ended_at, row.completed_at, interval.left_at, participant.left_at
     } == {end}  # fmt: skip
     assert (row.duration_seconds, str(sitting.ended_by_id)) == (50, host)
+
+
+async def test_nobody_was_there_after_the_end(database, tenant):
+    """Who came or left while the end could be undone: no time of theirs is beyond it."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    left = meeting.enter(f"guest:{database.ids()}", second=5, name="Left")
+    late = meeting.enter(f"guest:{database.ids()}", second=55, name="Late")
+    meeting.leave(left, 57, joined=5)
+    meeting.leave(late, 58, joined=55)
+    meeting.leave(host, 50, reason="ended", noticed=60)
+    meeting.end(50, by=host, noticed=60)
+    await meeting.commit(epoch)
+    end = START + timedelta(seconds=50)
+    found = {each.display_name: each for each in await _all(meeting, VideoRoomParticipant)}
+    assert (found["Left"].joined_at, found["Left"].left_at) == (START + timedelta(seconds=5), end)
+    assert (found["Late"].joined_at, found["Late"].left_at) == (end, end)
+    stays = {
+        str(each.participant_id): each.left_at for each in await _all(meeting, VideoRoomInterval)
+    }
+    assert stays == {host: end, left: end}
+    (row,) = await _all(meeting, Communication)
+    assert {each["name"]: each["seconds"] for each in row.attendees} == {
+        "Ana Diaz": 50.0, "Left": 45.0, "Late": 0.0,
+    }  # fmt: skip
+
+
+async def _look_in_early(meeting, between=None, *, confirmed=False):
+    """The host is there alone two days before the appointment."""
+    async with meeting.database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await reschedule(unit, appointment, START + timedelta(days=2))
+        if confirmed:
+            await confirm(unit, appointment)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    await meeting.commit(epoch)
+    if between is not None:
+        async with meeting.database.unit_of_work(meeting.tenant_id) as unit:
+            (appointment,) = await unit.session.scalars(sa.select(Appointment))
+            await between(unit, appointment)
+    meeting.event("room.state", 50, state="ending", reason="host", ends_in_ms=10000)
+    await meeting.commit(epoch)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    meeting.event("room.state", 60, state="ended", reason="host")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    return room.status
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_a_look_in_leaves_the_appointment_as_it_was(database, tenant, confirmed):
+    """Confirmed if it was: nothing has happened to what was agreed."""
+    meeting = await book_meeting(database, tenant)
+    assert await _look_in_early(meeting, confirmed=confirmed) == "ending"
+    (appointment,) = await _all(meeting, Appointment)
+    assert appointment.status == ("confirmed" if confirmed else "scheduled")
+
+
+async def test_what_was_cancelled_during_a_look_in_stays_so(database, tenant):
+    """From that moment on, whatever the room says; there is no next sitting, and no link opens."""
+    meeting = await book_meeting(database, tenant)
+    assert await _look_in_early(meeting, cancel) == "cancelled"
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, room.session_no) == ("ended", 1)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome) == ("cancelled", "cancelled")
+    (row,) = await _all(meeting, Communication)
+    assert (row.status, row.person_id) == ("cancelled", meeting.person_id)
+
+
+async def test_a_start_that_was_under_way_when_it_was_cancelled(database, tenant):
+    """The room stays cancelled, and nobody began anything."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await cancel(unit, appointment)
+    meeting.event("room.state", 0, state="live")
+    meeting.event("room.state", 5, state="ended", reason="host")
+    meeting.end(5)
+    await meeting.commit(epoch)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, room.started_at, room.session_no) == ("cancelled", None, 1)
+    (sitting,) = await _all(meeting, VideoRoomSession)
+    assert sitting.status == "cancelled"
+    assert await _all(meeting, Communication) == []
 
 
 async def test_the_appointment_is_in_progress_while_the_room_is_live(database, tenant):
@@ -189,6 +318,18 @@ async def test_an_end_that_fails_leaves_nothing_half_done(database, tenant, monk
     assert len(await _all(meeting, Communication)) == 1
 
 
+async def test_a_customer_who_was_made_a_host_came(database, tenant):
+    """The meeting handed over to them was held all the same."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host")
+    jane = meeting.enter(f"person:{meeting.person_id}", second=5)
+    meeting.event("participant.role", 9, host, participant=jane, role="host", was="participant")
+    meeting.end(60, by=jane)
+    await meeting.commit(epoch)
+    assert [row.outcome for row in await _all(meeting, Appointment)] == ["held"]
+
+
 async def test_a_customer_who_was_never_admitted_is_a_no_show(database, tenant):
     """Knocking is not meeting: without an admission the appointment is a no-show."""
     meeting = await book_meeting(database, tenant)
@@ -202,6 +343,26 @@ async def test_a_customer_who_was_never_admitted_is_a_no_show(database, tenant):
     (row,) = await _all(meeting, Communication)
     assert row.status == "no_show"
     assert [each["admitted"] for each in row.attendees] == [True, False]
+
+
+async def test_guests_who_were_not_let_in_are_counted_and_not_listed(database, tenant):
+    """However many devices knock by one link: their names are no part of the story."""
+    meeting = await book_meeting(database, tenant)
+    link = await _guest_link(meeting)
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.knock(f"person:{meeting.person_id}", str(database.ids()), name="Jane Doe", link=link)
+    for number in range(30):
+        who = str(database.ids())
+        meeting.knock(f"guest:{database.ids()}", who, second=5, name=f"Spam {number}", link=link)
+    meeting.enter(f"guest:{database.ids()}", second=9, name="Bob")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    (row,) = await _all(meeting, Communication)
+    assert [(each["name"], each["admitted"]) for each in row.attendees] == [
+        ("Ana Diaz", True), ("Jane Doe", False), ("Bob", True),
+    ]  # fmt: skip
+    assert row.meta["waited"] == 30
 
 
 async def test_a_room_nobody_came_to_expires_without_a_row(database, tenant):
@@ -228,6 +389,45 @@ async def test_a_second_sitting_is_a_second_row(database, tenant):
     keys = {row.message_id for row in await _all(meeting, Communication)}
     assert keys == {f"room:{meeting.room_id}:1", f"room:{meeting.room_id}:2"}
     assert {row.person_id for row in await _all(meeting, Communication)} == {meeting.person_id}
+
+
+async def test_a_meeting_whose_appointment_was_moved_away_is_one_row_and_it_waits(database, tenant):
+    """What was said is logged for those who came; the appointment is held at its new time."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await _hold(meeting)
+    end, meeting.batch = meeting.batch, []
+    later = START + timedelta(days=2)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await reschedule(unit, appointment, later)
+    meeting.batch = end
+    await meeting.commit(epoch)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome, appointment.starts_at) == (
+        "scheduled", None, later,
+    )  # fmt: skip
+    assert not any(each.is_no_show for each in await _all(meeting, AppointmentAttendee))
+    (row,) = await _all(meeting, Communication)
+    assert (row.status, row.person_id, row.lead_id, row.appointment_id, row.duration_seconds) == (
+        "completed", meeting.person_id, meeting.lead_id, meeting.appointment_id, 60,
+    )  # fmt: skip
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert (room.status, room.session_no, room.ended_at) == ("scheduled", 2, None)
+
+    meeting.session_no, meeting.seq = 2, 0
+    epoch = await meeting.claim()
+    there = timedelta(days=2).total_seconds()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", there, "Ana Diaz")
+    meeting.event("room.state", there, state="live")
+    meeting.enter(f"person:{meeting.person_id}", "participant", there + 5, "Jane Doe")
+    meeting.end(there + 60, by=host)
+    await meeting.commit(epoch)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome, appointment.outcome_evidence) == (
+        "completed", "held", message_id(meeting.room_id, 2),
+    )  # fmt: skip
+    rows = {each.message_id: each.occurred_at for each in await _all(meeting, Communication)}
+    assert rows == {message_id(meeting.room_id, 1): START, message_id(meeting.room_id, 2): later}
 
 
 async def test_the_world_is_told_in_the_same_commit(database, tenant):

@@ -14,6 +14,7 @@ from crm_core.errors import Contradiction, IllegalTransition, LinkRefused, RoomO
 from crm_core.leads.service import create_lead
 from crm_core.meetings.links import LinkUrls
 from crm_core.meetings.models import RoomLink, VideoRoom
+from crm_core.meetings.rooms import load_plan
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from crm_core.tenants.models import Staff
@@ -121,6 +122,52 @@ async def test_the_room_is_called_off_with_the_last_that_shares_it(training):
         await training.book("Lee")
 
 
+async def test_time_is_handed_over_within_one_calendar(training):
+    """Jane's time with Ana goes on to Lee, who is with Ana, not to Kim, who came first and is not."""
+    jane, _, _ = await training.book("Jane")
+    async with training.unit() as unit:
+        other = Staff(id=unit.ids(), name="Bo Lee")
+        await unit.add(other)
+    kim, _, _ = await training.book("Kim", staff_id=other.id)
+    lee, _, _ = await training.book("Lee")
+    assert set(await training.blocking()) == {jane.appointment.id, kim.appointment.id}
+    await training.run(cancel, jane)
+    assert set(await training.blocking()) == {kim.appointment.id, lee.appointment.id}
+
+
+async def test_who_is_not_expected_any_more_by_a_link(training):
+    """A cancelled appointment's guest is not, its host is who has another; new links void the old."""
+    jane, jane_id, _ = await training.book("Jane")
+    kim, kim_id, _ = await training.book("Kim")
+
+    async def plan():
+        async with training.unit(read_only=True) as unit:
+            found = await load_plan(unit, training.room_id)
+        links = {link.id: link for link in await training.all(RoomLink)}
+        return [
+            sorted((links[each].role, links[each].person_id) for each in some)
+            for some in (found.closed_links, found.voided_links)
+        ]
+
+    assert await plan() == [[], []]
+    await training.run(fresh_links, kim, LINKS)
+    assert await plan() == [[], [("host", None), ("participant", kim_id)]]
+    await training.run(cancel, jane)
+    assert await plan() == [
+        [("participant", jane_id)],
+        [("host", None), ("host", None), ("participant", kim_id)],
+    ]
+    async with training.unit() as unit:
+        other = Staff(id=unit.ids(), name="Bo Lee")
+        await unit.add(other)
+    lee, lee_id, _ = await training.book("Lee", staff_id=other.id)
+    await training.run(cancel, lee)
+    assert (await plan())[0] == sorted(
+        [("host", None), ("participant", jane_id), ("participant", lee_id)],
+        key=lambda each: (each[0], each[1] or jane_id),
+    )
+
+
 async def test_two_who_share_a_room_are_cancelled_at_once(training):
     """Neither inherits the time of the other, and the room is called off."""
     for _ in range(8):
@@ -198,6 +245,25 @@ async def test_each_is_settled_by_who_came(training):
     assert await training.blocking() == [], "the staff member's time is free again"
     (room,) = await training.all(VideoRoom)
     assert room.status == "ended"
+
+
+async def test_on_another_device_the_own_appointment_was_kept(training):
+    """Kim was let in as a guest by Kim's link: that one was held, and Jane's was missed."""
+    jane, jane_id, jane_lead = await training.book("Jane")
+    kim, kim_id, _ = await training.book("Kim")
+    (link,) = [each.id for each in await training.all(RoomLink) if each.person_id == kim_id]
+    meeting = Meeting(
+        training.database, training.tenant.tenant.id, training.room_id, jane.appointment.id,
+        jane_id, jane_lead, training.tenant.staff.id,
+    )  # fmt: skip
+    epoch = await meeting.claim()
+    meeting.enter(f"guest:{training.database.ids()}", second=5, name="Kim", link=link)
+    meeting.end(60)
+    await meeting.commit(epoch)
+    outcomes = {row.id: row.outcome for row in await training.all(Appointment)}
+    assert outcomes == {jane.appointment.id: "no_show", kim.appointment.id: "held"}
+    marked = {row.person_id: row.is_no_show for row in await training.all(AppointmentAttendee)}
+    assert (marked[jane_id], marked[kim_id]) == (True, False)
 
 
 async def test_an_appointment_given_to_another_person(training):

@@ -12,12 +12,24 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from crm_core.meetings.rooms import SEATS
 from crm_core.resources.registry import RESOURCES
 from crm_core.tenants.service import create_tenant
 from storage.database import Database
 from tests.signaling.http.rest.support import application
 
 EXAMPLES = 3
+
+
+async def test_the_document_says_what_the_names_do_not(rest):
+    """How many seats a kind has, as rooms are made, and whose calendar is meant."""
+    document = (await rest.get("/openapi.json")).json
+    fields = document["components"]["schemas"]["appointment"]["properties"]
+    for kind in ("training", "consultation"):
+        seats, kept = SEATS[kind]
+        assert f"{seats}" in fields["kind"]["description"], kind
+        assert f"{kept} of them kept" in fields["kind"]["description"], kind
+    assert "key belongs to" in fields["staff_id"]["description"]
 
 
 class _Live:
