@@ -6,6 +6,7 @@ status), and the meeting server reads them. Our own bugs are ordinary exceptions
     CrmError
       NotFound            not_found           no such row in this tenant
       InvalidInput        invalid             a field, filter or body that cannot be accepted
+        UnknownFilter     unknown_filter      a list cannot be asked by that; `allowed` says by what
       Conflict            conflict            a unique key is taken, or another row forbids it
         NoSuchReference   no_such_reference   the record points at nothing in this tenant
         Contradiction     contradiction       fields contradict each other or the record
@@ -62,6 +63,12 @@ class InvalidInput(CrmError):
     """The input cannot be accepted, whatever the state of the database."""
 
     code = "invalid"
+
+
+class UnknownFilter(InvalidInput):
+    """Nothing is filtered by that."""
+
+    code = "unknown_filter"
 
 
 class Conflict(CrmError):

@@ -24,7 +24,7 @@ import crm_core.metadata  # noqa: F401 every table must be known before the firs
 import storage.schema
 from crm_core.meetings.service import MeetingService
 from sfu.errors import MediaError, PortTakenError
-from storage.bus import Bus, MemoryBus, open_bus
+from storage.bus import Bus, BusError, MemoryBus, open_bus
 from storage.database import Database
 from storage.errors import StorageError
 
@@ -92,6 +92,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         stack.push_async_callback(database.close)
         bus = open_bus(config.redis_url or None)
         stack.push_async_callback(bus.close)
+        await _look_at(bus)
         tokens = Tokens(
             installation.read_or_create(config.data / installation.TOKEN_KEY, KEY_BYTES)
         )
@@ -189,6 +190,14 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         await conductor.start()
         stack.push_async_callback(conductor.close)
         yield Running(port, base_url, database, conductor, hub)
+
+
+async def _look_at(bus: Bus) -> None:
+    """Say that Redis does not answer, before the first room does: meetings go on without it."""
+    try:
+        await bus.ping()
+    except BusError as error:
+        log.warning("redis does not answer, rooms pass it by", extra={"why": str(error)})
 
 
 async def open_database(config: Config) -> Database:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, UnknownFilter
 from .declaration import Include, Resource
 from .fields import UUID_KIND, Field
 
@@ -245,8 +245,8 @@ def _through(
     return getattr(resource.model, include.local).in_(found)  # type: ignore[no-any-return]  # columns are Any here
 
 
-def _unknown(resource: Resource, name: str) -> InvalidInput:
-    return InvalidInput(
+def _unknown(resource: Resource, name: str) -> UnknownFilter:
+    return UnknownFilter(
         f"{name} is no filter of {resource.name}",
         field=name,
         allowed=sorted(resource.filters) + sorted(RESERVED),

@@ -49,3 +49,17 @@ async def test_the_process_ends_with_1_when_its_engine_dies(tmp_path) -> None:
         await server.kill()
     assert server.log.count("the packet engine has died: Invalid argument (os error 22)") == 1
     assert "Traceback" not in server.log
+
+
+async def test_a_redis_that_is_not_there_is_told_once_at_the_start(tmp_path, caplog) -> None:
+    """The operator reads it before the first room does; meetings go on without it."""
+    config = Config(
+        data_dir=str(tmp_path),
+        port=free_port(),
+        media_port=free_udp_port(),
+        redis_url=f"redis://127.0.0.1:{free_port()}",
+    )
+    async with serving(config) as running:
+        assert await health(f"http://127.0.0.1:{running.port}") == (200, "ok")
+    told = [entry for entry in caplog.records if "redis does not answer" in entry.message]
+    assert len(told) == 1

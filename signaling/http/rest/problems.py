@@ -41,6 +41,7 @@ STATUS: tuple[tuple[type[errors.CrmError], int], ...] = (
     # Most special first.
     (Unauthorized, 401),
     (errors.NotFound, 404),
+    (errors.UnknownFilter, 400),
     (errors.InvalidInput, 422),
     (errors.Conflict, 409),
     (errors.StaleVersion, 412),
