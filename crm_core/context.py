@@ -11,8 +11,6 @@ from sqlalchemy.orm import Mapped, declared_attr
 
 from storage.base import ref
 
-CONTEXT_KEYS = ("person_id", "organization_id", "lead_id", "project_id")
-
 
 class Contextual:
     """Mixin C: person, organization, lead and project, each optional.

@@ -23,7 +23,6 @@ from rooms.snapshot import Snapshot, WaitingSnapshot, to_wire
 from .envelope import MAX_FRAME
 from .errors import RequestError
 
-PROTOCOL_VERSION: Final = 1
 MAX_SDP: Final = 60_000
 """Characters of a plain or deflated SDP in a frame."""
 
