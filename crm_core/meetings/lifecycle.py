@@ -3,8 +3,9 @@
 Start: the appointment is in progress. End: open attendance is closed, the appointment is completed
 or a no-show, and one communications row of channel ``meeting`` tells the story on the timelines of
 all concerned. What is over before the door opens settles no appointment, since that is still ahead:
-the host looked in alone, or it was moved while people met. The room waits for another sitting. Everything is found by key before it is written, in the transaction of the event
-itself, so ending twice or being killed in between leaves exactly one row.
+the host looked in alone, or it was moved while people met. The room waits for another sitting.
+Everything is found by key before it is written, in the transaction of the event itself, so ending
+twice or being killed in between leaves exactly one row.
 """
 
 from collections import defaultdict
