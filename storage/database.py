@@ -5,8 +5,9 @@ commits when its block ends well and rolls back when it does not, cancellation i
 is made by ``schema.py``; what a session may see is decided in ``tenancy.py``.
 """
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,7 @@ _DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _URL_OPTIONS = ("sslmode", "ssl", "host", "port", "prepared_statement_cache_size")
 _SQLITE_BUSY_MS = 10_000
 _CONNECT_SECONDS = 15
+_END_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -208,10 +210,14 @@ class Database:
             autoflush=False,
         )
         session.sync_session.info.update(tenant_id=tenant_id, actor_id=actor_id)
-        async with session, session.begin():
+        try:
             await session.connection()  # its moment is when its turn has come, not when it asked
             now = session.sync_session.info["now"] = self.clock()
             yield Unit(session, tenant_id, now, self.ids, self.dialect, actor_id)
+        except BaseException:
+            await _to_its_end(session.close())
+            raise
+        await _to_its_end(_commit(session))
 
     @contextlib.asynccontextmanager
     async def without_tenant(self) -> AsyncIterator[AsyncConnection]:
@@ -227,6 +233,31 @@ class Database:
         """Close every pooled connection."""
         await self.readers.dispose()
         await self.writers.dispose()
+
+
+async def _commit(session: AsyncSession) -> None:
+    try:
+        await session.commit()
+    finally:
+        await session.close()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` though the caller is cancelled in the middle of it, within `_END_SECONDS`.
+
+    A transaction that is left while it ends costs its connection, and is a fault in the log.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_END_SECONDS)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+        elif not task.cancelled():
+            task.exception()  # who was cancelled has no use for it
+        raise
 
 
 async def check_postgresql_version(connection: AsyncConnection) -> None:

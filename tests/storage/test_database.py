@@ -151,6 +151,24 @@ async def test_cancelling_anywhere_leaks_no_tenant(app_url):
     await pool.close()
 
 
+async def test_a_unit_that_is_cancelled_while_it_ends_is_no_fault(database, tenant, caplog):
+    """Whatever the moment, it ends well or not at all, and nobody reads of it in the log."""
+
+    async def work():
+        async with database.unit_of_work(tenant.tenant.id) as unit:
+            await unit.add(Organization(id=unit.ids(), name="Roofs"))
+
+    ended, steps = False, 0
+    while not ended:  # a little later each time, until it is too late
+        task = asyncio.create_task(work())
+        for _ in range(steps):
+            await asyncio.sleep(0.0002)
+        ended, steps = task.done(), steps + 1
+        task.cancel()
+        await asyncio.wait([task])
+    assert [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"] == []
+
+
 async def test_a_session_level_tenant_never_reaches_the_next_caller(app_url, caplog):
     """The pool throws away a connection that comes back with a tenant on it, loudly."""
     pool = Database(app_url, pool_size=1)
