@@ -6,10 +6,10 @@ or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.
 suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
 journeys and does not look at the floors.
 
-Lanes, each with databases of its own, run side by side. Two of plain tests take from the first
-moment on what others leave of the machine: those of the live meeting, and all others. Beside them
-come the checks, then the journey and the benchmarks' own tests; at last the tests with pictures and
-sound, which mostly wait, and those that start servers.
+Lanes, each with databases of its own, run side by side. The plain tests take from the first moment
+on what others leave of the machine. Beside them come the checks, then the journey and the
+benchmarks' own tests; at last the tests with pictures and sound, which mostly wait, and those that
+start servers.
 """
 
 import argparse
@@ -36,8 +36,8 @@ BIN = Path(sys.executable).parent
 RUST_KNOWN = (1, 95)
 """The newest Rust whose lints the engine was held to; a later one may know more of them."""
 SLOW = ("journeys", "browser")
-MEETING = ("rooms", "signaling")
-"""Folders with about half of the plain tests."""
+SERVERS = ("contracts", "hard", "sfu")
+"""Folders whose tests start processes or move packets; the journeys but one are among them."""
 JOURNEY = "tests/journeys/test_journey.py"
 """The one of its folder that drives browsers."""
 
@@ -92,20 +92,14 @@ def main() -> int:
         checks(report)
         lane(report, "python", [f"tests/{name}" for name in folders if name not in SLOW])
     else:
-        beside = {"benchmarks", "hard", *SLOW, *MEETING}
-        meeting = [f"tests/{name}" for name in MEETING]
-        records = [f"tests/{name}" for name in folders if name not in beside]
-        servers = ["tests/hard", "tests/journeys", f"--ignore={JOURNEY}"]
+        plain = [name for name in folders if name not in (*SLOW, *SERVERS, "benchmarks")]
         with ThreadPoolExecutor() as lanes:
-            ends = [
-                lanes.submit(lane, report, "meeting", meeting, nice=10),
-                lanes.submit(lane, report, "records and media", records, nice=10),
-            ]
+            ends = [lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=10)]
             checks(report)
             lane(report, "alone", [JOURNEY, "tests/benchmarks"])
             ends += [
                 lanes.submit(lane, report, "browser", ["tests/browser"]),
-                lanes.submit(lane, report, "servers", servers),
+                lanes.submit(lane, report, "servers", servers(folders)),
             ]
         for end in ends:
             end.result()
@@ -174,6 +168,15 @@ def web(report: Report) -> None:
             report.counts["web"] += numbers["numPassedTests"]
             if idle := numbers["numPendingTests"] + numbers["numTodoTests"]:
                 report.problems.append(f"web: {idle} tests were skipped")
+
+
+def servers(folders: list[str]) -> list[str]:
+    """What the lane of `SERVERS` runs."""
+    return [
+        *(f"tests/{name}" for name in folders if name in SERVERS),
+        "tests/journeys",
+        f"--ignore={JOURNEY}",
+    ]
 
 
 def lane(report: Report, name: str, arguments: list[str], *, nice: int = 0) -> None:
