@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from sfu.transport import MediaState
 from tests.support.media_lab import media_lab
 from tests.support.peers import AiortcPeer
+from tests.support.wait import until
 
 from .dtls_pipe import OpenSSLPeer
 from .test_dtls_records import ALERT, record
@@ -64,8 +65,10 @@ async def test_two_hundred_clients_connect_under_a_spray() -> None:
             alive = {MediaState.CONNECTED, MediaState.DISCONNECTED}
             assert all(seat.transport.state in alive for seat in lab.seats.values())
             assert all(seat.states[1][0] is MediaState.CONNECTED for seat in lab.seats.values())
+            await until(
+                lambda: sent[0] > 1000, timeout=60
+            )  # as many as a slow machine could not yet
             stats = lab.engine.stats()
-            assert sent[0] > 1000
             assert stats["dropped_unverified"] + stats["dropped_unknown_protocol"] > sent[0] // 2
         finally:
             await asyncio.gather(*(peer.close() for peer in peers))
