@@ -317,11 +317,14 @@ class MediaTransport:
         self._move(Trigger.ENDED, reason)
 
     async def _stop(self) -> None:
-        if self._channels is not None:
-            await self._channels.stop()
-        if self._dtls is not None:
-            await self._dtls.stop()
-        self._engine.close_transport(self.id)
+        """Say goodbye; the engine's part goes whatever becomes of that."""
+        try:
+            if self._channels is not None:
+                await self._channels.stop()
+            if self._dtls is not None:
+                await self._dtls.stop()
+        finally:
+            self._engine.close_transport(self.id)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -72,6 +72,19 @@ async def client():
     await client.peer.dtls.stop()
 
 
+async def test_a_connection_that_is_there_is_not_given_up(client: Client) -> None:
+    """The time to connect is over when it has; a timer of it that went on would end the call."""
+    await client.transport.handle_offer(client.offer(), labels(8))
+    timer = client.transport._setup_timer
+    assert timer is not None
+    assert not timer.cancelled()
+    client.engine.check(client.transport.id)
+    await client.peer.start()
+    await until(lambda: client.transport.state is MediaState.CONNECTED)
+    assert timer.cancelled()
+    assert client.transport._setup_timer is None
+
+
 async def test_an_offer_leads_to_an_answer_tracks_slots_and_media(client: Client) -> None:
     """The engine gets tracks and slots, the client an answer, and after DTLS the keys."""
     answer = await client.transport.handle_offer(client.offer(), labels(8))
@@ -255,6 +268,21 @@ async def test_the_engines_end_is_the_transports_end(client: Client) -> None:
     await client.connect()
     client.engine.deliver(TransportState(client.transport.id, "closed"))
     assert client.transport.state is MediaState.CLOSED
+
+
+async def test_a_goodbye_that_fails_leaves_nothing_in_the_engine(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Media would flow on for a participant who is gone."""
+
+    async def broken(_dtls: dtls.DTLSTransport) -> None:
+        raise RuntimeError("no goodbye")
+
+    await client.connect()
+    monkeypatch.setattr(dtls.DTLSTransport, "stop", broken)
+    await client.transport.close()
+    assert client.transport.id not in client.engine.transports
+    monkeypatch.undo()
 
 
 async def test_no_connection_in_time_is_a_failure(
