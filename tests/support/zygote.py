@@ -1,8 +1,9 @@
 """Servers that start in milliseconds: one process imports everything once and forks them.
 
 A kill test starts the server dozens of times, and nearly all of a start is imports. The zygote
-reads one JSON line per start from standard input, forks a child that becomes the server, and
-writes one line when it was born and one when it ended. Nothing of a server lives in the zygote.
+reads one JSON line per start from standard input, forks a child that becomes the server, or runs
+another command of it, and writes one line when it was born and one when it ended. Nothing of a
+server lives in the zygote.
 """
 
 import asyncio
@@ -70,7 +71,7 @@ def _become(order: dict[str, Any]) -> None:
         os.environ.update(order["environment"])
         if order["module"] != "signaling":
             importlib.import_module(order["module"]).break_the_promise()
-        code = importlib.import_module("signaling.cli").main(["dev"])
+        code = importlib.import_module("signaling.cli").main(order["command"])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -108,16 +109,29 @@ class Zygote:
 
     async def spawn(self, server: Server, environment: dict[str, str]) -> ForkedProcess:
         """Start a server in place of `asyncio.create_subprocess_exec`."""
+        self._order(server.module, ["dev"], environment, server.data / "server.log")
+        born = await self._line()
+        return ForkedProcess(born["pid"], asyncio.create_task(self._end()))
+
+    def run(self, command: list[str], environment: dict[str, str], log: pathlib.Path) -> int:
+        """Run a command of the product to its end; what it writes is in `log`."""
+        assert self._process.stdout is not None
+        self._order("signaling", command, environment, log)
+        self._process.stdout.readline()
+        return int(json.loads(self._process.stdout.readline())["ended"])
+
+    def _order(
+        self, module: str, command: list[str], environment: dict[str, str], log: pathlib.Path
+    ) -> None:
         assert self._process.stdin is not None
         order = {
-            "module": server.module,
+            "module": module,
+            "command": command,
             "environment": environment,
-            "log": str(server.data / "server.log"),
+            "log": str(log),
         }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        born = await self._line()
-        return ForkedProcess(born["pid"], asyncio.create_task(self._end()))
 
     async def _end(self) -> int:
         return int((await self._line())["ended"])
