@@ -27,7 +27,7 @@ from sfu.transport import MediaState, MediaTransport
 
 from .clock import Clock
 from .errors import RequestError
-from .limits import NEGOTIATION_BURST, NEGOTIATION_RATE, TokenBucket
+from .limits import NEGOTIATION_BURST, NEGOTIATION_RATE, ParticipantLimiter
 from .messages import MediaClose, MediaOffer, SlotBind, SlotSize, SlotWhy, ViewSet
 from .sdptext import answer_like, offered_sdp, session_id
 from .seats import DEFAULT_SIZES, Seat, fill, labels_of
@@ -144,7 +144,7 @@ class RoomMedia:
         """Whose admission is committed: only they may have a transport."""
         self._on: dict[tuple[ParticipantId, Source], bool] = {}
         self._seats: dict[ParticipantId, Seat] = {}
-        self._negotiations: dict[ParticipantId, TokenBucket] = {}
+        self._negotiations = ParticipantLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
         self._owner: dict[int, tuple[ParticipantId, Source]] = {}
         """engine track → whose, and which source."""
@@ -321,12 +321,7 @@ class RoomMedia:
         return seat
 
     def _count_negotiation(self, participant: ParticipantId) -> None:
-        now = self._hub.clock.now()
-        bucket = self._negotiations.get(participant)
-        if bucket is None:
-            bucket = TokenBucket.full(NEGOTIATION_RATE, NEGOTIATION_BURST, now)
-            self._negotiations[participant] = bucket
-        wait = bucket.take(now)
+        wait = self._negotiations.take(participant, self._hub.clock.now())
         if wait:
             raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
 
