@@ -1,6 +1,9 @@
-"""Fresh databases of both kinds for the tests of this folder that store something."""
+"""Fresh databases of both kinds for the tests that store something, and a room that is open."""
+
+import pytest_asyncio
 
 import crm_core.metadata  # noqa: F401  # every table must be known before the first query
+from tests.signaling.fakes import Stage
 from tests.support.databases import (  # noqa: F401  # fixtures work by being imported
     app_url,
     database,
@@ -13,3 +16,12 @@ from tests.support.databases import (  # noqa: F401  # fixtures work by being im
     sqlite_url,
     tenant,
 )
+
+
+@pytest_asyncio.fixture
+async def stage():
+    """One open room over fakes."""
+    made = Stage()
+    await made.actor.open()
+    yield made
+    await made.actor.close()

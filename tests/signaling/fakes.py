@@ -19,6 +19,8 @@ from signaling.tokens import Tokens
 
 KEY = RoomKey("00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b")
 START = 1_800_000_000.0
+FACE = "\U0001f600"
+"""One character, four bytes."""
 
 
 class ManualClock:
@@ -125,6 +127,14 @@ class ListWire:
 
     def hang_up(self, code, reason):
         self.closed = (int(code), reason)
+
+
+class SlowWire(ListWire):
+    """A peer that reads nothing yet: all that was written waits."""
+
+    def write(self, data):
+        super().write(data)
+        self.unread += len(data)
 
 
 class RecordingAdapter:
