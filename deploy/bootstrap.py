@@ -39,6 +39,8 @@ TEST_PACKAGES = {
     "chromium": "chromium",
     "ffmpeg": "ffmpeg",
 }
+HEADLESS = "chromium-headless-shell"
+"""The same browser without windows: a quarter less work in tests. Not every distribution has it."""
 
 
 def main(mode: str) -> None:
@@ -192,6 +194,14 @@ def test_services() -> None:
     ]
     if missing:
         apt(*missing, why="the tests need real services")
+    if not shutil.which(HEADLESS) and allowed() is not None and offered(HEADLESS):
+        apt(HEADLESS, why="the tests run faster with it")
+
+
+def offered(package: str) -> bool:
+    """Whether the distribution, as far as this machine knows it, has a package."""
+    shown = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return shown.returncode == 0
 
 
 # --- small tools -----------------------------------------------------------------------------
@@ -215,17 +225,7 @@ def only_one() -> Iterator[None]:
 def apt(*packages: str, why: str) -> None:
     """Install distribution packages, or name them and stop."""
     names = " ".join(packages)
-    prefix: list[str] | None = None
-    if shutil.which("apt-get"):
-        if os.geteuid() == 0:
-            prefix = []
-        elif (
-            shutil.which("sudo")
-            and not subprocess.run(
-                ["sudo", "-n", "true"], capture_output=True, check=False
-            ).returncode
-        ):
-            prefix = ["sudo", "-n"]
+    prefix = allowed()
     if prefix is None:
         fail(f"{why}: install {names} (on Debian or Ubuntu: sudo apt-get install {names})")
     say(f"{names} (from the distribution)")
@@ -238,6 +238,21 @@ def apt(*packages: str, why: str) -> None:
             )  # fmt: skip
     if done.returncode:
         fail(f"{why}: apt-get could not install {names}; see {LOG.relative_to(ROOT)}")
+
+
+def allowed() -> list[str] | None:
+    """What goes before an ``apt-get`` that installs; None when we may not, or there is none."""
+    if not shutil.which("apt-get"):
+        return None
+    if os.geteuid() == 0:
+        return []
+    asks = ["sudo", "-n", "true"]
+    if (
+        shutil.which("sudo")
+        and not subprocess.run(asks, capture_output=True, check=False).returncode
+    ):
+        return ["sudo", "-n"]
+    return None
 
 
 def version(program: str, path: str) -> tuple[int, int]:

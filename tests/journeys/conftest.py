@@ -64,6 +64,6 @@ async def sqlite_server(
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    """A headless Chromium that ends with the test."""
-    async with chromium() as instance:
+    """The Chromium that people use; it ends with the test."""
+    async with chromium(windows=True) as instance:
         yield instance

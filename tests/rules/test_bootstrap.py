@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -126,3 +127,23 @@ def test_the_command_runs_this_checkout_from_any_folder(checkout):
         cwd=checkout.parent, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "ours check-config a b\n"
+
+
+@pytest.mark.parametrize(
+    ("permission", "there", "installed"),
+    [([], True, True), ([], False, False), (None, True, False)],
+)
+def test_the_lighter_browser_is_taken_where_it_can_be_had(
+    monkeypatch, tmp_path, permission, there, installed
+):
+    """It is a wish: where the distribution has none, or we may not, the tests use the other."""
+    found = runpy.run_path(str(BOOTSTRAP))
+    asked = []
+    names = found["test_services"].__globals__
+    monkeypatch.setitem(names, "TEST_PACKAGES", {})
+    monkeypatch.setitem(names, "allowed", lambda: permission)
+    monkeypatch.setitem(names, "offered", lambda _package: there)
+    monkeypatch.setitem(names, "apt", lambda *packages, why: asked.extend(packages))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found["test_services"]()
+    assert asked == ["chromium-headless-shell"] * installed

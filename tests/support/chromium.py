@@ -5,7 +5,6 @@ own routing, so no test needs an HTTP server.
 """
 
 import contextlib
-import pathlib
 import shutil
 from collections.abc import AsyncIterator
 
@@ -35,24 +34,30 @@ class MissingBrowser(RuntimeError):
     """Chromium is not installed; the message names the package."""
 
 
-def chromium_path() -> str:
-    """Return the distribution's Chromium.
+def chromium_path(*, windows: bool) -> str:
+    """Return the distribution's Chromium; the one without windows, where it has one and may be.
 
     Raises:
         MissingBrowser: When there is none.
     """
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None or not pathlib.Path(path).exists():
-        raise MissingBrowser("Chromium is missing: install the package 'chromium'")
-    return path
+    programs = ["chromium", "chromium-browser"]
+    if not windows:
+        programs.insert(0, "chromium-headless-shell")
+    for path in filter(None, map(shutil.which, programs)):
+        return path
+    raise MissingBrowser("Chromium is missing: install the package 'chromium'")
 
 
 @contextlib.asynccontextmanager
-async def chromium(*extra: str) -> AsyncIterator[Browser]:
-    """Run one browser; `extra` are further command-line switches."""
+async def chromium(*extra: str, windows: bool = False) -> AsyncIterator[Browser]:
+    """Run one browser; `extra` are further command-line switches.
+
+    With `windows` it is the very program that people use, though nobody sees its windows;
+    otherwise the same engine without them, which leaves more of the machine to the tests.
+    """
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium_path(), args=[*_ARGUMENTS, *extra]
+            executable_path=chromium_path(windows=windows), args=[*_ARGUMENTS, *extra]
         )
         try:
             yield browser
