@@ -224,15 +224,13 @@ class Conductor:
         closing.add_done_callback(self._closing.discard)
 
     async def _sweep(self) -> None:
-        idle_since: dict[RoomKey, float] = {}
+        idle_since: dict[RoomActor, float] = {}
         while True:
             await asyncio.sleep(self._idle_after / 5)
             now = self._clock.now()
-            for actor in self.actors:
-                if not actor.idle:
-                    idle_since.pop(actor.key, None)
-                elif now - idle_since.setdefault(actor.key, now) >= self._idle_after:
-                    del idle_since[actor.key]
+            idle_since = {actor: idle_since.get(actor, now) for actor in self.actors if actor.idle}
+            for actor, since in idle_since.items():
+                if now - since >= self._idle_after:
                     try:
                         await self._let_go(actor)
                     except Exception as defect:  # noqa: BLE001 logged; the others are still swept

@@ -149,6 +149,9 @@ class BusFeed:
                 await self._bus.publish(self._key, bodies)
             except BusError as error:
                 self._lost(error)
+            except Exception as defect:  # noqa: BLE001 logged; the feed goes on without the bus
+                internal_error("bus publisher", defect)
+                self._lost(defect)
             else:
                 self._later(PATIENCE, functools.partial(self._expect_echo, last))
 

@@ -270,3 +270,26 @@ async def test_a_defect_in_closing_an_idle_room_does_not_keep_the_others(caplog)
         await until(swept)
     assert caplog.text.count("RuntimeError: planted") == 2
     await node.conductor.close()
+
+
+async def test_a_room_that_came_back_is_idle_since_it_came(monkeypatch):
+    """Another node had it meanwhile: the time before that does not count."""
+    node = Node(idle_after=0.02)
+    looks = []
+
+    def idle(actor):
+        looks.append(actor)
+        return True
+
+    monkeypatch.setattr("signaling.actor.RoomActor.idle", property(idle))
+    await node.conductor.start()
+    first = await node.conductor.actor(KEY)
+    await until(lambda: first in looks)
+    node.conductor._lost_room(first)
+    node.clock.time += 1
+    again = await node.conductor.actor(KEY)
+    await until(lambda: looks.count(again) > 1)
+    assert node.conductor.actors == [again]
+    node.clock.time += 1
+    await until(lambda: not node.conductor.actors)
+    await node.conductor.close()

@@ -260,6 +260,26 @@ async def test_an_envelope_that_cannot_be_read_is_loud_and_the_bus_is_tried_agai
     await one.close()
 
 
+async def test_a_defect_while_publishing_is_loud_and_the_bus_is_tried_again(caplog, monkeypatch):
+    """Whatever a client library lets through: nothing is held back, and the next event goes by bus."""
+    audience, bus = Audience(), BrokenBus()
+    one = await opened(bus)
+    publish = bus.publish
+
+    async def once(key, bodies):
+        monkeypatch.setattr(bus, "publish", publish)
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(bus, "publish", once)
+    audience.deliver(one, 1)
+    await until(lambda: audience.heard == [1])
+    assert "planted" in caplog.text
+    await until(lambda: one._through_bus)
+    audience.deliver(one, 2)
+    await until(lambda: audience.heard == [1, 2])
+    await one.close()
+
+
 async def test_an_outage_is_logged_at_its_beginning_and_its_end(caplog, monkeypatch):
     """However often the bus is tried meanwhile."""
     tries = []

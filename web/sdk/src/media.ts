@@ -15,6 +15,8 @@ export const MOST_VIDEO_SLOTS = 25;
 /** Header extensions worth their bytes in every section. */
 const EXTENSIONS = ["sdes:mid", "rtp-stream-id", "repaired-rtp-stream-id", "abs-send-time", "transport-wide-cc", "ssrc-audio-level"];
 
+/** Milliseconds until more slots are offered again that were refused. */
+const OFFER_AGAIN = 2000;
 const RESTART_PATIENCE = 3000;
 
 export interface MediaOptions {
@@ -96,7 +98,7 @@ export class Media {
     });
   }
 
-  /** Offers more video slots, in one batch; never fewer. */
+  /** Offers more video slots, in one batch; never fewer. What is refused is offered again later. */
   grow(videoSlots: number): Promise<void> {
     const wanted = Math.min(videoSlots, MOST_VIDEO_SLOTS);
     if (wanted <= this.#videoSlots) return Promise.resolve();
@@ -106,7 +108,7 @@ export class Media {
       const connection = this.#connection;
       if (!connection) return;
       this.#addSlots(connection, "video", more);
-      await this.#negotiate(connection, {});
+      await this.#offerUntilTaken(connection, OFFER_AGAIN);
     });
   }
 
@@ -198,6 +200,16 @@ export class Media {
   }
 
   /** Each step may be the last: a connection that was replaced or closed meanwhile is left alone. */
+  /** Sections cannot be taken back: what was not answered is offered again, each time after twice as long. */
+  async #offerUntilTaken(connection: RTCPeerConnection, wait: number): Promise<void> {
+    try {
+      await this.#negotiate(connection, {});
+    } catch {
+      const again = () => void this.#alone(() => this.#offerUntilTaken(connection, 2 * wait));
+      if (connection === this.#connection) setTimeout(again, wait);
+    }
+  }
+
   async #negotiate(connection: RTCPeerConnection, options: RTCOfferOptions): Promise<void> {
     const current = () => connection === this.#connection;
     if (!current()) return;

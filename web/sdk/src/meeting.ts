@@ -447,11 +447,13 @@ export class Meeting {
     this.speakers.set(snapshot.speakers);
     const until = snapshot.room.state === "ending" ? snapshot.room.ending_until : null;
     if (until) this.#endBegins(Date.parse(until) - this.serverNow());
+    else if (this.endsAt.get() !== null) this.#endUndone("live");
     else void this.#enter();
   }
 
   #endBegins(milliseconds: number): void {
-    this.#wasOn = SOURCES.filter((source) => this.local.sources[source].get().on);
+    // A snapshot may tell of the end once more, when all is off already.
+    if (this.endsAt.get() === null) this.#wasOn = SOURCES.filter((source) => this.local.sources[source].get().on);
     this.#dropMedia();
     this.local.stop();
     this.endsAt.set(performance.now() + Math.max(0, milliseconds));

@@ -133,6 +133,26 @@ describe("a closed one", () => {
   });
 });
 
+describe("more slots", () => {
+  it("that were refused are offered again, later and later, until they are taken", async () => {
+    const answers = new Answers();
+    const { media } = make(answers);
+    await media.start();
+    answers.refusing = true;
+    await media.grow(12);
+    expect(answers.offers).toBe(2);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(answers.offers).toBe(3);
+    await vi.advanceTimersByTimeAsync(3999);
+    expect(answers.offers).toBe(3);
+    answers.refusing = false;
+    await vi.advanceTimersByTimeAsync(1);
+    expect(answers.offers).toBe(4);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(answers.offers).toBe(4);
+  });
+});
+
 describe("what a slot shows", () => {
   const MIC = { slot: "3", who: "a", source: "mic" as const, binding: 1, rtp: null };
 

@@ -390,6 +390,22 @@ describe("an own source", () => {
     vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: async () => ({ getTracks: () => [track()] }) } });
   });
 
+  it.each(["event", "snapshot"])("is on again when an end that was told twice is taken back by a %s", async (by) => {
+    const meeting = await joined(inside);
+    await meeting.setSource("mic", true);
+    Server.current.tell("room.state", { state: "ending", ends_in_ms: 10_000 });
+    await settle();
+    expect(meeting.local.sources.mic.get().on).toBe(false);
+    const until = new Date(Date.now() + 8000).toISOString();
+    Server.current.tell("snapshot", { ...inside, room: { ...room, state: "ending", ending_until: until } });
+    await settle();
+    if (by === "event") Server.current.tell("room.state", { state: "live" });
+    else Server.current.tell("snapshot", inside);
+    await settle();
+    expect([meeting.state.get(), meeting.endsAt.get()]).toEqual(["live", null]);
+    expect(meeting.local.sources.mic.get().on).toBe(true);
+  });
+
   it("that is on at the door is told on entering", async () => {
     const meeting = await joined(outside);
     await meeting.setSource("mic", true);
