@@ -114,9 +114,9 @@ def disconnected(step: Step, command: Disconnected) -> None:
         lose(step, row, step.now)
 
 
-def lose(step: Step, row: Participant, lost_at: float) -> None:
-    """Note that the row's connection is gone since ``lost_at``."""
-    step.fact(ParticipantDisconnected(row.id, row.conn_epoch, lost_at))
+def lose(step: Step, row: Participant, lost_at: float, *, restarted: bool = False) -> None:
+    """Note that the row's connection is gone since ``lost_at``, maybe with the room's last node."""
+    step.fact(ParticipantDisconnected(row.id, row.conn_epoch, lost_at, restarted))
 
 
 def leave(step: Step, row: Participant) -> None:

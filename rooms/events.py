@@ -121,13 +121,14 @@ class ParticipantConnected(Body, frozen=True):
 
 
 class ParticipantDisconnected(Body, frozen=True):
-    """The newest connection of a row is gone; ``lost_at`` is room time."""
+    """The newest connection is gone since ``lost_at`` (room time), ``restarted`` with its node."""
 
     event: ClassVar[str] = "participant.disconnected"
 
     participant: ParticipantId
     conn_epoch: ConnEpoch
     lost_at: float
+    restarted: bool = False
 
 
 class ParticipantMoved(Body, frozen=True):

@@ -61,6 +61,7 @@ from .timers import (
     HOST_GONE_S,
     PLACE_S,
     RECONNECT_S,
+    SHOW_LOST_RESTARTED_S,
     SHOW_LOST_S,
     Timer,
 )
@@ -129,11 +130,12 @@ def _disconnected(state: State, event: Event, body: ParticipantDisconnected) -> 
     row = _touch(state, body.participant)
     row.connected = False
     row.lost_at = body.lost_at
+    show_lost = SHOW_LOST_RESTARTED_S if body.restarted else SHOW_LOST_S
     if row.waiting:
-        state.deadlines.set(Timer.SHOW_LOST, event.now + SHOW_LOST_S, row.id)
+        state.deadlines.set(Timer.SHOW_LOST, event.now + show_lost, row.id)
         state.deadlines.set(Timer.PLACE, event.now + PLACE_S, row.id)
     elif row.active:
-        state.deadlines.set(Timer.SHOW_LOST, event.now + SHOW_LOST_S, row.id)
+        state.deadlines.set(Timer.SHOW_LOST, event.now + show_lost, row.id)
         state.deadlines.set(Timer.RECONNECT, event.now + RECONNECT_S, row.id)
 
 

@@ -278,7 +278,7 @@ def _restarted(step: Step, command: Restarted) -> None:
     lost_at = known if command.lost_at is None else min(max(known, command.lost_at), step.now)
     for row in step.state.participants.values():
         if row.connected:
-            entry.lose(step, row, lost_at)
+            entry.lose(step, row, lost_at, restarted=True)
 
 
 def _over(step: Step, actor: Participant, action: Action) -> Outcome | None:

@@ -54,6 +54,8 @@ EMPTY_S: Final = 60.0
 AFTER_END_S: Final = 1800.0
 """How long after its scheduled end a room stays for people who come, or come back."""
 SHOW_LOST_S: Final = 5.0
+SHOW_LOST_RESTARTED_S: Final = 15.0
+"""After a failover: longer than clients wait between two tries, so that nobody's chance decides."""
 RECONNECT_S: Final = 60.0
 ADMITTED_S: Final = 60.0
 PLACE_S: Final = 300.0

@@ -182,6 +182,23 @@ def test_a_journal_from_before_the_first_fact_said_so_still_folds():
     assert old.state.participants.keys() == meeting.room.state.participants.keys()
 
 
+def test_whoever_tries_again_last_after_a_crash_has_no_gap_that_others_have_not():
+    """A client waits up to 10 s between two tries; the outage was the same for all."""
+    meeting = Meeting()
+    host, jane = meeting.host(), meeting.member("Jane")
+    meeting.room = meeting.restored()
+    meeting.now += 40
+    meeting.tell(c.Restarted(None))
+    meeting.wait(1)
+    host.resume()
+    meeting.wait(12)
+    jane.resume()
+    meeting.wait(60)
+    assert (host.state, jane.state) == ("active", "active")
+    assert meeting.bodies("interval.closed") == []
+    meeting.check()
+
+
 def test_restart_tells_nothing_of_people_who_were_out():
     """Rows without a connection are not lost a second time."""
     meeting = Meeting()
