@@ -32,6 +32,22 @@ class TestFailures:
             await coming
         assert [row.name for row in stage.actor.room.state.participants.values()] == ["Ana"]
 
+    async def test_who_hangs_up_during_the_commit_is_not_attached(self, stage):
+        """The row is there, and lost; no connection that is gone keeps the room awake."""
+        await enter(stage, "Ana", Role.HOST)
+        stage.journal.gate.clear()
+        client = stage.client()
+        hello(client, token="t")
+        coming = asyncio.create_task(stage.actor.enter(client, "h", lambda: entering("Cy")))
+        await until(lambda: stage.actor.room.state.by_identity.get("guest:Cy"))
+        client.lost()
+        stage.actor.lost(client)
+        stage.journal.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await coming
+        assert client not in list(stage.actor.members)
+        await until(lambda: not stage.actor.room.participant(client.participant).connected)
+
     async def test_a_defect_while_opening_anew_is_logged_and_tried_again(self, stage, monkeypatch):
         """One row that cannot be read once must not leave a room that nobody can enter."""
         host = await enter(stage, "Ana", Role.HOST)

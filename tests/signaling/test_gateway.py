@@ -11,7 +11,7 @@ from rooms.ids import EPHEMERAL
 from signaling import connection
 from signaling.clock import SystemClock
 from signaling.envelope import Encoded, Event
-from signaling.errors import CloseCode
+from signaling.errors import CloseCode, RequestError
 from signaling.gateway import Gateway
 from signaling.limits import MAX_IN_FLIGHT
 from signaling.outbox import EPHEMERAL_BYTES
@@ -42,19 +42,21 @@ class Door:
 
 
 class Place:
-    """A place that is free."""
+    """A place among sockets that are nobody's, and whether it was given back."""
+
+    released = False
 
     def release(self):
-        pass
+        self.released = True
 
 
 class Socket:
     """A client that says hello, reads nothing, and goes when told."""
 
     subprotocol = "sunup.v1.json"
-    place = Place()
 
     def __init__(self, *frames):
+        self.place = Place()
         self._frames = list(frames)
         self.transport = self
         self.gone = asyncio.Event()
@@ -118,6 +120,26 @@ async def test_a_hello_logs_what_client_it_is(caplog):
         ("hello", "sunup-web 1.0"),
         ("hello", "unnamed"),
     ]
+
+
+@pytest.mark.parametrize("error", [None, RequestError("full")])
+async def test_who_is_let_in_is_no_stranger_any_more(monkeypatch, error):
+    """The place among those who said nothing yet is given back then; not to who is refused."""
+    door = Door()
+    enter = door.enter
+
+    async def opened(client, hello):
+        if error:
+            raise error
+        await enter(client, hello)
+
+    monkeypatch.setattr(door, "enter", opened)
+    socket = Socket(hello(None))
+    task = asyncio.create_task(Gateway(door, SystemClock()).handle(socket))
+    await until(lambda: socket.place.released or socket.code)
+    assert socket.place.released is (error is None)
+    socket.gone.set()
+    await task
 
 
 async def test_who_never_says_hello_is_let_go(monkeypatch):

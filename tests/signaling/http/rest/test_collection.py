@@ -1,9 +1,14 @@
 """Lists over HTTP: filters, order, pages; and creating once per Idempotency-Key."""
 
 import asyncio
+import os
 import random
+from datetime import timedelta
 
 import pytest
+
+from crm_core.tenants.service import create_api_key
+from tests.signaling.http.rest.support import Rest
 
 
 async def _people(rest, count):
@@ -136,6 +141,28 @@ async def test_a_key_belongs_to_one_request(rest):
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
     assert path.status == 422
     assert len((await rest.get("/v1/people")).json["items"]) == 1
+
+
+async def test_another_api_key_cannot_take_the_answer(rest, database, tenant):
+    """An answer is sealed with the key that asked: to another key of the tenant it is reused."""
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        secret = await create_api_key(unit, name="second", staff_id=None, random_bytes=os.urandom)
+    await rest.post("/v1/people", {"first_name": "A"}, Idempotency_Key="k1")
+    other = await Rest(rest.http, secret).post(
+        "/v1/people", {"first_name": "A"}, Idempotency_Key="k1"
+    )
+    assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+async def test_a_key_is_kept_for_a_day(rest, database):
+    """A minute before, it is the first request again; a minute after, it is free."""
+    body = {"first_name": "Once"}
+    first = await rest.post("/v1/people", body, Idempotency_Key="k1")
+    clock = database.clock
+    for minutes, same in ((24 * 60 - 1, True), (24 * 60 + 1, False)):
+        database.clock = lambda: clock() + timedelta(minutes=minutes)  # noqa: B023
+        again = await rest.post("/v1/people", body, Idempotency_Key="k1")
+        assert (again.status, again.id == first.id) == (201, same)
 
 
 async def test_a_refused_request_leaves_its_key_free(rest):

@@ -94,6 +94,30 @@ async def test_included_records_come_once(rest):
     assert [row["id"] for row in answer.json["included"]["people"]] == [person.id]
     assert answer.json["included"]["pipeline_stages"][0]["name"] == "New"
     assert (await rest.get(f"/v1/leads/{lead.id}?include=nobody")).status == 422
+    # What comes along has no part in the record's version.
+    again = await rest.get(f"/v1/leads/{lead.id}?include=person", If_None_Match=lead.etag)
+    assert again.status == 200
+
+
+async def test_what_was_deleted_does_not_come_along(rest):
+    """A key may go on pointing at it; the record is as absent as from reads and lists."""
+    person = await _person(rest)
+    lead = await rest.make("leads", person_id=person.id)
+    path = f"/v1/people/{person.id}"
+    assert (await rest.call("DELETE", path, If_Match="*")).status == 204
+    for found in (f"/v1/leads/{lead.id}?include=person", "/v1/leads?include=person"):
+        assert (await rest.get(found)).json["included"]["people"] == []
+
+
+async def test_a_changed_key_must_point_at_something(rest):
+    """As a new one must: the refusal names the field."""
+    organization = await rest.make("organizations", name="Doe household")
+    lead = await rest.make("leads", person_id=(await _person(rest)).id)
+    gone = {"organization_id": organization.id}
+    path = f"/v1/organizations/{organization.id}"
+    assert (await rest.call("DELETE", path, If_Match=organization.etag)).status == 204
+    refused = await rest.patch(f"/v1/leads/{lead.id}", gone, lead.etag)
+    assert (refused.status, refused.json.get("field")) == (409, "organization_id"), refused
 
 
 async def test_a_lead_is_assigned_moved_and_converted_once(rest, tenant):
