@@ -40,8 +40,9 @@ class CrmLinks:
         except LinkRefused:
             raise RequestError("not_found", _NOT_FOUND) from None
         except RoomOver as over:
-            refusal = "cancelled" if over.status == "cancelled" else "ended"
-            raise RequestError(refusal) from None
+            # Who had met when it was cancelled was told so, and is told so again.
+            cancelled = "cancelled" in {over.status, found.record.end_reason}
+            raise RequestError("cancelled" if cancelled else "ended") from None
         record = found.record
         self._check_time(link, record)
         return OpenedLink(_grant(link), _summary(record))

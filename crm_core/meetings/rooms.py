@@ -55,6 +55,7 @@ class RoomRecord:
     ends_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    end_reason: str | None
     capacity: int
     reserved_seats: int
     policy: dict[str, Any]
@@ -226,6 +227,7 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
         ends_at=room.ends_at,
         started_at=room.started_at,
         ended_at=room.ended_at,
+        end_reason=room.end_reason,
         capacity=room.capacity,
         reserved_seats=room.reserved_seats,
         policy=dict(room.policy),

@@ -181,6 +181,7 @@ def room_record(**changes):
         "ends_at": datetime.fromtimestamp(START + 3600, UTC),
         "started_at": None,
         "ended_at": None,
+        "end_reason": None,
         "capacity": 50,
         "reserved_seats": 1,
         "policy": {},

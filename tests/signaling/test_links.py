@@ -23,8 +23,9 @@ TENANT, ROOM = uuid.uuid4(), uuid.uuid4()
 class Meetings:
     """The CRM with one room of one link, or with a database that raises."""
 
-    def __init__(self, record=None, raises=None, role="host"):
+    def __init__(self, record=None, raises=None, role="host", status="scheduled"):
         self.record = record
+        self.status = status
         self.raises = raises
         self.role = role
         self.asked = 0
@@ -37,7 +38,7 @@ class Meetings:
         if code != CODE:
             return None
         grant = LinkGrant(TENANT, ROOM, uuid.uuid4(), self.role, None, None, "", lobby=False)
-        links = RoomLinks(TENANT, ROOM, "scheduled", ((hash_secret(SECRET), grant),))
+        links = RoomLinks(TENANT, ROOM, self.status, ((hash_secret(SECRET), grant),))
         return FoundRoom(links, self.record)
 
 
@@ -57,6 +58,22 @@ def links(**given):
 async def test_a_database_that_fails_is_told_as_it_is(raised, code):
     """503 for one that is away, never "no such meeting" and never a defect of ours."""
     door, _ = links(raises=raised)
+    with pytest.raises(RequestError) as refused:
+        await door.open(CODE, SECRET)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("cancelled", None, "cancelled"),
+        ("ended", "cancelled", "cancelled"),
+        ("ended", "host", "ended"),
+    ],
+)
+async def test_a_meeting_that_is_over_says_how_it_ended(status, reason, code):
+    """One that was cancelled while people met is a cancelled appointment on the next look, too."""
+    door, _ = links(record=room_record(status=status, end_reason=reason), status=status)
     with pytest.raises(RequestError) as refused:
         await door.open(CODE, SECRET)
     assert refused.value.code == code
