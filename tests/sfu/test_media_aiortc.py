@@ -119,6 +119,8 @@ async def test_a_client_that_says_goodbye_is_gone_at_once() -> None:
     ana.publish(tone=440.0)
     async with media_lab() as lab:
         seat = await lab.join(ana)
+        # The server is the first to know; who has no keys yet cannot say goodbye.
+        await until(lambda: ana.pc.connectionState == "connected")
         await ana.close()
         await until(lambda: seat.transport.state is MediaState.CLOSED)
         assert seat.states[-1][1] == "the peer closed it"
