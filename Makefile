@@ -20,7 +20,7 @@ fast: ## linters, type checks and the tests that need no browser
 	@python3 deploy/bootstrap.py test
 	@$(WITH_PATH) $(PY) -m tests.run_all --fast
 
-soak: ## the long runs: kill loops, long fuzz, hours of traffic
+soak: ## the long runs: kill loops, long fuzz, many histories and cuts
 	@python3 deploy/bootstrap.py test
 	@$(WITH_PATH) $(PY) -m tests.soak
 
@@ -28,7 +28,7 @@ bench: ## measure and print the table of benchmarks/
 	@python3 deploy/bootstrap.py test
 	@$(WITH_PATH) $(PY) -m benchmarks
 
-format: ## format Python, Rust and TypeScript
+format: ## format Python and Rust
 	@.venv/bin/ruff check --fix -q . ; .venv/bin/ruff format -q .
 	@cd engine && cargo fmt
 
