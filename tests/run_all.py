@@ -171,11 +171,11 @@ def web(report: Report) -> None:
 
 
 def servers(folders: list[str]) -> list[str]:
-    """What the lane of `SERVERS` runs."""
+    """What the lane of `SERVERS` runs; first what mostly waits, while the others need the machine."""
     return [
-        *(f"tests/{name}" for name in folders if name in SERVERS),
-        "tests/journeys",
         f"--ignore={JOURNEY}",
+        "tests/journeys",
+        *(f"tests/{name}" for name in folders if name in SERVERS),
     ]
 
 
