@@ -5,13 +5,13 @@ mod support;
 use sunup_engine_core::commands::Command;
 use sunup_engine_core::events::Event;
 use sunup_engine_core::ice::{
-    Path, State, CONSENT_EXPIRES, MEDIA_FLOWS, NOMINATION_SETTLES, PATH_SILENT, QUIET_AFTER,
-    RECENT_CHECKS,
+    Path, State, CONSENT_EXPIRES, MAX_PATHS, MEDIA_FLOWS, NOMINATION_SETTLES, PATH_SILENT,
+    QUIET_AFTER, RECENT_CHECKS,
 };
 use sunup_engine_core::ids::{RoomId, TransportId};
 use sunup_engine_core::limiter::BURST;
 use sunup_engine_core::srtp::Profile;
-use sunup_engine_core::stun::{Class, Message, Writer, BINDING};
+use sunup_engine_core::stun::{Class, IntegrityKey, Message, Writer, BINDING};
 use support::{path, rtp, Peer, Server, ROOM, SECOND};
 
 const GCM: Profile = Profile::AeadAes128Gcm;
@@ -76,6 +76,54 @@ fn everyone_else_meets_silence() {
     assert_eq!(counters.dropped_stun_inauthentic, 2);
     assert_eq!(counters.dropped_stun_unknown, 2);
     assert_eq!(counters.dropped_stun_malformed, 3);
+}
+
+/// A source address can be forged: nothing larger than the check goes to it.
+#[test]
+fn an_answer_that_is_larger_than_the_check_is_not_sent() {
+    let mut server = Server::new();
+    let peer = server.add_transport();
+    let mut buffer = [0; 100];
+    for (remote, answers) in [("192.0.2.1:1000", 1), ("[2001:db8::2]:1000", 0)] {
+        let len = Writer::new(&mut buffer, Class::Request, BINDING, [answers; 12])
+            .username(&format!("{}:", peer.credentials.ufrag))
+            .integrity(&IntegrityKey::new(&peer.credentials.pwd))
+            .fingerprint()
+            .finish()
+            .unwrap();
+        server.receive(path(remote), &buffer[..len]);
+        let sent = server.take_sent();
+        assert_eq!(
+            sent.len(),
+            usize::from(answers),
+            "{len} bytes from {remote}"
+        );
+        assert!(sent.iter().all(|(_, answer)| answer.len() <= len));
+    }
+}
+
+/// Whoever has the password can check from everywhere: the oldest go, never the one in use.
+#[test]
+fn a_peer_has_a_limit_of_paths_and_keeps_the_selected_one() {
+    let mut server = Server::new();
+    let mut peer = server.connect("192.0.2.1:1000", GCM);
+    let own = path("192.0.2.1:1000");
+    let mut options = peer.options();
+    options.nominate = false;
+    let other = |n: usize| path(&format!("198.51.100.5:{}", 2_000 + n));
+    for n in 0..MAX_PATHS {
+        server.wait(1_000);
+        peer.check_with(&mut server, other(n), &options).unwrap();
+    }
+    assert_eq!(selected(&server, &peer), Some(own));
+    for (number, from, unverified) in [(1, own, 0), (2, other(1), 0), (3, other(0), 1)] {
+        let before = server.core.counters().dropped_unverified;
+        send_media(&mut server, &mut peer, from, number);
+        assert_eq!(
+            server.core.counters().dropped_unverified - before,
+            unverified
+        );
+    }
 }
 
 #[test]

@@ -148,6 +148,22 @@ fn forged_packets_make_no_state_and_a_peer_has_a_limit_of_streams() {
     assert!(open(&mut inbound, &sealed).is_ok());
 }
 
+#[test]
+fn reports_count_towards_the_limit_of_streams() {
+    let (mut outbound, mut inbound) = ends(Profile::AeadAes128Gcm);
+    let mut report = |ssrc: u32| {
+        let mut packet = vec![0x80, 201, 0, 1];
+        packet.extend(ssrc.to_be_bytes());
+        let mut sealed = seal_rtcp(&mut outbound, &packet);
+        inbound.open_rtcp(&mut sealed).map(drop)
+    };
+    for ssrc in 0..MAX_SOURCES as u32 {
+        assert_eq!(report(ssrc), Ok(()));
+    }
+    assert_eq!(report(99_999), Err(OpenError::TooManySources));
+    assert_eq!(report(0), Ok(()));
+}
+
 /// A million bad packets leave a session as it was (a hung-up call was CVE-2021-41105).
 #[test]
 fn a_session_survives_a_million_bad_packets() {

@@ -65,6 +65,20 @@ fn a_key_frame_lost_on_the_way_in_is_repaired_and_shown_with_what_came_after_it(
 }
 
 #[test]
+fn a_camera_whose_first_picture_was_lost_is_asked_though_nobody_watches() {
+    let mut world = World::new(5);
+    world.join(1, GOOD);
+    world.person(1).up.set_conditions(DEAD);
+    world.add_camera(1, Camera::single(1, 640, 360));
+    while world.camera(1).encodings[0].frames == 0 {
+        world.run(1);
+    }
+    world.person(1).up.set_conditions(GOOD);
+    world.run(1_000);
+    assert_eq!(world.camera(1).encodings[0].keyframes, 2);
+}
+
+#[test]
 fn a_publisher_that_sends_none_is_reported_after_four_requests() {
     let (mut world, track, slot) = scene(3);
     world.person(1).down.set_conditions(DEAD);
