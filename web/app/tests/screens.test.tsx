@@ -68,7 +68,7 @@ describe("a line through the door", () => {
 describe("a full room", () => {
   it.each([[1, "The room is full. You're first in line."], [3, "The room is full. You're number 3 in line."], [null, "The room is full."]])(
     "tells who waits for a seat at place %s so", (place, text) => {
-      meeting.waiting.set({ place, message: null, hostPresent: true, begun: true, startsAt: null, waits: "seat" });
+      meeting.waiting.set({ place, message: null, hostPresent: true, begun: true, startsAt: null, moved: false, waits: "seat" });
       draw(<WaitingRoom />);
       expect(textOf("Your place")).toBe(text);
       expect(document.querySelector("h1")?.textContent).toBe("You're in the waiting room.");
@@ -111,14 +111,15 @@ describe("the waiting room without a host", () => {
   const hour = 3_600_000;
 
   it.each([
-    [false, hour, /^Ana hasn't joined yet. You keep your place. The meeting starts at .*\.$/],
-    [false, -hour, /^Ana hasn't joined yet. You keep your place.$/],
-    [false, null, /^Ana hasn't joined yet. You keep your place.$/],
-    [true, -hour, /^Ana isn't here right now. You keep your place.$/],
-  ])("says what is true of them: begun %s, start in %s ms", (begun, start, text) => {
+    [false, hour, false, /^Ana hasn't joined yet. You keep your place. The meeting starts at .*\.$/],
+    [false, hour, true, /^Ana hasn't joined yet. You keep your place. This appointment moved to .*\.$/],
+    [false, -hour, false, /^Ana hasn't joined yet. You keep your place.$/],
+    [false, null, false, /^Ana hasn't joined yet. You keep your place.$/],
+    [true, -hour, false, /^Ana isn't here right now. You keep your place.$/],
+  ])("says what is true of them: begun %s, start in %s ms, moved %s", (begun, start, moved, text) => {
     meeting.info.set({ ...info, room: { title: "Roof", type: "consultation", state: "live", starts_at: null, ends_at: null, host_name: "Ana" } });
     const startsAt = start === null ? null : new Date(Date.now() + start).toISOString();
-    meeting.waiting.set({ place: 1, message: null, hostPresent: false, begun, startsAt, waits: "verdict" });
+    meeting.waiting.set({ place: 1, message: null, hostPresent: false, begun, startsAt, moved, waits: "verdict" });
     draw(<WaitingRoom />);
     expect(textOf("Your place")).toMatch(text);
   });

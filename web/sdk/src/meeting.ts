@@ -33,6 +33,8 @@ export interface Waiting {
   /** The meeting goes on, or a host was here: one who isn't now has not merely not come yet. */
   begun: boolean;
   startsAt: string | null;
+  /** It starts at another time than when this person came to wait. */
+  moved: boolean;
   /** For what: a host's word, the first host, or a free seat. */
   waits: Waits | null;
 }
@@ -110,7 +112,7 @@ export class Meeting {
   /** People in the room; more than the roster where that is not shown in full. */
   readonly count = cell(0);
   readonly lobby = cell<Lobby>(EMPTY_LOBBY);
-  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, begun: false, startsAt: null, waits: null });
+  readonly waiting = cell<Waiting>({ place: null, message: null, hostPresent: false, begun: false, startsAt: null, moved: false, waits: null });
   readonly chat = cell<readonly ChatMessage[]>([]);
   readonly hands = cell<readonly string[]>([]);
   readonly speakers = cell<readonly string[]>([]);
@@ -416,7 +418,7 @@ export class Meeting {
     this.roster.set(new Map());
     const { host_presence: host, starts_at: startsAt, state } = snapshot.room;
     const begun = state === "live" || state === "ending";
-    this.waiting.set({ place: null, message: null, hostPresent: host === "present", begun, startsAt, waits: null });
+    this.waiting.set({ place: null, message: null, hostPresent: host === "present", begun, startsAt, moved: false, waits: null });
     this.#atTheDoor(snapshot);
     const last = snapshot.messages.at(-1);
     if (last && last.from !== snapshot.me.id) this.waiting.update((now) => ({ ...now, message: `${last.name}: ${last.text}` }));
@@ -431,6 +433,7 @@ export class Meeting {
       hostPresent: sign.host === undefined || sign.host === null ? now.hostPresent : sign.host === "present",
       begun: now.begun || sign.host === "present" || sign.host === "grace",
       startsAt: sign.starts_at ?? now.startsAt,
+      moved: now.moved || Boolean(sign.starts_at && now.startsAt && Date.parse(sign.starts_at) !== Date.parse(now.startsAt)),
       waits: sign.waits ?? null,
     }));
   }

@@ -342,6 +342,21 @@ describe("the offer", () => {
   });
 });
 
+describe("an appointment", () => {
+  it("that moves is told to who waits, however often its time is told", async () => {
+    const first = "2030-01-01T10:00:00.000Z";
+    const meeting = await joined({ ...outside, room: { ...room, starts_at: first } });
+    Server.current.tell("lobby.state", { verdict: "waiting", place: 1, starts_at: "2030-01-01T10:00:00Z" });
+    await settle();
+    expect(meeting.waiting.get().moved).toBe(false);
+    for (const starts_at of ["2030-01-04T10:00:00.000Z", "2030-01-04T10:00:00.000Z"]) {
+      Server.current.tell("lobby.state", { verdict: "waiting", place: 1, starts_at });
+      await settle();
+      expect([meeting.waiting.get().moved, meeting.waiting.get().startsAt]).toEqual([true, starts_at]);
+    }
+  });
+});
+
 describe("the end", () => {
   it("shows at once, silences everything, and can be undone", async () => {
     const meeting = await joined(inside);

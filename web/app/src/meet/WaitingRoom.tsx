@@ -1,6 +1,7 @@
 // Behind the door: the place, the host's words, a line back. No roster, no peer connection.
 
 import { type FormEvent, useState } from "react";
+import type { Waiting } from "../../../sdk/src/index";
 import { moment } from "../i18n/format";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
@@ -42,7 +43,7 @@ export function WaitingRoom() {
           {t(waiting.hostPresent && waiting.waits !== "seat" ? "waiting.hostKnows" : "waiting.here", { host })}
         </FocusedHeading>
         <p role="status" aria-label={t("waiting.place")} className={styles["place"]}>
-          {waiting.waits === "seat" ? fullText(waiting.place) : waiting.hostPresent ? placeText(waiting.place) : waiting.begun ? t("waiting.hostAway", { host }) : lateText(host, waiting.startsAt, meeting.serverNow())}
+          {waiting.waits === "seat" ? fullText(waiting.place) : waiting.hostPresent ? placeText(waiting.place) : waiting.begun ? t("waiting.hostAway", { host }) : lateText(host, waiting, meeting.serverNow())}
         </p>
         {lost ? <Note tone="warning">{t("waiting.offline")}</Note> : null}
         {waiting.message ? <p className={styles["message"]}>{waiting.message}</p> : null}
@@ -71,10 +72,10 @@ export function WaitingRoom() {
   );
 }
 
-function lateText(host: string, startsAt: string | null, now: number): string {
+function lateText(host: string, { startsAt, moved }: Waiting, now: number): string {
   const late = t("waiting.hostLate", { host });
   if (startsAt === null || Date.parse(startsAt) <= now) return late;
-  return `${late} ${t("waiting.startsAt", { time: moment(startsAt) })}`;
+  return `${late} ${t(moved ? "waiting.moved" : "waiting.startsAt", { time: moment(startsAt) })}`;
 }
 
 function placeText(place: number | null): string {
