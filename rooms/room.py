@@ -188,6 +188,10 @@ class Room:
         """What may be known outside."""
         return snapshot.door(self.state, self._stamp)
 
+    def speakers(self) -> list[ParticipantId]:
+        """Who speaks now, loudest first."""
+        return list(self._live.speakers)
+
     def participant(self, participant: ParticipantId) -> Participant | None:
         """A row, to read."""
         return self.state.participants.get(participant)

@@ -428,7 +428,7 @@ class RoomActor:
             reply = self._hello_reply(client, participant, resumed=missed is not None)
             client.send_frame(Reply(request_id, reply, committed=True))
             if missed is not None:
-                live.outbound.replay(client, missed)
+                live.outbound.replay(client, participant, missed)
             elif resumable:  # forgotten while the commit ran
                 self._submit(Outcome({}, resync=(participant,)))
             attached.set_result(None)

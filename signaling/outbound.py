@@ -9,7 +9,7 @@ it includes; events are kept for resuming clients when they are delivered. It de
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rooms.events import Body, Event
+from rooms.events import Body, Event, SpeakersChanged
 from rooms.ids import EPHEMERAL, ParticipantId, self_stream
 from rooms.outcome import Close, CloseReason
 from rooms.room import Room
@@ -125,10 +125,12 @@ class Outbound:
         """What a resuming client missed; None when only a snapshot can tell."""
         return self._streams.replay(positions, streams, self._clock.now())
 
-    def replay(self, client: Client, missed: Sequence[Encoded]) -> None:
-        """Send what was missed, and say that this was all."""
+    def replay(self, client: Client, participant: ParticipantId, missed: Sequence[Encoded]) -> None:
+        """Send what was missed, who speaks now, and say that this was all."""
         for encoded in missed:
             client.send(encoded)
+        if EPHEMERAL in self._room.streams(participant):  # passing events are not kept
+            self.tell(client, SpeakersChanged(list=self._room.speakers()))
         self.tell(client, messages.Resumed())
         self._up_to_date(client)
 

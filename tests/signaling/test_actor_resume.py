@@ -2,6 +2,7 @@
 
 import pytest
 
+from rooms.commands import Speakers
 from rooms.limits import CHAT_BODY
 from rooms.policy import Role
 from signaling.client import Client
@@ -46,6 +47,29 @@ class TestResume:
         assert sorted(bodies) == ["to all", "to jane"]
         assert [frame["t"] for frame in events(again)][-1] == "resumed"
         assert "snapshot" not in {frame["t"] for frame in events(again)}
+
+    async def test_who_speaks_is_told_anew(self, stage):
+        """Passing events are not kept, and the next change may be far away."""
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane")
+        stage.actor.tell(Speakers([host.participant]))
+        at = positions_of(jane)
+        stage.actor.lost(jane)
+        stage.actor.tell(Speakers([]))
+        again = await resume(stage, jane, at)
+        assert reply(again, "h")["p"]["resumed"] is True
+        assert [body["list"] for body in events(again, "speakers")] == [[]]
+        stage.actor.tell(Speakers([host.participant]))
+        assert [body["list"] for body in events(again, "speakers")] == [[], [host.participant]]
+
+    async def test_who_waits_is_not_told_who_speaks(self, stage):
+        await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=True)
+        at = positions_of(jane)
+        stage.actor.lost(jane)
+        again = await resume(stage, jane, at)
+        assert reply(again, "h")["p"]["resumed"] is True
+        assert not events(again, "speakers")
 
     async def test_a_host_who_was_away_has_the_roster_of_one_who_was_not(self):
         """In a training: somebody comes, presents and leaves, on one stream and on the other."""

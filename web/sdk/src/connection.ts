@@ -222,6 +222,8 @@ export class Connection {
     this.#welcomed = true;
     this.#attempt = 0;
     clearTimeout(this.#deadline);
+    // Before anybody hears of it: what is asked from in there is sent as it is asked.
+    for (const { frame } of this.#pending.values()) this.#send(frame);
     this.#options.events.onWelcome(welcome);
     this.#first?.resolve(welcome);
     this.#first = null;
@@ -229,7 +231,6 @@ export class Connection {
       this.#lostAt = null;
       this.#options.events.onLost(false);
     }
-    for (const { frame } of this.#pending.values()) this.#send(frame);
     clearInterval(this.#pulse);
     this.#pulse = setInterval(() => this.#beat(), PING_EVERY);
   }

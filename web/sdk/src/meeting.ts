@@ -197,7 +197,10 @@ export class Meeting {
       events: {
         onWelcome: (reply) => this.#welcomed(reply),
         onEvent: (event) => this.#event(event),
-        onLost: (lost) => this.signalingLost.set(lost),
+        onLost: (lost) => {
+          this.signalingLost.set(lost);
+          if (lost) this.speakers.set([]); // nobody tells any more; a resume and a snapshot do
+        },
         onEnd: (ending) => this.#over(ending),
       },
     });

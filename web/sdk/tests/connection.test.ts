@@ -216,6 +216,18 @@ describe("a lost socket", () => {
     expect(await later).toEqual({ done: "hand.set" });
   });
 
+  it("sends once what is asked for by who hears that it is back", async () => {
+    const { connection, seen } = await connected();
+    FakeSocket.last.drop(1006);
+    vi.spyOn(seen.lost, "push").mockImplementation((lost) => {
+      if (!lost) void connection.request("view.set", {}).catch(() => {});
+      return 1;
+    });
+    await vi.advanceTimersByTimeAsync(300);
+    FakeSocket.last.welcome(true, "r2");
+    expect(FakeSocket.last.sent.map(({ m }) => m)).toEqual(["hello", "view.set"]);
+  });
+
   it("is told nothing any more while it closes; what waits is for the next", async () => {
     const { connection } = await connected();
     FakeSocket.last.readyState = 2;

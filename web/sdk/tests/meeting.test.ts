@@ -76,6 +76,15 @@ async function joined(snapshot: object): Promise<Meeting> {
   return meeting;
 }
 
+describe("who speaks", () => {
+  it("is not known while the connection is lost", async () => {
+    const meeting = await joined({ ...inside, speakers: ["p2"] });
+    expect(meeting.speakers.get()).toEqual(["p2"]);
+    Server.current.close(1006);
+    expect([meeting.signalingLost.get(), meeting.speakers.get()]).toEqual([true, []]);
+  });
+});
+
 describe("the door", () => {
   it("keeps a waiting guest without a peer connection until the snapshot that lets them in", async () => {
     const meeting = await joined(outside);
