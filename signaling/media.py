@@ -269,10 +269,12 @@ class RoomMedia:
         transport = seat.transport or self._open(participant, seat)
         try:
             answer = await transport.handle_offer(sdp, labels)
-        except MediaError as error:
+        except Exception as error:
             if seat is not before:
                 seat.transport = None
                 self._close(transport)
+            if not isinstance(error, MediaError):
+                raise
             code = "closed" if isinstance(error, TransportClosedError) else "bad_request"
             raise RequestError(code, str(error)) from error
         if seat is not before:

@@ -281,6 +281,17 @@ class TestOffers:
         assert await refused(bench, ana, offer()) == "bad_request"
         await until(lambda: not bench.engine.transports)
 
+    async def test_a_defect_of_ours_leaves_no_transport(self, bench, monkeypatch):
+        ana = bench.enter("Ana", role=Role.HOST)
+
+        def broken(*_args, **_kwargs):
+            raise RuntimeError("seeded")
+
+        monkeypatch.setattr(bench.engine, "add_track", broken)
+        with pytest.raises(RuntimeError, match="seeded"):
+            await bench.media.perform(ana, offer())
+        await until(lambda: not bench.engine.transports)
+
     async def test_a_refused_first_offer_forgets_no_view(self, bench):
         """Who asked for the speaker's layout gets it with the offer that is taken."""
         ana = bench.enter("Ana", role=Role.HOST)
