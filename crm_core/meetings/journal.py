@@ -22,7 +22,6 @@ from .journal_models import RoomEvent, RoomOwner
 from .lifecycle import sitting_ended, sitting_started
 from .projection import JournalRecord, project
 
-LEASE_SECONDS = 5.0
 AT_ONCE = 500
 """Rows that are made into events in one go."""
 
@@ -39,9 +38,7 @@ class Claim:
     """The last sign of life of the owner before; None when there was none."""
 
 
-async def claim_room(
-    unit: Unit, room_id: UUID, node: str, lease_seconds: float = LEASE_SECONDS
-) -> Claim:
+async def claim_room(unit: Unit, room_id: UUID, node: str, lease_seconds: float) -> Claim:
     """Take the room: free, expired, or this node's own from before a restart.
 
     Raises:
@@ -73,9 +70,7 @@ async def claim_room(
     raise RoomOwned(owner.node, owner.lease_until)
 
 
-async def renew_room(
-    unit: Unit, room_id: UUID, epoch: int, lease_seconds: float = LEASE_SECONDS
-) -> None:
+async def renew_room(unit: Unit, room_id: UUID, epoch: int, lease_seconds: float) -> None:
     """Keep the lease.
 
     Raises:

@@ -13,7 +13,7 @@ from storage.database import Database
 
 from ..errors import LinkRefused
 from . import journal, links, overdue, rooms
-from .journal import LEASE_SECONDS, Claim
+from .journal import Claim
 from .links import LinkGrant, RoomLinks
 from .projection import JournalRecord
 from .rooms import RoomPlan, RoomRecord
@@ -92,7 +92,7 @@ class MeetingService:
             return await rooms.load_room(unit, room_id)
 
     async def claim_room(
-        self, tenant_id: UUID, room_id: UUID, node: str, lease_seconds: float = LEASE_SECONDS
+        self, tenant_id: UUID, room_id: UUID, node: str, lease_seconds: float
     ) -> Claim:
         """Become the room's one writer, under a new epoch.
 
@@ -104,7 +104,7 @@ class MeetingService:
             return await journal.claim_room(unit, room_id, node, lease_seconds)
 
     async def renew_room(
-        self, tenant_id: UUID, room_id: UUID, epoch: int, lease_seconds: float = LEASE_SECONDS
+        self, tenant_id: UUID, room_id: UUID, epoch: int, lease_seconds: float
     ) -> RoomPlan:
         """Keep the lease; returns what the calendar says of the room now.
 

@@ -308,7 +308,7 @@ async def test_one_room_that_cannot_be_opened_does_not_keep_the_others(
         }
         other = (await book(unit, values, LINKS)).appointment
     torn = (booked.tenant_id, other.video_room_id)
-    claim = await node.meetings.claim_room(*torn, node.name)
+    claim = await node.meetings.claim_room(*torn, node.name, 60)
     junk = JournalRecord(1, "nonsense", "room", {"p": {}, "by": None}, booked.ends_at, 1)
     await node.meetings.append(*torn, claim.epoch, [junk])
     clock.time = booked.ends_at.timestamp() + AFTER_END_S

@@ -118,7 +118,7 @@ class Meeting:
         return batch
 
     async def claim(self, node="node-1"):
-        claim = await self.service.claim_room(self.tenant_id, self.room_id, node)
+        claim = await self.service.claim_room(self.tenant_id, self.room_id, node, 60)
         return claim.epoch
 
 

@@ -15,10 +15,10 @@ from tests.crm_core.meetings.support import START, book_meeting
 async def test_a_claim_raises_the_epoch(database, tenant):
     """The same node takes its room again under a higher epoch, with the journal where it was."""
     meeting = await book_meeting(database, tenant)
-    first = await meeting.service.claim_room(meeting.tenant_id, meeting.room_id, "node-1")
+    first = await meeting.service.claim_room(meeting.tenant_id, meeting.room_id, "node-1", 60)
     meeting.event("room.state", state="lobby_open")
     await meeting.commit(first.epoch)
-    second = await meeting.service.claim_room(meeting.tenant_id, meeting.room_id, "node-1")
+    second = await meeting.service.claim_room(meeting.tenant_id, meeting.room_id, "node-1", 60)
     assert (first.epoch, first.session_no, first.last_seq) == (1, 1, 0)
     assert (second.epoch, second.session_no, second.last_seq) == (2, 1, 1)
 
@@ -29,15 +29,15 @@ async def test_a_living_lease_keeps_others_out(database, tenant):
     service, where = meeting.service, (meeting.tenant_id, meeting.room_id)
     claim = await service.claim_room(*where, "node-1", lease_seconds=60)
     with pytest.raises(RoomOwned) as owned:
-        await service.claim_room(*where, "node-2")
+        await service.claim_room(*where, "node-2", 60)
     assert owned.value.node == "node-1"
     await service.release_room(*where, claim.epoch)
-    taken = await service.claim_room(*where, "node-2")
+    taken = await service.claim_room(*where, "node-2", 60)
     assert taken.epoch == claim.epoch + 1
     with pytest.raises(Fenced):
-        await service.renew_room(*where, claim.epoch)
+        await service.renew_room(*where, claim.epoch, 60)
     await service.renew_room(*where, taken.epoch, lease_seconds=0)
-    assert (await service.claim_room(*where, "node-1")).epoch == taken.epoch + 1
+    assert (await service.claim_room(*where, "node-1", 60)).epoch == taken.epoch + 1
 
 
 async def test_only_one_of_many_claims_wins(database, tenant):
@@ -118,7 +118,7 @@ async def test_another_tenants_room_does_not_exist(database, tenant, other_tenan
     with pytest.raises(NotFound):
         await service.load_room(foreign, meeting.room_id)
     with pytest.raises(NotFound):
-        await service.claim_room(foreign, meeting.room_id, "node-1")
+        await service.claim_room(foreign, meeting.room_id, "node-1", 60)
     epoch = await meeting.claim()
     meeting.event("room.state", state="live")
     with pytest.raises(NotFound):
