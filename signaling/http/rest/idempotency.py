@@ -25,6 +25,8 @@ from .problems import HttpProblem
 
 MAX_KEY = 255
 LIFETIME = timedelta(hours=24)
+SWEPT = 100
+"""How many keys whose day is over a request removes; each leaves one, so these do not pile up."""
 REPLAYED = "Idempotency-Replayed"
 
 
@@ -70,11 +72,7 @@ async def begin(unit: Unit, call: Call, key: str, fingerprint: bytes) -> Idempot
         Replay: the request was done before.
         HttpProblem: 422, the key belongs to another request.
     """
-    await unit.session.execute(
-        sa.delete(IdempotencyKey)
-        .where(IdempotencyKey.expires_at <= unit.now)
-        .execution_options(synchronize_session=False)
-    )
+    await _sweep(unit, key)
     row = IdempotencyKey(
         key=key, request_hash=fingerprint, created_at=unit.now, expires_at=unit.now + LIFETIME
     )
@@ -133,6 +131,19 @@ def _cipher(call: Call) -> AESGCM:
 
 def _bound_to(call: Call, row: IdempotencyKey) -> bytes:
     return call.grant.tenant_id.bytes + row.key.encode()
+
+
+async def _sweep(unit: Unit, key: str) -> None:
+    """Remove this key if its day is over, and some others: never many, never waiting for a twin."""
+    old = IdempotencyKey.expires_at <= unit.now
+    some = sa.select(IdempotencyKey.key).where(old).order_by(IdempotencyKey.expires_at)
+    for which in (
+        IdempotencyKey.key == key,
+        IdempotencyKey.key.in_(some.limit(SWEPT).with_for_update(skip_locked=True)),
+    ):
+        await unit.session.execute(
+            sa.delete(IdempotencyKey).where(old, which).execution_options(synchronize_session=False)
+        )
 
 
 async def _find(unit: Unit, key: str) -> IdempotencyKey | None:

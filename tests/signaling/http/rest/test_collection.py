@@ -6,7 +6,9 @@ import random
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from crm_core.changes.models import IdempotencyKey
 from crm_core.tenants.service import create_api_key
 from tests.signaling.http.rest.support import Rest
 
@@ -163,6 +165,36 @@ async def test_a_key_is_kept_for_a_day(rest, database):
         database.clock = lambda: clock() + timedelta(minutes=minutes)  # noqa: B023
         again = await rest.post("/v1/people", body, Idempotency_Key="k1")
         assert (again.status, again.id == first.id) == (201, same)
+
+
+async def test_keys_of_yesterday_go_by_the_hundred(rest, database, tenant):
+    """The first request of a day does not pay for the day before."""
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        for number in range(150):
+            await unit.add(
+                IdempotencyKey(
+                    key=f"old-{number}", request_hash=b"", created_at=unit.now, expires_at=unit.now
+                )
+            )
+    for left in (50, 0):
+        await rest.post("/v1/people", {"first_name": "Once"}, Idempotency_Key=f"new-{left}")
+        async with database.unit_of_work(tenant.tenant.id) as unit:
+            keys = (await unit.session.scalars(sa.select(IdempotencyKey.key))).all()
+        assert len([key for key in keys if key.startswith("old-")]) == left
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_an_old_key_that_another_request_removes_holds_nobody_up(rest, database, tenant):
+    """Its row is locked until that request is done; SQLite has one writer anyway."""
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        await unit.add(
+            IdempotencyKey(key="old", request_hash=b"", created_at=unit.now, expires_at=unit.now)
+        )
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        await unit.session.execute(sa.select(IdempotencyKey).with_for_update())
+        async with asyncio.timeout(10):
+            made = await rest.post("/v1/people", {"first_name": "A"}, Idempotency_Key="new")
+    assert made.status == 201
 
 
 async def test_a_refused_request_leaves_its_key_free(rest):
