@@ -13,6 +13,15 @@ _ALLOWED_CONTROLS: Final = {"\n", "\t"}
 _JOINERS: Final = "\u200c\u200d"
 """Persian and Indic names are written with them, and families of emoji."""
 _WITHOUT_JOINERS: Final = dict.fromkeys(map(ord, _JOINERS))
+_EMPTY: Final = dict.fromkeys(
+    (
+        *map(ord, _JOINERS),
+        0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164,
+        *range(0xFE00, 0xFE10), 0xFFA0, *range(0xE0100, 0xE01F0),
+    )
+)  # fmt: skip
+"""Printable and of no ink by themselves: the Default_Ignorable_Code_Point of Unicode that are not
+format characters, and the empty braille cell."""
 
 
 def clean(text: str, limit: int = CHAT_BODY) -> str:
@@ -39,19 +48,24 @@ def fit_name(name: str) -> str:
     """
     plain = "".join(" " if char.isspace() else char for char in name)
     shown = "".join(char for char in plain if char.isprintable() or char in _JOINERS)
-    return shown.strip()[:NAME].rstrip()
+    name = shown.strip()[:NAME].rstrip()
+    return name if _has_ink(name) else ""
 
 
 def check_name(name: str) -> None:
     """Refuse a display name that cannot be shown on one line.
 
     Raises:
-        RoomError: ``bad_request`` when it is blank, over 80 characters, or not printable (which
-            includes direction overrides: they make one name look like another).
+        RoomError: ``bad_request`` when nothing of it can be seen, it is over 80 characters, or not
+            printable (which includes direction overrides: they make one name look like another).
     """
-    seen = name.translate(_WITHOUT_JOINERS)
-    if not seen.strip() or len(name) > NAME or not seen.isprintable():
+    printable = name.translate(_WITHOUT_JOINERS).isprintable()
+    if not _has_ink(name) or len(name) > NAME or not printable:
         raise RoomError(Code.BAD_REQUEST, f"a name is 1 to {NAME} printable characters")
+
+
+def _has_ink(name: str) -> bool:
+    return bool(name.translate(_EMPTY).strip())
 
 
 def _forbidden(char: str) -> bool:

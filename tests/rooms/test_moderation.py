@@ -238,7 +238,15 @@ def test_nobody_waits_by_a_link_in_whose_place_there_is_another(meeting, host, j
 
 def test_a_name_is_printable_and_changed_in_moderation(meeting, host, jane):
     """Blank and unprintable names are refused, a flood is limited, the same name is no change."""
-    for name in (" ", "a\nb", "a\u202eb", "\u200d\u200c"):
+    for name in (
+        " ",
+        "a\nb",
+        "a\u202eb",
+        "\u200d\u200c",
+        "\u3164 \u3164",
+        "\u2800\ufe0f",
+        "\U000e0100",
+    ):
         assert jane.refused(c.NameSet(name)).code is Code.BAD_REQUEST
     before = len(meeting.journal)
     jane.ask(c.NameSet("Jane"))

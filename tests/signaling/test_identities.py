@@ -60,7 +60,7 @@ def test_the_typed_name_wins_over_the_links():
     assert entering(grant()).name == "Jane"
 
 
-@pytest.mark.parametrize("name", [None, "  "])
+@pytest.mark.parametrize("name", [None, "  ", "\u3164\u2800"])
 def test_without_any_name_nobody_enters(name):
     """The refusal says what is needed."""
     with pytest.raises(RequestError) as refused:
