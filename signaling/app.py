@@ -98,6 +98,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         )
         node = installation.read_or_create(config.data / installation.NODE_NAME, 8).hex()
         meetings = MeetingService(database)
+        links = CrmLinks(meetings, clock)
 
         hub = open_media(config, clock)
         hub.start()
@@ -119,6 +120,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             tokens,
             clock,
             make_actor,
+            links.check,
             functools.partial(find_overdue, meetings),
             idle_after=float(config.max_room_idle_s),
         )
@@ -135,7 +137,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         add_shell_routes(
             application,
             join=JoinEndpoint(
-                CrmLinks(meetings, clock),
+                links,
                 tokens,
                 clock,
                 websocket_url=websocket_url(base_url),

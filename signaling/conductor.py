@@ -25,10 +25,12 @@ from .identities import DEVICE, enter_command
 from .journal import FencedError, JournalDownError, JournalError, RoomUnknownError
 from .logs import internal_error
 from .messages import Hello
-from .tokens import ResumeGrant, Tokens
+from .tokens import JoinGrant, ResumeGrant, Tokens
 
 log: Final = logging.getLogger("sunup.conductor")
 DRAIN_SPREAD_MS: Final = 5000
+FRESH: Final = 2.0
+"""Seconds for which a join token is as good as its link was: a crowd asks the database once each."""
 OVERDUE_AT_MOST: Final = 50
 """Rooms that one look for overdue ones opens."""
 
@@ -40,6 +42,7 @@ class Conductor:
         tokens: verifies join tokens and resume secrets.
         clock: the time.
         make_actor: builds the actor of a room; told what to call when the room is lost.
+        check_link: refuses a grant whose link was voided meanwhile.
         find_overdue: tenant and room of sittings that should be over and that no node has, at a
             Unix time, so many at most.
         idle_after: seconds after which a room that nobody needs leaves memory.
@@ -51,6 +54,7 @@ class Conductor:
         tokens: Tokens,
         clock: Clock,
         make_actor: Callable[[RoomKey, Callable[[RoomActor], None]], RoomActor],
+        check_link: Callable[[JoinGrant], Awaitable[None]],
         find_overdue: Callable[[float, int], Awaitable[Sequence[tuple[UUID, UUID]]]],
         *,
         idle_after: float = 300.0,
@@ -59,6 +63,7 @@ class Conductor:
         self._tokens = tokens
         self._clock = clock
         self._make_actor = make_actor
+        self._check_link = check_link
         self._find_overdue = find_overdue
         self._idle_after = idle_after
         self._overdue_every = overdue_every
@@ -239,7 +244,9 @@ class Conductor:
     # ------------------------------------------------------------------------------ hello
 
     async def _join(self, client: Client, request_id: str, hello: Hello) -> None:
-        grant = self._tokens.redeem_join(hello.token or "", self._clock.wall())
+        grant, age = self._tokens.redeem_join(hello.token or "", self._clock.wall())
+        if age > FRESH:
+            await self._check_link(grant)
         actor = await self.sitting(RoomKey(grant.tenant_id, grant.room_id))
 
         def device_of(identity: Identity) -> str | None:

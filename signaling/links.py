@@ -5,11 +5,12 @@ The database is asked once for all who open links of one room at the same time.
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from crm_core.errors import LinkRefused, RoomOver
-from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomRecord
+from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomPlan, RoomRecord
 
 from .clock import Clock, stamp
 from .errors import RequestError
@@ -29,6 +30,7 @@ class CrmLinks:
         self._service = service
         self._clock = clock
         self._rooms = SharedReads(self._find)
+        self._plans = SharedReads(self._plan)
 
     async def open(self, code: str, secret: str) -> OpenedLink:
         """See `Links.open`."""
@@ -47,6 +49,21 @@ class CrmLinks:
         self._check_time(link, record)
         return OpenedLink(_grant(link), _summary(record))
 
+    async def check(self, grant: JoinGrant) -> None:
+        """Refuse a grant whose link opens nothing any more: new links have taken its place.
+
+        Raises:
+            RequestError: ``not_found``, or ``unavailable``.
+        """
+        try:
+            plan = await self._plans.get((UUID(grant.tenant_id), UUID(grant.room_id)))
+        except RoomUnknownError:
+            raise RequestError("not_found", _NOT_FOUND) from None
+        except JournalDownError:
+            raise RequestError("unavailable", retry_ms=1000) from None
+        if UUID(grant.link_id) in plan.voided_links:
+            raise RequestError("not_found", _NOT_FOUND)
+
     async def _ask(self, code: str) -> FoundRoom | None:
         try:
             return await self._rooms.get(code)
@@ -58,6 +75,10 @@ class CrmLinks:
     async def _find(self, code: str) -> FoundRoom | None:
         async with Guard(OPEN_TIMEOUT):
             return await self._service.find_room(code)
+
+    async def _plan(self, room: tuple[UUID, UUID]) -> RoomPlan:
+        async with Guard(OPEN_TIMEOUT):
+            return await self._service.load_plan(*room)
 
     def _check_time(self, link: LinkGrant, record: RoomRecord) -> None:
         config = config_of(record, record.session_no)

@@ -91,6 +91,15 @@ class MeetingService:
         async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
             return await rooms.load_room(unit, room_id)
 
+    async def load_plan(self, tenant_id: UUID, room_id: UUID) -> RoomPlan:
+        """What the calendar says of the room now.
+
+        Raises:
+            NotFound: not in this tenant.
+        """
+        async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
+            return await rooms.load_plan(unit, room_id)
+
     async def claim_room(
         self, tenant_id: UUID, room_id: UUID, node: str, lease_seconds: float
     ) -> Claim:

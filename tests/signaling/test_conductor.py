@@ -33,7 +33,8 @@ from signaling.conductor import Conductor, ResumeSecrets, key_of
 from signaling.errors import CloseCode, RequestError
 from signaling.feed import LocalFeed
 from signaling.journal import SILENCE, CrmJournal, find_overdue
-from signaling.tokens import Tokens
+from signaling.links import CrmLinks
+from signaling.tokens import JoinGrant, Tokens
 from storage.database import Database
 from tests.signaling.fakes import ManualClock, RecordingAdapter, Stage, events, hello, request, wire
 from tests.support.databases import LINKS
@@ -97,7 +98,8 @@ class Node:
             self.looks += 1
             return await find_overdue(self.meetings, wall, at_most)
 
-        self.conductor = Conductor(TOKENS, clock, self.make_actor, find, **settings)
+        links = CrmLinks(self.meetings, clock)
+        self.conductor = Conductor(TOKENS, clock, self.make_actor, links.check, find, **settings)
 
     def make_actor(self, key, gone):
         async def open_feed(_key, _epoch):
@@ -325,7 +327,9 @@ async def test_one_room_that_cannot_be_opened_does_not_keep_the_others(
         made.append(actor)
         return actor
 
-    node.conductor = Conductor(TOKENS, clock, make_actor, find)
+    node.conductor = Conductor(
+        TOKENS, clock, make_actor, CrmLinks(node.meetings, clock).check, find
+    )
     await node.conductor.close_overdue()
     assert len(made) == 3
     assert "CorruptHistory: 'nonsense'" in caplog.records[-1].why
@@ -521,6 +525,32 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
         each for each in await rows(database, booked, VideoRoomParticipant) if each.person_id
     ]
     assert str(stored.link_id) == waiting["link"]
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+async def test_a_token_that_was_kept_opens_nothing_once_its_link_was_replaced(
+    database, booked, clock, renewed
+):
+    """Whoever drew one before the links were renewed would else be in as the host, for good."""
+    node = Node(database, clock)
+    link = await _guest_link(database, booked)
+    room = (str(booked.tenant_id), str(booked.video_room_id))
+    grant = JoinGrant(*room, link, "participant", "guest", "", "d", lobby=False, name="Mal")
+    token = TOKENS.issue_join(grant, clock.wall())
+    if renewed:
+        await decide(database, booked, fresh_links, LINKS)
+    clock.time += 30
+    client = Stage().client()
+    coming = node.conductor.enter(client, hello(client, token=token))
+    if renewed:
+        with pytest.raises(RequestError) as refused:
+            await coming
+        assert refused.value.code == "not_found"
+        assert not node.conductor.actors
+    else:
+        await coming
+        assert client.participant is not None
+    await node.conductor.close()
 
 
 async def test_a_meeting_that_was_cancelled_when_its_server_was_gone(database, booked, clock):

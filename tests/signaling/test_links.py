@@ -14,6 +14,7 @@ from signaling.clock import SystemClock, stamp
 from signaling.errors import RequestError
 from signaling.links import CrmLinks
 from signaling.roomconfig import config_of
+from signaling.tokens import JoinGrant
 from tests.signaling.fakes import ManualClock, room_record
 
 CODE, SECRET = "code", "secret"
@@ -41,6 +42,10 @@ class Meetings:
         links = RoomLinks(TENANT, ROOM, self.status, ((hash_secret(SECRET), grant),))
         return FoundRoom(links, self.record)
 
+    async def load_plan(self, _tenant, _room):
+        if self.raises is not None:
+            raise self.raises
+
 
 def links(**given):
     meetings = Meetings(**given)
@@ -60,6 +65,19 @@ async def test_a_database_that_fails_is_told_as_it_is(raised, code):
     door, _ = links(raises=raised)
     with pytest.raises(RequestError) as refused:
         await door.open(CODE, SECRET)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [(ConnectionRefusedError(), "unavailable"), (NotFound("video room"), "not_found")],
+)
+async def test_a_kept_token_is_checked_against_the_same_database(raised, code):
+    """One that is away lets nobody in unchecked."""
+    door, _ = links(raises=raised)
+    grant = JoinGrant(str(TENANT), str(ROOM), str(uuid.uuid4()), "host", "staff", "", "", False)
+    with pytest.raises(RequestError) as refused:
+        await door.check(grant)
     assert refused.value.code == code
 
 
