@@ -55,6 +55,7 @@ RATES: Final[dict[str, Rate]] = {
     "chat": Rate(1.0, 10.0),
     "hand": Rate(1.0, 2.0),
     "react": Rate(4.0, 4.0),
+    "track": Rate(1.0, 20.0),
     "name": Rate(0.1, 5.0),
     # A device more is a participant more; what strangers may write at a door must not grow with it.
     "door": Rate(0.2, 30.0, "link"),

@@ -24,7 +24,7 @@ def track_set(step: Step, actor: Participant, action: TrackSet) -> dict[str, Any
         ``track``: its public id, the same for the whole sitting; None if there never was one.
 
     Raises:
-        RoomError: ``forbidden`` with ``need``; turning off is always allowed.
+        RoomError: ``forbidden`` with ``need``, or ``rate``; turning off is always allowed.
     """
     if action.on:
         require(step.state, actor, PUBLISH[action.source])
@@ -33,6 +33,8 @@ def track_set(step: Step, actor: Participant, action: TrackSet) -> dict[str, Any
         return {"track": None}
     id_ = TrackId(step.ids.new()) if track is None else track.track
     if not (track is not None and track.on is action.on and track.wanted is action.on):
+        if action.on:
+            step.live.buckets.take("track", actor.id, step.now)
         step.fact(TrackState(actor.id, action.source, action.on, id_, "self"))
     return {"track": id_}
 

@@ -112,18 +112,19 @@ class Connection:
         self._opened = now
         self._heard = now
         self._pinged = now
-        self._bucket = limits.TokenBucket.full(limits.FRAME_RATE, limits.FRAME_BURST, now)
-        self._refused_frames = 0
+        self._bucket = limits.TokenBucket.full(limits.HELLO_RATE, limits.HELLO_BURST, now)
+        self._refused_weight = 0.0
 
     def receive(self, data: str | bytes, now: float) -> list[Output]:
         """One frame arrived."""
         if self.state is State.CLOSED:
             return []
         self._heard = now
-        wait = self._bucket.take(now)
+        weight = limits.frame_weight(len(data))
+        wait = self._bucket.take(now, weight)
         try:
             if wait:
-                return self._flood(data, wait)
+                return self._flood(data, weight, wait)
             return self._message(self.codec.decode(data))
         except BadRequestError as error:
             return [Send(Refusal(error.request_id, error.body()))]
@@ -134,6 +135,7 @@ class Connection:
         """The conductor let the hello in."""
         self._apply(Step.ACCEPTED)
         self._pinged = now
+        self._bucket = limits.TokenBucket.full(limits.FRAME_RATE, limits.FRAME_BURST, now)
 
     def refused(self, request_id: str, error: RequestError) -> list[Output]:
         """The conductor refused the hello: say why, then close."""
@@ -203,9 +205,9 @@ class Connection:
         self._apply(Step.HELLO_WITH_TOKEN if hello.resume is None else Step.HELLO_WITH_RESUME)
         return [Enter(request.id, hello)]
 
-    def _flood(self, data: str | bytes, wait: float) -> list[Output]:
-        self._refused_frames += 1
-        if self._refused_frames > limits.FRAME_FLOOD:
+    def _flood(self, data: str | bytes, weight: float, wait: float) -> list[Output]:
+        self._refused_weight += weight
+        if self.state is not State.JOINED or self._refused_weight > limits.FRAME_FLOOD:
             raise ConnectionEndedError(CloseCode.RATE)
         message = self.codec.decode(data)
         if not isinstance(message, Request):

@@ -22,6 +22,8 @@ MAX_FRAME: Final = 64 * 1024
 MAX_DEPTH: Final = 16
 MAX_ARRAY: Final = 2048
 MAX_MAP: Final = 256
+MAX_MEMBERS: Final = 4096
+"""Members of all arrays and maps of a frame together."""
 
 RequestId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+\Z")]
 Method = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z][a-z.]*\Z")]
@@ -192,7 +194,7 @@ class Encoded:
 def _parsed(load: Callable[[Any], Any], frame: str | bytes) -> Any:
     try:
         value = load(frame)
-        _refuse_depth_and_nul(value)
+        _refuse_size_and_nul(value)
     except (ValueError, TypeError, RecursionError, msgpack.exceptions.UnpackException) as error:
         # json and msgpack raise subclasses of ValueError for malformed input; RecursionError and
         # StackError for deep nesting; TypeError for unhashable map keys.
@@ -231,9 +233,10 @@ def _load_msgpack(frame: bytes) -> Any:
     )
 
 
-def _refuse_depth_and_nul(value: Any) -> None:
+def _refuse_size_and_nul(value: Any) -> None:
     """Level by level, so that a wide or deep value costs no recursion."""
     level = [value]
+    seen = 0
     for _ in range(MAX_DEPTH + 1):
         if any(isinstance(member, str) and "\0" in member for member in level):
             raise ValueError("NUL in a string")  # PostgreSQL cannot store it
@@ -245,6 +248,9 @@ def _refuse_depth_and_nul(value: Any) -> None:
         ]
         if not level:
             return
+        seen += len(level)
+        if seen > MAX_MEMBERS:
+            raise ValueError("too many members")
     raise ValueError("nested too deeply")
 
 

@@ -24,6 +24,9 @@ from .clock import stamp
 COMMIT_TIMEOUT: Final = 10.0
 """Seconds after which a commit counts as failed; who asked is told earlier (`committer`)."""
 OPEN_TIMEOUT: Final = 5.0
+"""Seconds that one step of opening a room may take: claiming it, or reading a page of its facts."""
+PAGE: Final = 5000
+"""Facts of one such page: however long a sitting is, it can be opened."""
 AT_ONCE: Final = 500
 """Facts that are read from their rows or folded in one go: a few milliseconds."""
 LEASE: Final = 15.0
@@ -136,9 +139,7 @@ class CrmJournal:
                 self._tenant_id, self._room_id, self._node, LEASE
             )
             record = await self._service.load_room(self._tenant_id, self._room_id)
-            rows = await self._service.room_events_since(
-                self._tenant_id, self._room_id, claim.session_no, 0
-            )
+        rows = await self._read(claim.session_no)
         return Opened(
             record,
             claim.epoch,
@@ -146,6 +147,17 @@ class CrmJournal:
             await _facts(rows),
             None if claim.last_alive is None else claim.last_alive.timestamp(),
         )
+
+    async def _read(self, session_no: int) -> list[JournalRecord]:
+        rows: list[JournalRecord] = []
+        while True:
+            async with Guard(OPEN_TIMEOUT):
+                page = await self._service.room_events_since(
+                    self._tenant_id, self._room_id, session_no, len(rows), PAGE
+                )
+            rows += page
+            if len(page) < PAGE:
+                return rows
 
     async def append(self, epoch: int, session_no: int, first_seq: int, facts: list[Event]) -> None:
         """See `Journal.append`."""

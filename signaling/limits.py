@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 FRAME_RATE: Final = 30.0
-"""Frames per second that one connection may send for ever."""
+"""Frames per second, by `frame_weight`, that one connection may send for ever."""
 FRAME_BURST: Final = 120.0
 FRAME_FLOOD: Final = 300
-"""Refused frames after which the connection is closed as a flood."""
+"""Weight of refused frames after which the connection is closed as a flood."""
+HELLO_RATE: Final = 1.0
+"""Frames per second, by `frame_weight`, of a connection whose hello was not accepted yet."""
+HELLO_BURST: Final = 16.0
+"""Nobody has said who they are: beyond this the connection is closed, not answered."""
 CONTROL_RATE: Final = 30.0
 """Frames per second that are no message's first: pings, pongs and continuations of RFC 6455."""
 CONTROL_BURST: Final = 300.0
@@ -58,6 +62,11 @@ class TokenBucket:
             self.tokens -= amount
             return 0.0
         return (amount - self.tokens) / self.rate
+
+
+def frame_weight(size: int) -> float:
+    """A frame counts one, and one more for each full KiB: the large ones cost what many do."""
+    return 1.0 + size // 1024
 
 
 @functools.lru_cache(maxsize=4096)

@@ -99,9 +99,9 @@ async def release_room(unit: Unit, room_id: UUID, epoch: int) -> None:
 
 
 async def events_since(
-    unit: Unit, room_id: UUID, session_no: int, after_seq: int
+    unit: Unit, room_id: UUID, session_no: int, after_seq: int, limit: int | None = None
 ) -> list[JournalRecord]:
-    """The committed events of a sitting behind `after_seq`, in order.
+    """The committed events of a sitting behind `after_seq`, in order; the first `limit`, or all.
 
     A long sitting has thousands, so they are read as plain rows and some at a time: others of this
     process get their turns.
@@ -121,6 +121,7 @@ async def events_since(
             RoomEvent.seq > after_seq,
         )
         .order_by(RoomEvent.seq)
+        .limit(limit)
     )
     events: list[JournalRecord] = []
     for some in rows.partitions(AT_ONCE):

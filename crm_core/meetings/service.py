@@ -135,11 +135,16 @@ class MeetingService:
             return await rooms.reopen_room(unit, room_id)
 
     async def room_events_since(
-        self, tenant_id: UUID, room_id: UUID, session_no: int, after_seq: int
+        self,
+        tenant_id: UUID,
+        room_id: UUID,
+        session_no: int,
+        after_seq: int,
+        limit: int | None = None,
     ) -> list[JournalRecord]:
-        """The committed events of a sitting behind `after_seq`, in order."""
+        """The committed events of a sitting behind `after_seq`, in order; `limit` or all."""
         async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
-            return await journal.events_since(unit, room_id, session_no, after_seq)
+            return await journal.events_since(unit, room_id, session_no, after_seq, limit)
 
     async def append(
         self, tenant_id: UUID, room_id: UUID, epoch: int, batch: Sequence[JournalRecord]

@@ -35,6 +35,25 @@ def test_a_track_keeps_its_id_through_off_and_on():
     assert host.row.view().track_ids == {"mic": track}
 
 
+def test_a_switch_is_not_flipped_for_ever():
+    """Each change is a fact that is kept; off is never refused."""
+    meeting = Meeting()
+    jane = meeting.host()
+    for _ in range(20):
+        jane.ask(c.TrackSet(MIC, on=True))
+        jane.ask(c.TrackSet(MIC, on=False))
+    refusal = jane.refused(c.TrackSet(MIC, on=True))
+    assert (refusal.code, refusal.extras["retry_ms"]) == (Code.RATE, 1001)
+    before = len(meeting.journal)
+    jane.ask(c.TrackSet(MIC, on=False))  # is off: no fact, no token
+    assert len(meeting.journal) == before
+    meeting.wait(1.0)
+    jane.ask(c.TrackSet(MIC, on=True))
+    jane.refused(c.TrackSet(CAMERA, on=True))
+    jane.ask(c.TrackSet(MIC, on=False))
+    assert not jane.row.publishes(MIC)
+
+
 def test_participants_publish_by_policy_or_grant_only(training):
     """Case 78: without permission refused, a granted person may, a revoked one is stopped."""
     _meeting, host, (jane, paul, _rita) = training

@@ -101,6 +101,7 @@ def test_kept_answers_are_bounded():
     host = meeting.host()
     for number in range(REPLIES + 10):
         host.ask(c.TrackSet(Source.MIC, on=number % 2 == 0), rid=f"t{number}")
+        meeting.wait(1.0)
     kept = meeting.room.state.replies.by_identity[host.row.identity]
     assert list(kept) == [f"t{n}" for n in range(10, REPLIES + 10)]
     meeting.wait(601)

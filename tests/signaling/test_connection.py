@@ -19,7 +19,7 @@ from signaling.connection import (
 )
 from signaling.envelope import CODECS, Ping, Pong, Refusal
 from signaling.errors import CloseCode, RequestError
-from signaling.limits import FRAME_BURST, FRAME_FLOOD
+from signaling.limits import FRAME_BURST, FRAME_FLOOD, HELLO_BURST
 
 CODEC = CODECS["sunup.v1.json"]
 
@@ -185,12 +185,43 @@ def test_too_many_frames_are_refused_and_a_flood_is_closed():
     answers = [connection.receive(frame("hand.set", {"up": True}), 0.0) for _ in range(140)]
     performed = [a for (a,) in answers if isinstance(a, Perform)]
     refused = [a.frame.err for (a,) in answers if isinstance(a, Send)]
-    assert len(performed) == FRAME_BURST - 1  # hello took one
+    assert len(performed) == FRAME_BURST
     assert refused[0]["code"] == "rate"
     assert refused[0]["retry_ms"] > 0
     for _ in range(FRAME_FLOOD):
         connection.receive('{"ping": 1}', 0.0)
     assert connection.state is State.CLOSED
+
+
+def test_large_frames_count_as_many():
+    """One of 40 KiB as 41: what a frame costs to read grows with it."""
+    connection = joined(0.0)
+    large = frame("chat.send", {"body": "x" * 40 * 1024})
+    answers = [connection.receive(large, 0.0)[0] for _ in range(4)]
+    assert [isinstance(answer, Perform) for answer in answers] == [True, True, False, False]
+    assert answers[2].frame.err["code"] == "rate"
+    for _ in range(int(FRAME_FLOOD / 41)):
+        connection.receive(large, 0.0)
+    assert connection.state is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ('{"ping": 1}', HELLO_BURST),
+        (frame("hello", {"proto": 1}), HELLO_BURST),
+        (frame("hello", {"proto": 1, "token": "t" * 7 * 1024}), HELLO_BURST // 8),
+    ],
+    ids=["pings", "bad hellos", "large ones"],
+)
+def test_who_has_not_said_hello_may_send_little(sent, kept):
+    """Nobody knows who they are: beyond that the connection ends without an answer."""
+    connection = Connection(CODEC, 0.0)
+    for _ in range(int(kept)):
+        (answer,) = connection.receive(sent, 0.0)
+        assert isinstance(answer, Send)
+    (hang,) = connection.receive(sent, 0.0)
+    assert hang.code is CloseCode.RATE
 
 
 def test_what_cannot_be_answered_closes():

@@ -102,6 +102,14 @@ class TestBothCodecs:
         with pytest.raises(ConnectionEndedError):
             codec.decode(frame)
 
+    def test_more_members_than_any_request_has_are_refused(self, codec):
+        """In however many arrays and maps: reading them is work for everybody's thread."""
+        wide = [[1] * 63] * 63  # 63 times 1 + 63, and the four of the frame
+        codec.decode(packed(codec, {"id": "a", "m": "x", "p": {"a": wide}}))
+        too_wide = packed(codec, {"id": "a", "m": "x", "p": {"a": [*wide, wide[0]]}})
+        with pytest.raises(ConnectionEndedError):
+            codec.decode(too_wide)
+
     def test_the_other_kind_of_frame_is_refused(self, codec):
         """Text on a binary connection, and the other way round, is a protocol violation."""
         other = MSGPACK if codec is JSON else JSON

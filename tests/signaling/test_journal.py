@@ -69,6 +69,19 @@ async def test_what_was_appended_is_there_for_the_next_owner(meeting):
     assert restored.state == room.state
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 100])
+async def test_facts_are_read_by_the_page(meeting, monkeypatch, page):
+    """Each page in its own time, none lost or read twice where one ends."""
+    first = journal_of(meeting)
+    opened = await first.open()
+    room = Room(config_of(opened.record, opened.session_no), TextIds(), stamp)
+    facts = facts_of(room, host(), opened.record.starts_at.timestamp())
+    await first.append(opened.epoch, opened.session_no, 1, facts)
+    assert len(facts) >= 3
+    monkeypatch.setattr(journal_module, "PAGE", page)
+    assert (await journal_of(meeting).open()).facts == facts
+
+
 async def test_a_long_sitting_is_read_in_turns_with_other_rooms(monkeypatch):
     """Facts become of rows some at a time; whoever else is due gets a turn between."""
     monkeypatch.setattr(journal_module, "AT_ONCE", 3)

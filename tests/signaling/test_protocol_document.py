@@ -16,7 +16,7 @@ from sfu.sdp_parser import MAX_LINES
 from sfu.subscriptions import Reason
 from signaling import limits, messages
 from signaling.connection import _CLOSE_OF_REFUSED_HELLO
-from signaling.envelope import CODECS, MAX_FRAME
+from signaling.envelope import CODECS, MAX_FRAME, MAX_MEMBERS
 from signaling.errors import CLOSES, FAULTS
 from signaling.http import join
 from signaling.messages import EVENTS, METHODS, MediaOffer
@@ -105,6 +105,9 @@ def test_the_numbers_of_the_document_are_the_codes_own():
         assert f"| `{subprotocol}` |" in TEXT
     assert MAX_FRAME == 64 * 1024
     assert f"| {limits.FRAME_BURST:.0f} at once, then {limits.FRAME_RATE:.0f} per second" in TEXT
+    assert f"| {limits.HELLO_BURST:.0f} at once, then one per second, counted" in TEXT
+    assert limits.HELLO_RATE == 1.0
+    assert f"{MAX_MEMBERS} in all arrays and maps" in TEXT
     assert f"{limits.FRAME_FLOOD} refused: close 4429" in TEXT
     assert f"| requests under way | {limits.MAX_IN_FLIGHT}; " in TEXT
     assert f"| {limits.JOIN_BURST:.0f} at once, then {limits.JOIN_RATE:.0f} per second;" in TEXT
