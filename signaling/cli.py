@@ -7,6 +7,7 @@ that SUNUP_CONFIG names and from SUNUP_* variables.
 
 import argparse
 import asyncio
+import gc
 import secrets
 import signal
 import sys
@@ -115,6 +116,8 @@ async def _stopped(media: MediaHub) -> int:
     A server without its engine is of no use to anybody, and only a new process has a new one: it
     ends in good order with 1, and whoever supervises it starts it again.
     """
+    gc.collect()
+    gc.freeze()  # modules and classes stay: a full collection that walks them stops everybody, 0.1 s
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
