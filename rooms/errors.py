@@ -40,7 +40,7 @@ class RoomError(Exception):
     Attributes:
         code: The stable code.
         detail: One English sentence without secrets; clients show their own text by code.
-        extras: Machine-readable fields by code: ``need`` (the missing right) for forbidden,
+        extras: Machine-readable fields by code: ``need`` (the missing right) and ``who`` for forbidden,
             ``rev`` for conflict, ``verdict`` for already_decided, ``retry_ms`` for rate,
             ``opens_at`` (ISO) for early, ``limit`` for too_large.
     """

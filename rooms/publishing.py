@@ -18,13 +18,14 @@ from .step import Step
 
 
 def track_set(step: Step, actor: Participant, action: TrackSet) -> dict[str, Any]:
-    """Turn an own source on or off.
+    """Turn an own source on or off. One screen is shared at a time.
 
     Returns:
         ``track``: its public id, the same for the whole sitting; None if there never was one.
 
     Raises:
-        RoomError: ``forbidden`` with ``need``, or ``rate``; turning off is always allowed.
+        RoomError: ``forbidden`` with ``need``, ``screen_free`` with ``who`` shares among them, or
+            ``rate``; turning off is always allowed.
     """
     if action.on:
         require(step.state, actor, PUBLISH[action.source])
@@ -34,6 +35,8 @@ def track_set(step: Step, actor: Participant, action: TrackSet) -> dict[str, Any
     id_ = TrackId(step.ids.new()) if track is None else track.track
     if not (track is not None and track.on is action.on and track.wanted is action.on):
         if action.on:
+            if action.source is Source.SCREEN:
+                _take_over_screen(step, actor)
             step.live.buckets.take("track", actor.id, step.now)
         step.fact(TrackState(actor.id, action.source, action.on, id_, "self"))
     return {"track": id_}
@@ -104,6 +107,21 @@ def turn_off(step: Step, row: Participant, source: Source, reason: str) -> None:
             TrackState(row.id, source, on=False, track=row.tracks[source].track, reason=reason)
         )
         step.show(Muted(source=source, by=step.by), self_stream(row.id))
+
+
+def _take_over_screen(step: Step, actor: Participant) -> None:
+    """Nobody else shares from here on: hosts and co-hosts take over, others wait for the end.
+
+    A screen of somebody without a connection keeps nobody waiting.
+    """
+    sharing = [p for p in step.state.present() if p is not actor and p.publishes(Source.SCREEN)]
+    for row in sharing:
+        if row.connected and not actor.hosting:
+            raise RoomError(
+                Code.FORBIDDEN, "somebody else shares a screen", need="screen_free", who=row.id
+            )
+    for row in sharing:
+        turn_off(step, row, Source.SCREEN, "host")
 
 
 def _present(step: Step, action: UnmuteAsk | PermSet) -> Participant:

@@ -7,7 +7,7 @@ from rooms.errors import Code
 from rooms.policy import PolicyPatch, Role, Source
 from tests.rooms.meeting import Guest, Meeting
 
-MIC, CAMERA = Source.MIC, Source.CAMERA
+MIC, CAMERA, SCREEN = Source.MIC, Source.CAMERA, Source.SCREEN
 
 
 @pytest.fixture
@@ -52,6 +52,49 @@ def test_a_switch_is_not_flipped_for_ever():
     jane.refused(c.TrackSet(CAMERA, on=True))
     jane.ask(c.TrackSet(MIC, on=False))
     assert not jane.row.publishes(MIC)
+
+
+def test_one_screen_is_shared_at_a_time():
+    """Who comes second is told who shares; nobody talks to a screen that nobody sees."""
+    meeting = Meeting(capacity=9)
+    host = meeting.host()
+    jane, kim = meeting.member("Jane"), meeting.member("Kim")
+    jane.ask(c.TrackSet(SCREEN, on=True))
+    refusal = kim.refused(c.TrackSet(SCREEN, on=True))
+    assert (refusal.code, refusal.extras) == (
+        Code.FORBIDDEN, {"need": "screen_free", "who": jane.id},
+    )  # fmt: skip
+    jane.ask(c.TrackSet(SCREEN, on=True))  # her own is no hindrance
+    jane.ask(c.TrackSet(SCREEN, on=False))
+    kim.ask(c.TrackSet(SCREEN, on=True))
+    assert (jane.row.publishes(SCREEN), kim.row.publishes(SCREEN)) == (False, True)
+    assert not host.got("muted") + jane.got("muted")
+
+
+def test_a_host_takes_over_the_screen():
+    """The other is told by whom, and can share again when it is free."""
+    meeting = Meeting()
+    jane, host = meeting.member("Jane"), meeting.host()
+    jane.ask(c.TrackSet(SCREEN, on=True))
+    host.ask(c.TrackSet(SCREEN, on=True))
+    assert (jane.row.publishes(SCREEN), host.row.publishes(SCREEN)) == (False, True)
+    assert [(told.source, told.by) for told in jane.got("muted")] == [(SCREEN, host.id)]
+    jane.refused(c.TrackSet(SCREEN, on=True))
+    host.ask(c.TrackSet(SCREEN, on=False))
+    jane.ask(c.TrackSet(SCREEN, on=True))
+
+
+def test_the_screen_of_who_lost_the_connection_keeps_nobody_waiting():
+    """They may be back within a minute, and share again then."""
+    meeting = Meeting(capacity=9)
+    meeting.host()
+    jane, kim = meeting.member("Jane"), meeting.member("Kim")
+    jane.ask(c.TrackSet(SCREEN, on=True))
+    jane.drop()
+    kim.ask(c.TrackSet(SCREEN, on=True))
+    assert (jane.row.publishes(SCREEN), kim.row.publishes(SCREEN)) == (False, True)
+    jane.resume()
+    assert jane.refused(c.TrackSet(SCREEN, on=True)).extras["who"] == kim.id
 
 
 def test_participants_publish_by_policy_or_grant_only(training):

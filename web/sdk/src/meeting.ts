@@ -50,7 +50,7 @@ export type Notice =
   | { kind: "muted"; source: Source; by: string | null }
   | { kind: "unmute_request"; by: string }
   | { kind: "device_gone"; source: Source }
-  | { kind: "refused"; source: Source; code: string }
+  | { kind: "refused"; source: Source; error: RequestError }
   | { kind: "lobby_message"; name: string; text: string };
 
 /** A slot as the page draws it: frames by size, in device pixels. */
@@ -511,14 +511,14 @@ export class Meeting {
     try {
       await this.#tell(source, true);
     } catch (error) {
-      const code = error instanceof RequestError ? error.code : "internal";
-      if (code === "closed" || code === "stale_epoch") return;
-      if (code !== "forbidden") {
-        await pause((error instanceof RequestError && error.retryMs) || TRY_AGAIN_AFTER);
+      const refusal = error instanceof RequestError ? error : new RequestError({ code: "internal" });
+      if (refusal.code === "closed" || refusal.code === "stale_epoch") return;
+      if (refusal.code !== "forbidden") {
+        await pause(refusal.retryMs || TRY_AGAIN_AFTER);
         return this.#insist(source);
       }
       await this.local.set(source, false);
-      this.onNotice({ kind: "refused", source, code });
+      this.onNotice({ kind: "refused", source, error: refusal });
     }
   }
 

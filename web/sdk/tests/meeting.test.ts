@@ -448,7 +448,7 @@ describe("an own source", () => {
     Server.current.tell("snapshot", inside);
     await settle();
     expect(meeting.local.sources.mic.get().on).toBe(false);
-    expect(notices).toEqual([{ kind: "refused", source: "mic", code: "forbidden" }]);
+    expect(notices).toMatchObject([{ kind: "refused", source: "mic", error: { code: "forbidden" } }]);
   });
 
   it("stays on when only a passing reason hinders, and is told again", async () => {

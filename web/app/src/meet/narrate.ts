@@ -4,7 +4,7 @@
 import type { Meeting, Notice, PageState, Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
-import { waitingText } from "./words";
+import { refusedText, waitingText } from "./words";
 
 const SAID_AFTER = 5000;
 /** Above this, coming and going is not told any more. */
@@ -53,7 +53,7 @@ function told({ announcer, toasts, meeting, setSource }: Session, notice: Notice
       toasts.show({ kind: `device-${notice.source}`, text: t("toast.deviceGone") });
       break;
     case "refused":
-      toasts.show({ kind: "right", text: t(`refused.${notice.source}`) });
+      toasts.show({ kind: "right", text: refusedText(meeting.roster.get(), notice.source, notice.error) });
       break;
     case "lobby_message":
       announcer.polite("lobby", t("aloud.lobby", { name: notice.name, text: notice.text }));

@@ -6,7 +6,7 @@ import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
 import { Toasts } from "./toasts";
-import { problemText, seatText } from "./words";
+import { inTheWay, problemText, refusedText, seatText } from "./words";
 
 export type Panel = "people" | "chat" | null;
 
@@ -31,11 +31,16 @@ export class Session {
   readonly setSource = async (source: Source, on: boolean): Promise<void> => {
     if (source === "mic") this.settings.update((settings) => ({ ...settings, micOn: on }));
     if (source === "camera") this.settings.update((settings) => ({ ...settings, cameraOn: on }));
+    const other = source === "screen" && on ? inTheWay(this.meeting.roster.get(), this.meeting.me.get()) : null;
+    if (other) { // said before the browser asks what to share
+      this.toasts.show({ kind: "right", text: t("refused.screenTaken", { name: other.name }) });
+      return;
+    }
     try {
       await this.meeting.setSource(source, on);
     } catch (error) {
       if (error instanceof DeviceError) this.#deviceFailed(source, error.problem);
-      else if (error instanceof RequestError && error.code === "forbidden") this.toasts.show({ kind: "right", text: t(`refused.${source}`) });
+      else if (error instanceof RequestError && error.code === "forbidden") this.toasts.show({ kind: "right", text: refusedText(this.meeting.roster.get(), source, error) });
       else this.failed(error);
     }
   };

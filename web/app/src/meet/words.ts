@@ -1,6 +1,6 @@
 // How people are described, alike on tiles and in lists.
 
-import type { DeviceProblem, PageState, Participant, Source, Waiter } from "../../../sdk/src/index";
+import type { DeviceProblem, PageState, Participant, RequestError, Roster, Source, Waiter } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -33,6 +33,19 @@ export function describe(participant: Participant, hand: number): string {
     hand > 0 ? t("tile.hand", { number: hand }) : "",
   ];
   return words.filter(Boolean).join(", ");
+}
+
+/** Why a source may not be turned on. */
+export function refusedText(roster: Roster, source: Source, { extras }: RequestError): string {
+  if (extras["need"] !== "screen_free") return t(`refused.${source}`);
+  const name = roster.get(String(extras["who"]))?.name;
+  return name ? t("refused.screenTaken", { name }) : t("refused.screenTakenBySomebody");
+}
+
+/** Who shares, where that keeps `me` from it: hosts and co-hosts take over. */
+export function inTheWay(roster: Roster, me: Pick<Participant, "id" | "role"> | null): Participant | null {
+  if (me?.role === "host" || me?.role === "cohost") return null;
+  return [...roster.values()].find(({ id, state, tracks }) => id !== me?.id && state !== "reconnecting" && tracks.screen) ?? null;
 }
 
 const INSIDE: ReadonlySet<PageState> = new Set(["connecting", "live", "reconnecting"]);
