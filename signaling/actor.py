@@ -183,8 +183,12 @@ class RoomActor:
         outbound = Outbound(self.members, room, opened.epoch, feed, self._clock)
         return OpenRoom(room, opened.epoch, opened.session_no, committer, outbound)
 
-    def _opened(self, opened: Opened) -> None:
+    def _opened(self, opened: Opened, stood_still: bool) -> None:
         self._adapter.reopened(self.room)
+        if stood_still:  # nobody was served: whoever is attached comes back like everybody else
+            for client in list(self.members):
+                self.members.detach(client)
+                client.close(CloseCode.INTERNAL, "reconnect")
         self._reconcile(opened)
         self._timeout()  # what fell due while nobody had the room, and the next timer
 
@@ -373,6 +377,7 @@ class RoomActor:
         Raises:
             RequestError: refused; ``internal`` for a defect of the room, which is thrown away.
         """
+        self._tenure.check_pulse()
         room, now = self.room, self._clock.now()
         try:
             due = room.next_timeout() if what_is_due else None
@@ -501,6 +506,7 @@ class RoomActor:
             self._timer = asyncio.get_running_loop().call_later(delay, self._timeout)
 
     def _timeout(self) -> None:
+        self._tenure.check_pulse()
         live = self._live
         if live is None:
             return

@@ -1,7 +1,7 @@
 """A node's hold on one room: opened, kept by leases, opened anew after trouble, given back.
 
 What exists in one epoch is an `OpenRoom`. When it may not be the truth any more, because a commit
-failed, the lease was lost or the room had a defect, it is thrown away and read anew from the
+failed, the lease was lost, the process stood still or the room had a defect, it is thrown away and read anew from the
 journal, again and again until that works or another node has the room. What happens in an open room
 is in ``actor``.
 """
@@ -29,6 +29,12 @@ REOPEN_DELAYS: Final = (0.0, 0.1, 0.3, 0.5, 1.0)
 """Seconds between attempts to open the room anew; the last one repeats."""
 
 
+PULSE: Final = 1.0
+"""Seconds between two signs that this process runs."""
+STOOD_STILL: Final = LEASE
+"""Seconds without such a sign, in which nobody was served: as if the process had been killed."""
+
+
 class OpenRoom(NamedTuple):
     """What exists while the room is open in one epoch."""
 
@@ -52,7 +58,7 @@ class Tenure:
         journal: the room's.
         clock: the time.
         restore: makes the open room of what the journal read.
-        opened: called when it is open, at first and anew.
+        opened: called when it is open, at first and anew; told whether the process stood still.
         heed: told at every renewal of the lease what the calendar says of the room.
         lost: called when another node has the room.
     """
@@ -64,7 +70,7 @@ class Tenure:
         clock: Clock,
         *,
         restore: Callable[[Opened], Awaitable[OpenRoom]],
-        opened: Callable[[Opened], None],
+        opened: Callable[[Opened, bool], None],
         heed: Callable[[RoomPlan], None],
         lost: Callable[[], None],
     ) -> None:
@@ -83,6 +89,10 @@ class Tenure:
         self._reopened_at = float("-inf")
         self._attempts = 0
         self._over = False
+        self._pulse = 0.0
+        """When this process was last seen to run, by the loop's clock."""
+        self._beating: asyncio.TimerHandle | None = None
+        self._stood_still = False
 
     async def begin(self) -> None:
         """Become the room's writer.
@@ -90,9 +100,11 @@ class Tenure:
         Raises:
             JournalError: not possible now; see `Journal.open`.
         """
+        self._beat()
         try:
             await self._open()
         except BaseException:
+            self._stop_beating()
             await self._discard_half_open()
             raise
         self._keeper = asyncio.create_task(self._keep_lease())
@@ -100,6 +112,7 @@ class Tenure:
     async def end(self) -> None:
         """Commit what waits and give the room back."""
         self._over = True
+        self._stop_beating()
         tasks = [task for task in (self._keeper, self._reopening) if task is not None]
         for task in tasks:
             task.cancel()
@@ -126,6 +139,18 @@ class Tenure:
         except TimeoutError:
             raise unavailable() from None
 
+    def check_pulse(self) -> None:
+        """Throw the room away if the process stood still, before anything is decided in it.
+
+        A laptop that slept and a machine that was paused are not told: their sockets look alive,
+        and what falls due falls due at once, as if everybody had been there all the time.
+        """
+        now = asyncio.get_running_loop().time()
+        still, self._pulse = now - self._pulse, now
+        if still > STOOD_STILL and self.current is not None:
+            self._stood_still = True
+            self.throw_away(f"the process stood still for {still:.0f} s")
+
     def throw_away(self, why: str) -> None:
         """What is in memory is not the truth, or not sound: open the room anew."""
         if self.current is None:
@@ -137,7 +162,19 @@ class Tenure:
         opened = await self._journal.open()
         self.current = await self._restore(opened)
         self._ready.set()
-        self._opened(opened)
+        still, self._stood_still = self._stood_still, False
+        self._opened(opened, still)
+
+    def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._beating is None:
+            self._pulse = loop.time()
+        self.check_pulse()
+        self._beating = loop.call_later(PULSE, self._beat)
+
+    def _stop_beating(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
 
     def _take_down(self) -> OpenRoom | None:
         """Nobody is served from what was open, if anything was; the caller discards it."""
@@ -165,6 +202,7 @@ class Tenure:
             except FencedError as error:
                 log.warning("another node owns the room", extra={"why": str(error)})
                 self._over = True
+                self._stop_beating()
                 self._lost()
                 return
             except JournalError as error:

@@ -1,6 +1,7 @@
 """A failed commit, a defect or a restart opens the room anew, and nothing replied is lost."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -47,6 +48,23 @@ class TestFailures:
             await coming
         assert client not in list(stage.actor.members)
         await until(lambda: not stage.actor.room.participant(client.participant).connected)
+
+    async def test_who_was_attached_while_the_process_stood_still_was_not_there(
+        self, stage, monkeypatch
+    ):
+        """As after a kill: attendance ends where the process was last alive, and all come back."""
+        monkeypatch.setattr("signaling.tenure.STOOD_STILL", 0.2)
+        host = await enter(stage, "Ana", Role.HOST)
+        alive = stage.clock.time
+        stage.clock.time += 60
+        time.sleep(0.3)  # noqa: ASYNC251 the loop stands still: that is the point
+        with pytest.raises(RequestError) as refused:
+            await ask(stage, host, "hand.set", up=True)
+        assert refused.value.code == "unavailable"
+        await until(lambda: wire(host).closed)
+        assert wire(host).closed[0] == CloseCode.INTERNAL
+        row = stage.actor.room.participant(host.participant)
+        assert (row.connected, row.lost_at) == (False, alive)
 
     async def test_a_defect_while_opening_anew_is_logged_and_tried_again(self, stage, monkeypatch):
         """One row that cannot be read once must not leave a room that nobody can enter."""

@@ -1,6 +1,7 @@
 """A node's hold on one room: what is not the truth is thrown away, and opened anew in measure."""
 
 import asyncio
+import time
 
 import pytest
 import pytest_asyncio
@@ -55,6 +56,7 @@ class Hold:
         self.journal = Journal(self.store)
         self.rooms = []
         self.heard = []
+        self.still = []
         self.defects = []
         self.heeded = 0
         self.lost = 0
@@ -72,7 +74,8 @@ class Hold:
         self.rooms.append(OpenRoom(None, opened.epoch, opened.session_no, Part(), Part()))
         return self.rooms[-1]
 
-    def opened(self, opened):
+    def opened(self, opened, stood_still):
+        self.still.append(stood_still)
         self.heard.append(opened.epoch)
         if self.defects:
             raise self.defects.pop(0)
@@ -269,3 +272,31 @@ async def test_a_first_opening_that_fails_half_way_leaves_nothing():
     assert hold.tenure.current is None
     assert hold.rooms[0].committer.ends == ["abandoned"]
     assert hold.rooms[0].outbound.ends == ["closed"]
+
+
+@pytest.mark.parametrize("by", ["its pulse", "a decision"])
+async def test_a_process_that_stood_still_does_not_go_on_as_if_nothing_was(hold, monkeypatch, by):
+    """Longer than a lease: whoever notices first, the room is opened anew and told why."""
+    monkeypatch.setattr("signaling.tenure.STOOD_STILL", 0.2)
+    if by == "its pulse":
+        monkeypatch.setattr("signaling.tenure.PULSE", 0.05)
+    await hold.tenure.begin()
+    time.sleep(0.3)  # noqa: ASYNC251 the loop stands still: that is the point
+    if by == "a decision":
+        hold.tenure.check_pulse()
+        assert hold.tenure.current is None
+    await hold.until_open(2)
+    assert hold.still == [False, True]
+    hold.tenure.throw_away("a failed commit")
+    await hold.until_open(3)
+    assert hold.still == [False, True, False]
+
+
+async def test_a_pause_shorter_than_a_lease_changes_nothing(hold, monkeypatch):
+    """A long commit, a collection: a second or two are nobody's loss."""
+    monkeypatch.setattr("signaling.tenure.PULSE", 0.01)
+    await hold.tenure.begin()
+    pulse = hold.tenure._pulse
+    time.sleep(0.05)  # noqa: ASYNC251 see above
+    await until(lambda: hold.tenure._pulse > pulse)
+    assert hold.heard == [1]
