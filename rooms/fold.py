@@ -130,7 +130,9 @@ def _disconnected(state: State, event: Event, body: ParticipantDisconnected) -> 
     row = _touch(state, body.participant)
     row.connected = False
     row.lost_at = body.lost_at
-    show_lost = SHOW_LOST_RESTARTED_S if body.restarted else SHOW_LOST_S
+    show_lost = SHOW_LOST_S
+    if body.restarted:  # where the whole room was away longer than people may be, nobody was in
+        show_lost = SHOW_LOST_RESTARTED_S if event.now - body.lost_at <= RECONNECT_S else 0.0
     if row.waiting:
         state.deadlines.set(Timer.SHOW_LOST, event.now + show_lost, row.id)
         state.deadlines.set(Timer.PLACE, event.now + PLACE_S, row.id)

@@ -146,6 +146,8 @@ class RoomMedia:
         self._seats: dict[ParticipantId, Seat] = {}
         self._negotiations = ParticipantLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
+        self._bindings: dict[ParticipantId, int] = {}
+        """The highest binding that somebody was told of, likewise: an old one must look old."""
         self._owner: dict[int, tuple[ParticipantId, Source]] = {}
         """engine track → whose, and which source."""
         self._viewer: dict[int, tuple[ParticipantId, str]] = {}
@@ -264,7 +266,8 @@ class RoomMedia:
         seat = before = self._seat(participant)
         session = session_id(sdp)
         if before.transport is None or session != before.session:
-            seat = Seat(view=before.view)  # a new peer connection of the same client
+            # A new peer connection of the same client, which may still hear of the one before.
+            seat = Seat(view=before.view, bindings=self._bindings.get(participant, 0))
         labels = labels_of(seat, offer)
         transport = seat.transport or self._open(participant, seat)
         try:
@@ -405,11 +408,12 @@ class RoomMedia:
         if viewer is None:
             return
         participant, mid = viewer
+        seat = self._seats[participant]
         who, source = self._owner.get(event.track, (None, None))
         rtp = None if who is None else event.rtp_timestamp
-        bound = SlotBind(mid, who, source, event.binding, rtp)
-        if (seat := self._seats.get(participant)) is not None:
-            seat.bound[mid] = bound
+        bound = SlotBind(mid, who, source, seat.bindings + event.binding, rtp)
+        self._bindings[participant] = max(self._bindings.get(participant, 0), bound.binding)
+        seat.bound[mid] = bound
         self._notify(participant, bound)
 
     def slot_why(self, slot: int, reason: str) -> None:

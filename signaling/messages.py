@@ -208,7 +208,7 @@ class SlotBind(Body, frozen=True):
         slot: The mid of the slot.
         who: The participant, or null when the slot is empty now.
         source: Their source, or null.
-        binding: Rises with each change of the slot on one peer connection.
+        binding: Rises with each change of the slot, over all peer connections of a participant.
         rtp: The RTP timestamp of the first packet, as the client receives it.
     """
 

@@ -200,6 +200,25 @@ def test_whoever_tries_again_last_after_a_crash_has_no_gap_that_others_have_not(
     meeting.check()
 
 
+@pytest.mark.parametrize(("away", "intervals"), [(60, 0), (61, 2)])
+def test_a_room_that_was_away_for_more_than_a_minute_leaves_a_gap_for_everybody(away, intervals):
+    """A server that slept for an hour books no hour of attendance, however fast people are back."""
+    meeting = Meeting()
+    host, jane = meeting.host(), meeting.member("Jane")
+    alive = meeting.now
+    meeting.room = meeting.restored()
+    meeting.now += away
+    meeting.tell(c.Restarted(alive))
+    meeting.wait(0.5)
+    host.resume()
+    jane.resume()
+    meeting.wait(60)
+    assert (host.state, jane.state) == ("active", "active")
+    assert [b.seconds for b in meeting.bodies("interval.closed")] == [0.0] * intervals
+    assert len(meeting.bodies("interval.opened")) == 2 + intervals
+    meeting.check()
+
+
 def test_restart_tells_nothing_of_people_who_were_out():
     """Rows without a connection are not lost a second time."""
     meeting = Meeting()

@@ -405,6 +405,22 @@ class TestSlots:
         ]
         assert bench.of(ana, SlotBind) == []
 
+    async def test_bindings_rise_over_the_peer_connections_of_a_participant(self, bench):
+        """What is said of the old one may be heard when the new one is made: it must look old."""
+        ana, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
+        for who in (ana, jane):
+            await bench.media.perform(who, offer())
+            bench.act(who, TrackSet(Source.CAMERA, on=True))
+        await until(lambda: bench.of(jane, SlotBind))
+        bench.act(ana, TrackSet(Source.CAMERA, on=False))  # emptied: the last that is said of it
+        await until(lambda: len(bench.of(jane, SlotBind)) == 2)
+        bench.act(ana, TrackSet(Source.CAMERA, on=True))
+        await bench.media.perform(jane, MediaClose())
+        await bench.media.perform(jane, offer("2"))
+        await until(lambda: len(bench.of(jane, SlotBind)) == 3)
+        assert [told.binding for told in bench.of(jane, SlotBind)] == [1, 2, 3]
+        assert [told.who for told in bench.of(jane, SlotBind)] == [ana, None, ana]
+
     async def test_a_resumed_page_hears_its_bindings_anew(self, bench):
         """What was bound while the socket was away is not numbered: all of it is told again."""
         ana, jane = await self.pair(bench)
