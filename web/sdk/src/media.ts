@@ -199,7 +199,6 @@ export class Media {
     );
   }
 
-  /** Each step may be the last: a connection that was replaced or closed meanwhile is left alone. */
   /** Sections cannot be taken back: what was not answered is offered again, each time after twice as long. */
   async #offerUntilTaken(connection: RTCPeerConnection, wait: number): Promise<void> {
     try {
@@ -210,6 +209,7 @@ export class Media {
     }
   }
 
+  /** Each step may be the last: a connection that was replaced or closed meanwhile is left alone. */
   async #negotiate(connection: RTCPeerConnection, options: RTCOfferOptions): Promise<void> {
     const current = () => connection === this.#connection;
     if (!current()) return;
@@ -220,7 +220,10 @@ export class Media {
     if (!current()) return;
     const tracks = [...this.#senders].map(([source, transceiver]) => ({ mid: transceiver.mid ?? "", source }));
     const slots = this.#slots.map(({ transceiver, kind }) => ({ mid: transceiver.mid ?? "", kind }));
-    const answer = await unpack(await this.#options.negotiate({ ...packed, tracks, slots }));
+    const reply = await this.#options.negotiate({ ...packed, tracks, slots });
+    if (!current()) return;
+    this.#early.clear(); // what was said before the reply is about the connection before
+    const answer = await unpack(reply);
     if (!current()) return;
     await connection.setRemoteDescription({ type: "answer", sdp: answer });
     if (!current()) return;

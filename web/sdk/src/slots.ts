@@ -58,9 +58,10 @@ export class SlotView {
     this.shown.frames += 1;
     this.shown.width = width;
     this.shown.height = height;
-    let due: Binding | null = null;
-    while (this.#waiting[0] && reached(this.#waiting[0], rtp)) due = this.#waiting.shift() ?? null;
-    if (due) this.#show(due);
+    const due = this.#waiting.findLastIndex((binding) => reached(binding, rtp));
+    const binding = this.#waiting[due];
+    this.#waiting.splice(0, due + 1); // whoever came before is over with it
+    if (binding) this.#show(binding);
     else this.changed(this.shown);
   }
 

@@ -157,15 +157,24 @@ describe("what a slot shows", () => {
   const MIC = { slot: "3", who: "a", source: "mic" as const, binding: 1, rtp: null };
 
   it("may be told before the answer was applied", async () => {
+    const { media, seen } = make(new Answers());
+    vi.spyOn(FakePeerConnection.prototype, "setRemoteDescription").mockImplementationOnce(async () => media.bind(MIC));
+    await media.start();
+    expect(seen.shown.some(({ slot, who }) => slot === "3" && who === "a")).toBe(true);
+  });
+
+  it("is about the connection before, until the answer came", async () => {
     const answers = new Answers();
     const { media, seen } = make(answers);
     answers.there = false;
-    void media.start();
+    const starting = media.start();
     await vi.advanceTimersByTimeAsync(0);
-    media.bind(MIC);
+    media.bind({ ...MIC, who: "old", binding: 9 });
     answers.back();
-    await vi.advanceTimersByTimeAsync(0);
-    expect(seen.shown.some(({ slot, who }) => slot === "3" && who === "a")).toBe(true);
+    await starting;
+    expect(seen.shown).toEqual([]);
+    media.bind(MIC);
+    expect(seen.shown.at(-1)?.who).toBe("a");
   });
 
   it("on a connection that never came is forgotten with it", async () => {

@@ -38,6 +38,14 @@ describe("a slot", () => {
     expect(slot.shown.who).toBe("kim");
   });
 
+  it("does not wait for the frame of an owner who is over", () => {
+    const { slot } = view();
+    slot.bind(bind("ana", 1, 0x8000_0000));
+    slot.bind(bind("kim", 2, 100));
+    slot.frame(200, 640, 360);
+    expect(slot.shown.who).toBe("kim");
+  });
+
   it("ignores bindings that are older than the newest", () => {
     const { slot } = view();
     slot.bind(bind("kim", 2, 100));
