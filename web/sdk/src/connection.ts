@@ -62,6 +62,7 @@ const PING_EVERY = 10_000;
 const DEAD_AFTER = 20_000;
 /** From the dial to the hello's reply; a path that swallows everything answers nothing, not even no. */
 const ANSWER_WITHIN = 10_000;
+const LAST_TRY = 1000;
 /** A closed laptop or a long outage: after this the page offers to join anew. */
 const GIVE_UP_AFTER = 60_000;
 
@@ -158,7 +159,7 @@ export class Connection {
     this.#socket = socket;
     this.#heardAt = this.#clock();
     clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#abandon(SILENCE), ANSWER_WITHIN);
+    this.#deadline = setTimeout(() => this.#abandon(SILENCE), Math.min(ANSWER_WITHIN, Math.max(LAST_TRY, this.#left())));
     socket.addEventListener("open", () => socket === this.#socket && this.#hello(token));
     socket.addEventListener("message", (message) => this.#receive(socket, String(message.data)));
     socket.addEventListener("close", (event) => this.#closed(socket, event.code));
@@ -298,14 +299,21 @@ export class Connection {
     }
     if (code === FLOODED) this.#retryIn ??= AFTER_FLOOD; // a refused hello may have said it better
     if (this.#lostAt === null) {
-      this.#lostAt = this.#clock();
+      const now = this.#clock();
+      // Who fell silent is lost since the last word; a page that slept itself has time to try, all the same.
+      this.#lostAt = code === SILENCE ? Math.max(this.#heardAt, now - GIVE_UP_AFTER / 2) : now;
       this.#options.events.onLost(true);
     }
     this.#retry();
   }
 
+  /** Milliseconds until nobody tries any more. */
+  #left(): number {
+    return this.#lostAt === null ? Infinity : this.#lostAt + GIVE_UP_AFTER - this.#clock();
+  }
+
   #retry(): void {
-    const left = this.#lostAt === null ? Infinity : this.#lostAt + GIVE_UP_AFTER - this.#clock();
+    const left = this.#left();
     if (left <= 0) {
       this.#refuse(new RequestError({ code: "offline" }), "lost");
       return;

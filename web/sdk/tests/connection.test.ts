@@ -315,13 +315,33 @@ describe("a path that swallows everything", () => {
     expect(FakeSocket.all).toHaveLength(2);
   });
 
-  it("is given up about a minute after the loss", async () => {
+  it("is given up a minute after the loss", async () => {
     const { seen } = await connected();
     FakeSocket.last.drop(1006);
-    await vi.advanceTimersByTimeAsync(55_000);
+    await vi.advanceTimersByTimeAsync(58_000);
     expect(seen.endings).toEqual([]);
-    await vi.advanceTimersByTimeAsync(16_000);
+    await vi.advanceTimersByTimeAsync(3500);
     expect(seen.endings).toEqual(["lost"]);
+  });
+
+  it("is given up a minute after the last word of a server that fell silent", async () => {
+    const { seen } = await connected();
+    await vi.advanceTimersByTimeAsync(58_000);
+    expect([seen.lost, seen.endings]).toEqual([[true], []]);
+    await vi.advanceTimersByTimeAsync(3500);
+    expect(seen.endings).toEqual(["lost"]);
+  });
+
+  it("is tried again for half a minute by a page that slept for longer than one", async () => {
+    const { seen } = await connected();
+    const clock = performance.now.bind(performance);
+    const slept = vi.spyOn(performance, "now").mockImplementation(() => clock() + 600_000);
+    await vi.advanceTimersByTimeAsync(10_000 + 28_000);
+    expect([seen.lost, seen.endings]).toEqual([[true], []]);
+    expect(FakeSocket.all.length).toBeGreaterThan(1);
+    await vi.advanceTimersByTimeAsync(3500);
+    expect(seen.endings).toEqual(["lost"]);
+    slept.mockRestore();
   });
 
   it("fails the first opening, too", async () => {
