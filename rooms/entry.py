@@ -229,7 +229,7 @@ def _check_rows(state: State, command: Enter) -> None:
 
 
 def _check_over(state: State) -> None:
-    if state.state is RoomState.CANCELLED:
+    if "cancelled" in {state.state, state.end_reason}:  # before it began, or while people met
         raise RoomError(Code.CANCELLED, "the appointment was cancelled")
     if state.over:
         raise RoomError(Code.ENDED, "the meeting has ended")

@@ -181,6 +181,14 @@ def test_a_live_meeting_is_not_cancelled(meeting, host):
     assert host.state == "active"
 
 
+def test_who_comes_to_a_meeting_that_was_cancelled_while_it_ran_hears_so(meeting, host):
+    """The room ended, and the appointment was cancelled: that is what people need to know."""
+    jane = meeting.guest("Jane")
+    meeting.tell(c.Finish("cancelled"))
+    assert meeting.room.state.over
+    assert jane.turned_away().code is Code.CANCELLED
+
+
 def test_a_moved_appointment_moves_door_and_expiry(meeting):
     """New times reset the timers and are told as ISO stamps; the same times say nothing."""
     meeting.now = START - 10_000
