@@ -96,3 +96,27 @@ impl Outbound {
             .ok_or(SealError::NoRoom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3711 section 9.2: a key that has sealed 2^31 SRTCP packets seals no more.
+    #[test]
+    fn no_srtcp_index_is_used_twice() {
+        let master = MasterKey {
+            key: vec![7; 16],
+            salt: vec![9; 12],
+        };
+        let mut outbound = Outbound::new(Profile::AeadAes128Gcm, &master);
+        outbound.next_rtcp_index = MAX_RTCP_INDEX;
+        let mut report = [0u8; 64];
+        report[..8].copy_from_slice(&[0x80, 201, 0, 1, 0, 0, 0, 5]);
+        assert!(outbound.seal_rtcp(&mut report, 8).is_ok());
+        report[..8].copy_from_slice(&[0x80, 201, 0, 1, 0, 0, 0, 5]);
+        assert_eq!(
+            outbound.seal_rtcp(&mut report, 8),
+            Err(SealError::KeyExhausted)
+        );
+    }
+}

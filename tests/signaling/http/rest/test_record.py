@@ -86,6 +86,20 @@ async def test_a_deleted_record_is_gone_and_its_history_stays(rest):
     assert (await rest.call("DELETE", path, If_Match="*")).status == 404
 
 
+async def test_no_more_children_are_included_than_an_answer_may_hold(rest, monkeypatch):
+    """The oldest first; the others are had page by page from their own list."""
+    monkeypatch.setattr("crm_core.resources.store.MAX_CHILDREN", 2)
+    organization = await rest.make("organizations", name="Sun Works")
+    people = [await rest.make("people", first_name=name) for name in "ABC"]
+    made = [
+        await rest.make("organization_members", organization_id=organization.id, person_id=each.id)
+        for each in people
+    ]
+    answer = await rest.get(f"/v1/organizations/{organization.id}?include=members")
+    included = answer.json["included"]["organization_members"]
+    assert [row["id"] for row in included] == [row.id for row in made[:2]]
+
+
 async def test_included_records_come_once(rest):
     """`include` brings the rows that keys point at, and children, by resource."""
     person = await _person(rest)
