@@ -15,7 +15,7 @@ from crm_core.resources.registry import BY_NAME, RESOURCES
 from storage.database import Database
 
 from .collection import create_record, list_records
-from .endpoint import Api, endpoint, method_not_allowed, not_found
+from .endpoint import AiohttpHandler, Api, endpoint, method_not_allowed, not_found
 from .openapi import document
 from .record import delete_record, get_record, get_timeline, run_verb, update_record
 
@@ -49,15 +49,22 @@ def add_routes(app: aiohttp.web.Application, *, database: Database, base_url: st
             (record, "delete", "DELETE", delete_record),
         ):
             if operation in resource.operations:
-                target.add_route(method, endpoint(api, resource, handler))
+                _add(target, method, endpoint(api, resource, handler))
         for verb in resource.verbs:
             route = router.add_resource(f"/v1/{resource.name}/{{id:[^/:]+}}:{verb.name}")
             route.add_route("POST", endpoint(api, resource, run_verb(verb)))
             route.add_route("*", method_not_allowed("POST"))
         if resource.has_timeline:
             route = router.add_resource(f"/v1/{resource.name}/{{id:[^/:]+}}/timeline")
-            route.add_route("GET", endpoint(api, resource, get_timeline))
-            route.add_route("*", method_not_allowed("GET"))
+            _add(route, "GET", endpoint(api, resource, get_timeline))
+            route.add_route("*", method_not_allowed("GET", "HEAD"))
         for target in (collection, record):
             target.add_route("*", method_not_allowed(*sorted(r.method for r in target)))
     router.add_route("*", "/v1/{rest:.*}", not_found)
+
+
+def _add(target: aiohttp.web.Resource, method: str, handler: AiohttpHandler) -> None:
+    """What answers GET answers HEAD, too (RFC 9110 section 9.1); aiohttp keeps the body back."""
+    target.add_route(method, handler)
+    if method == "GET":
+        target.add_route("HEAD", handler)

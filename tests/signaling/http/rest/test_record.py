@@ -100,6 +100,17 @@ async def test_no_more_children_are_included_than_an_answer_may_hold(rest, monke
     assert [row["id"] for row in included] == [row.id for row in made[:2]]
 
 
+async def test_head_answers_what_get_does_without_the_body(rest):
+    """RFC 9110 section 9.3.2: for whoever looks whether there is something, or a newer one."""
+    person = await rest.make("people", first_name="Jane")
+    for path in (f"/v1/people/{person.id}", "/v1/people", f"/v1/people/{person.id}/timeline"):
+        got, head = await rest.get(path), await rest.call("HEAD", path)
+        assert (head.status, head.json) == (200, None)
+        assert head.headers["Content-Length"] == got.headers["Content-Length"]
+        assert head.headers.get("ETag") == got.headers.get("ETag")
+    assert (await rest.call("HEAD", "/v1/people/nobody")).status == 404
+
+
 async def test_included_records_come_once(rest):
     """`include` brings the rows that keys point at, and children, by resource."""
     person = await _person(rest)
