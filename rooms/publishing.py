@@ -35,9 +35,10 @@ def track_set(step: Step, actor: Participant, action: TrackSet) -> dict[str, Any
     id_ = TrackId(step.ids.new()) if track is None else track.track
     if not (track is not None and track.on is action.on and track.wanted is action.on):
         if action.on:
-            if action.source is Source.SCREEN:
-                _take_over_screen(step, actor)
+            others = _screens_to_take(step, actor) if action.source is Source.SCREEN else []
             step.live.buckets.take("track", actor.id, step.now)
+            for row in others:
+                turn_off(step, row, Source.SCREEN, "host")
         step.fact(TrackState(actor.id, action.source, action.on, id_, "self"))
     return {"track": id_}
 
@@ -109,8 +110,8 @@ def turn_off(step: Step, row: Participant, source: Source, reason: str) -> None:
         step.show(Muted(source=source, by=step.by), self_stream(row.id))
 
 
-def _take_over_screen(step: Step, actor: Participant) -> None:
-    """Nobody else shares from here on: hosts and co-hosts take over, others wait for the end.
+def _screens_to_take(step: Step, actor: Participant) -> list[Participant]:
+    """Who shares and must stop: hosts and co-hosts take over, others wait for the end.
 
     A screen of somebody without a connection keeps nobody waiting.
     """
@@ -120,8 +121,7 @@ def _take_over_screen(step: Step, actor: Participant) -> None:
             raise RoomError(
                 Code.FORBIDDEN, "somebody else shares a screen", need="screen_free", who=row.id
             )
-    for row in sharing:
-        turn_off(step, row, Source.SCREEN, "host")
+    return sharing
 
 
 def _present(step: Step, action: UnmuteAsk | PermSet) -> Participant:

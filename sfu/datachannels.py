@@ -7,6 +7,7 @@ violation. For low rates only: fan-out to many peers belongs on the WebSocket. I
 `sfu.dtls`; what the messages mean is the caller's matter.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from struct import pack, unpack_from
@@ -29,6 +30,9 @@ MAX_CHANNELS = 8
 MAX_STREAMS = 32
 """Streams that we keep state for: channels, and those just closed."""
 MAX_LABEL_BYTES = 64
+CHUNK_RATE = 100.0
+"""Chunks per second that a peer may send for ever; each is work and maybe a reply of the loop's."""
+CHUNK_BURST = 500.0
 
 _COMMON_HEADER = 12
 _CHUNK_HEADER = 4
@@ -73,6 +77,8 @@ class DataChannels(RTCSctpTransport):
         super().__init__(transport)
         self._on_message = on_message
         self._advertised_rwnd = MAX_BUFFERED_BYTES
+        self._chunks_left = CHUNK_BURST
+        self._counted_at = 0.0
 
     async def open_association(self, *, port: int, max_message_size: int) -> None:
         """Start SCTP with what the peer's SDP said (RFC 8841)."""
@@ -83,7 +89,8 @@ class DataChannels(RTCSctpTransport):
     async def _handle_data(self, data: bytes) -> None:
         """Override: look at the packet first; whatever goes wrong ends here."""
         try:
-            check_packet(data)
+            if not self._may_cost(check_packet(data)):
+                return  # as if it had been lost: an honest peer sends it again, and slows down
             await super()._handle_data(data)
             self._check_buffers()
         except ConnectionError:
@@ -95,6 +102,16 @@ class DataChannels(RTCSctpTransport):
             # The peer chose the bytes, and aiortc asserts on many of them; it may also be a bug.
             _logger.warning("data channels of a peer are ended", exc_info=True)
             await self.stop()
+
+    def _may_cost(self, chunks: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        earned = (now - self._counted_at) * CHUNK_RATE
+        self._chunks_left = min(CHUNK_BURST, self._chunks_left + earned)
+        self._counted_at = now
+        if chunks > self._chunks_left:
+            return False
+        self._chunks_left -= chunks
+        return True
 
     def _get_inbound_stream(self, stream_id: int) -> InboundStream:
         if stream_id not in self._inbound_streams and len(self._inbound_streams) >= MAX_STREAMS:
@@ -161,23 +178,28 @@ class DataChannels(RTCSctpTransport):
         self._data_channel_queue.append((queued, kind, header + label + protocol))
 
 
-def check_packet(data: bytes) -> None:
+def check_packet(data: bytes) -> int:
     """Refuse packets on which aiortc's parser would loop for ever or for very long.
+
+    Returns:
+        How many chunks it has, at least 1.
 
     Raises:
         ProtocolViolationError: A parameter has no length, or a SACK spans more than we ever send.
     """
-    position = _COMMON_HEADER
+    position, chunks = _COMMON_HEADER, 0
     while position + _CHUNK_HEADER <= len(data):
+        chunks += 1
         kind, _, length = unpack_from("!BBH", data, position)
         end = position + length
         if length < _CHUNK_HEADER or end > len(data):
-            return  # aiortc refuses the packet on the same grounds
+            break  # aiortc refuses the packet on the same grounds
         if kind in _PARAMETERS_AT:
             _check_parameters(data[position + _CHUNK_HEADER + _PARAMETERS_AT[kind] : end])
         elif kind == _SACK:
             _check_sack(data[position + _CHUNK_HEADER : end])
         position = end + -length % 4
+    return max(1, chunks)
 
 
 def check_open(data: bytes) -> None:

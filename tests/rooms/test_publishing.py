@@ -84,6 +84,18 @@ def test_a_host_takes_over_the_screen():
     jane.ask(c.TrackSet(SCREEN, on=True))
 
 
+def test_who_may_not_share_yet_takes_nobodys_screen():
+    """A spent bucket refuses whole: the other's screen stays on."""
+    meeting = Meeting()
+    jane, host = meeting.member("Jane"), meeting.host()
+    jane.ask(c.TrackSet(SCREEN, on=True))
+    for _ in range(20):
+        host.ask(c.TrackSet(MIC, on=True))
+        host.ask(c.TrackSet(MIC, on=False))
+    assert host.refused(c.TrackSet(SCREEN, on=True)).code is Code.RATE
+    assert jane.row.publishes(SCREEN)
+
+
 def test_the_screen_of_who_lost_the_connection_keeps_nobody_waiting():
     """They may be back within a minute, and share again then."""
     meeting = Meeting(capacity=9)

@@ -11,14 +11,17 @@ from aiortc.rtcsctptransport import (
     WEBRTC_BINARY,
     WEBRTC_DCEP,
     DataChunk,
+    HeartbeatChunk,
     InitChunk,
     SackChunk,
     serialize_packet,
 )
+from google_crc32c import value as crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.datachannels import (
+    CHUNK_BURST,
     MAX_BUFFERED_BYTES,
     MAX_BUFFERED_CHUNKS,
     MAX_CHANNELS,
@@ -170,8 +173,9 @@ async def test_fragments_without_end_are_bounded(pair: Pair) -> None:
     assert buffered <= MAX_BUFFERED_BYTES + MAX_MESSAGE_SIZE + 1100
 
 
-async def test_empty_fragments_are_bounded_too(pair: Pair) -> None:
+async def test_empty_fragments_are_bounded_too(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks without data cost memory as well; their number is bounded."""
+    monkeypatch.setattr("sfu.datachannels.CHUNK_RATE", 1e9)  # or it would take ten seconds
     tsn = pair.ours._last_received_tsn
     for index in range(2, 1200):
         await pair.send_raw(data_chunk(tsn + index, b"", flags=0))
@@ -256,6 +260,27 @@ async def test_a_channel_opened_twice_ends_the_association(
     await pair.send_raw(chunk)
     await ended(pair)
     assert "data channels of a peer are ended: a channel is opened twice" in caplog.text
+
+
+async def test_many_small_chunks_are_not_answered_for_ever(pair: Pair) -> None:
+    """290 heartbeats fit a packet, and each asks for an answer: the loop is everybody's."""
+    answered = 0
+
+    async def count(chunk: object) -> None:
+        nonlocal answered
+        answered += 1
+
+    pair.ours._send_chunk = count  # type: ignore[method-assign]
+    beat = HeartbeatChunk()
+    beats = b"".join(bytes(beat) for _ in range(290))
+    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, beat)
+    header = packet[:8] + bytes(4)
+    whole = header[:8] + pack("<I", crc32c(header + beats)) + beats
+    assert check_packet(whole) == 290
+    for _ in range(20):
+        await pair.ours._handle_data(whole)
+    assert 290 <= answered <= CHUNK_BURST
+    assert pair.ours.state == "connected"
 
 
 async def test_packets_that_would_loop_for_ever_are_refused(pair: Pair) -> None:
