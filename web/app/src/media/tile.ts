@@ -2,6 +2,7 @@
 // and frame counters change many times a second and React must not.
 
 import type { Participant, Source } from "../../../sdk/src/index";
+import { initials } from "./initials";
 
 export type TileState = "live" | "off" | "frozen" | "starting";
 
@@ -186,12 +187,6 @@ function text(element: Element, value: string): void {
 
 function toggle(element: Element, on: boolean): void {
   element.toggleAttribute("hidden", !on);
-}
-
-function initials(name: string): string {
-  const words = name.trim().split(/\s+/);
-  const letters = [words[0], words.length > 1 ? words.at(-1) : undefined];
-  return letters.map((word) => [...(word ?? "")][0] ?? "").join("").toUpperCase();
 }
 
 function hash(id: string): number {
