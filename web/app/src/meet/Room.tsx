@@ -37,8 +37,7 @@ export function Room() {
       <SoundBar sound={sound} />
       <div className={styles["middle"]}>
         <section aria-label={t("room.stage")} data-region="stage" data-focus-home tabIndex={-1} className={styles["stage"]}>
-          <StageView info={info} onInfo={setInfo} />
-          <SelfView />
+          <StageView info={info} onInfo={setInfo}><SelfView /></StageView>
         </section>
         <Suspense>
           {panel === "people" ? <PeoplePanel /> : null}
