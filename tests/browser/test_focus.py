@@ -109,6 +109,11 @@ async def test_regions_and_dialogs(server, emptied):
         await expect(mute).to_be_focused()
         await page.keyboard.press("Shift+F6")
         await expect(page.get_by_role("heading", name="Chat")).to_be_focused()
+        await page.set_viewport_size({"width": 800, "height": 600})  # the panel covers the stage
+        await page.keyboard.press("Shift+F6")
+        await expect(host.button("Admit Bo")).to_be_focused()
+        await page.keyboard.press("F6")
+        await expect(page.get_by_role("heading", name="Chat")).to_be_focused()
         await host.press("Close chat")
 
         await host.press("Deny Bo")

@@ -29,12 +29,19 @@ function entry(region: HTMLElement): HTMLElement | null {
   return home ?? controls(region).find(own) ?? (region.matches("[data-focus-home]") ? region : null);
 }
 
+/** Whether another region lies over this one, as an open panel does over the stage of a small screen. */
+function covered(region: HTMLElement): boolean {
+  const { x, y, width, height } = region.getBoundingClientRect();
+  const on = document.elementFromPoint(x + width / 2, y + height / 2)?.closest("[data-region]");
+  return on !== null && on !== undefined && !on.contains(region) && !region.contains(on);
+}
+
 /** Moves to the next (or the previous) region that has anything for the focus; from nowhere to the first (the last). */
 export function walkRegions(root: HTMLElement, backwards: boolean): void {
   const active = document.activeElement;
   // What is open over the room keeps the focus.
   if (active && active !== document.body && !root.contains(active)) return;
-  const regions = [...root.querySelectorAll<HTMLElement>("[data-region]")].filter(seen);
+  const regions = [...root.querySelectorAll<HTMLElement>("[data-region]")].filter((region) => seen(region) && !covered(region));
   const here = regions.findLastIndex((region) => region.contains(active));
   const ahead = backwards
     ? [...regions.slice(0, Math.max(here, 0)).toReversed(), ...regions.slice(here + 1).toReversed()]
