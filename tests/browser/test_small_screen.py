@@ -1,10 +1,15 @@
 """On a phone everything that can be pressed is on the screen, however long titles and names are."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
+from tests.support.api import Api
+from tests.support.crowd import crowd
 from tests.support.meetings import book, shows
 from tests.support.person import JANE, Look, Person
+from tests.support.wait import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -113,4 +118,78 @@ async def test_a_phone_on_its_side_shows_more_than_the_preview(server, browser):
     assert picture and picture["height"] <= 390 / 2, picture
     way_in = await host.button("Join now").bounding_box()
     assert way_in and way_in["y"] < 2 * 390, way_in
+    await host.close()
+
+
+UNDER_THE_OWN_PICTURE = """() => {
+  const own = document.querySelector("[data-testid=self-view]");
+  const { left, right, top, bottom } = own.getBoundingClientRect();
+  return [...document.querySelectorAll("button, [data-testid=tile] .tile-label")]
+    .filter((part) => !own.contains(part) && !part.closest("[inert]") && part.checkVisibility())
+    .filter((part) => {
+      const at = part.getBoundingClientRect();
+      return at.left < right - 1 && left < at.right - 1 && at.top < bottom - 1 && top < at.bottom - 1;
+    })
+    .map((part) => part.ariaLabel || part.textContent);
+}"""
+PAGE_SIZE = """() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+  const { scrollWidth, scrollHeight } = document.documentElement;
+  done([scrollWidth, scrollHeight]);
+})))"""
+SIZES = [(1280, 720), (1920, 1080), (360, 640), (320, 480), (390, 844), (844, 390), (640, 360)]
+
+
+async def test_the_own_picture_covers_nothing_and_nobody_is_left_out(server, emptied):
+    """With ten others, at every size: no control nor name under it, and nothing to scroll.
+
+    The pager of a phone works, and beside a large picture "+6" tells of who is not in the strip.
+    """
+    links = await Api(server.url, server.dev["api_key"]).book(kind="training")
+    host = await Person.arrive(emptied, HOST)
+    await host.join(links["host_url"])
+    await host.in_the_room()
+    page = host.page
+    tiles = page.get_by_test_id("tile")
+    more = page.get_by_role("button", name=re.compile(r"^\+\d+ more (person|people)$"))
+
+    async def fits(*where: object) -> None:
+        covered: list[str] = []
+
+        async def free() -> bool:
+            covered[:] = await page.evaluate(UNDER_THE_OWN_PICTURE)
+            return not covered
+
+        try:
+            await until(free, timeout=3)
+        except TimeoutError:
+            raise AssertionError(f"under the own picture: {covered} {where}") from None
+
+    async with crowd(links["guest_url"], *(f"Guest {number}" for number in range(10))):
+        # The first comes in without asking: it is the one who is invited.
+        await expect(page.get_by_text("9 people are waiting")).to_be_visible()
+        await host.press("Admit all")
+        await expect(tiles).to_have_count(10)
+        for size in SIZES:
+            await page.set_viewport_size({"width": size[0], "height": size[1]})
+            assert await page.evaluate(PAGE_SIZE) == list(size)
+            phone = size[0] < 600
+            await expect(tiles).to_have_count(8 if phone else 10)
+            await fits("grid", size)
+            if phone:
+                await host.press("Next page", timeout=5)
+                await expect(host.button("Previous page")).to_be_focused()
+                await expect(tiles).to_have_count(2)
+                await fits("second page", size)
+                await host.press("Previous page", timeout=5)
+        await host.press("More")
+        await page.get_by_role("menuitem", name="Speaker view").click()
+        for size in SIZES:
+            await page.set_viewport_size({"width": size[0], "height": size[1]})
+            await page.evaluate(PAGE_SIZE)
+            await fits("speaker view", size)
+            shown = await tiles.count()
+            assert shown >= 2, size
+            await expect(more).to_have_text(f"+{10 - shown}")
+        await more.click()
+        await expect(page.get_by_role("heading", name="People 11")).to_be_focused()
     await host.close()

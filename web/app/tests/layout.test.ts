@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bestGrid, GAP, gridBoxes, speakerBoxes } from "../src/media/layout";
+import { bestGrid, type Box, clearGrid, GAP, gridBoxes, inReach, speakerBoxes, TILES_PER_PAGE, TILES_PER_PAGE_PHONE } from "../src/media/layout";
 
 /** stage, then tiles → columns x rows and tile width, as the design computed them. */
 const TABLE: [string, [number, string, number][]][] = [
@@ -58,9 +58,62 @@ describe("the grid", () => {
   });
 });
 
+/** The own picture in its corner, and a pager in the middle below. */
+const own = (width: number, height: number, w = 112, h = 63): Box => ({ x: width - w - 8, y: height - h - 8, w, h });
+const pager = (width: number, height: number): Box => ({ x: (width - 128) / 4, y: height - 60, w: 158, h: 52 });
+const STAGES = [[1264, 600, 220, 124], [1904, 960, 220, 124], [374, 672, 112, 63], [344, 468, 112, 63], [304, 308, 112, 63], [828, 270, 149, 84], [624, 240, 112, 63]] as const;
+const apart = (a: Box, b: Box) => a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+
+describe("the grid under overlays", () => {
+  it.each(STAGES)("on %ix%i keeps every name and menu from under the own picture and the pager", (width, height, w, h) => {
+    for (let n = 1; n <= (width < 600 ? TILES_PER_PAGE_PHONE : TILES_PER_PAGE); n += 1) {
+      for (const overlays of [[own(width, height, w, h)], [own(width, height, w, h), pager(width, height)]]) {
+        const { boxes } = clearGrid(n, width, height, overlays);
+        expect([boxes.length, inReach(boxes, overlays)]).toEqual([n, true]);
+      }
+    }
+  });
+
+  it("takes all of the stage where nothing is covered, and looks the same the other way round", () => {
+    const corner = own(1264, 600, 220, 124);
+    expect(clearGrid(1, 1264, 600, [corner])).toEqual(clearGrid(1, 1264, 600, []));
+    const mirrored = { ...corner, x: 8 };
+    expect(inReach(clearGrid(12, 1264, 600, [mirrored], undefined, true).boxes, [mirrored], true)).toBe(true);
+    expect(inReach(clearGrid(12, 1264, 600, []).boxes, [corner])).toBe(false);
+  });
+});
+
+describe("the strip under overlays", () => {
+  it.each(STAGES)("on %ix%i ends before the own picture and says how many more there are", (width, height, w, h) => {
+    const corner = own(width, height, w, h);
+    for (const small of [1, 2, 3, 5, 10]) {
+      const { large, strip, more } = speakerBoxes(small, width, height, [corner]);
+      expect(strip.length).toBeGreaterThanOrEqual(1);
+      expect(more === null).toBe(strip.length === small);
+      const boxes = [large, ...strip, ...(more ? [more] : [])];
+      for (const [index, box] of boxes.entries()) {
+        for (const other of boxes.slice(index + 1)) expect(apart(box, other)).toBe(true);
+        expect(box.x >= 0 && box.y >= 0 && box.x + box.w <= width + 1e-9 && box.y + box.h <= height + 1e-9).toBe(true);
+      }
+      expect(boxes.slice(1).every((box) => apart(box, corner))).toBe(true);
+      expect(inReach([large, ...strip], [corner])).toBe(true);
+    }
+  });
+
+  it("shows three and a sign beside a share on a laptop", () => {
+    const { strip, more } = speakerBoxes(10, 1264, 600, [own(1264, 600, 220, 124)]);
+    expect([strip.length, more !== null]).toEqual([3, true]);
+  });
+
+  it("says of those of whom only the number is known, too", () => {
+    expect(speakerBoxes(1, 1264, 600, [], 0).more).toBeNull();
+    expect(speakerBoxes(1, 1264, 600, [], 40).more).not.toBeNull();
+  });
+});
+
 describe("the speaker view", () => {
   it("gives one person the whole stage", () => {
-    expect(speakerBoxes(0, 800, 600)).toEqual({ large: { x: 0, y: 0, w: 800, h: 600 }, strip: [] });
+    expect(speakerBoxes(0, 800, 600)).toEqual({ large: { x: 0, y: 0, w: 800, h: 600 }, strip: [], more: null });
   });
 
   it.each([[1264, 584], [374, 640], [828, 262]])("on %ix%i keeps the strip beside the large picture", (width, height) => {

@@ -44,6 +44,12 @@ describe("a page", () => {
     expect(swapped.pages).toBe(2);
   });
 
+  it("is full whoever has a picture: nobody takes two places", () => {
+    const people = [person("a", 1, true), person("b", 2, true), person("c", 3), person("d", 4), person("e", 5)];
+    const full = arrange(input({ people, perPage: 4, pictured: new Set(["a", "b"]) }));
+    expect(full.order).toEqual(["a", "b", "c", "d"]);
+  });
+
   it("that is too high becomes the last one", () => {
     const people = [person("a", 1), person("b", 2), person("c", 3)];
     expect(arrange(input({ people, perPage: 2, page: 7 }))).toEqual({ order: ["c"], page: 1, pages: 2 });

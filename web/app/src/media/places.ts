@@ -45,7 +45,8 @@ export function arrange(input: PlaceInput): Places {
   const slice = order.slice(page * perPage, (page + 1) * perPage);
   // The server's choice has its place for certain; the page is filled up with the others.
   const present = new Set(order);
-  const wanted = new Set([...order.filter((id) => pictured.has(id)), ...slice].slice(0, Math.max(slice.length, perPage)));
+  const first = new Set([...order.filter((id) => pictured.has(id)), ...slice]);
+  const wanted = new Set([...first].slice(0, Math.max(slice.length, perPage)));
   const added = [...wanted].filter((id) => !before.includes(id));
   // Somebody who was swapped out by the server gives the place to who came in; a leaver gives none.
   const settled = before.flatMap((id) => {

@@ -1,13 +1,12 @@
 // The stage: which tiles are where. One tile a video slot, made once and re-labelled when the slot
 // gets another owner; a tile without picture for everybody on the page whose camera is off. Sizes go
-// to the server, which fills the slots accordingly. Who has a place is `places.ts`, how places fill
-// the stage is `layout.ts`.
+// to the server, which fills the slots accordingly. Who is shown where is `scene.ts`.
 
 import { type Meeting, type Participant, type Shown, MOST_VIDEO_SLOTS, VIDEO_SLOTS } from "../../../sdk/src/index";
 import { Demand } from "./demand";
-import { type Box, bestGrid, gridBoxes, speakerBoxes, TILES_PER_PAGE, TILES_PER_PAGE_PHONE } from "./layout";
-import { arrange } from "./places";
-import { Tile } from "./tile";
+import type { Box, Overlays } from "./layout";
+import { inGrid, type Scene, type SceneInput, SCREEN, withStrip } from "./scene";
+import { place, Tile } from "./tile";
 
 export type Layout = "grid" | "speaker";
 
@@ -22,6 +21,8 @@ export interface StageTexts {
   screenOf(name: string): string;
   frozen: string;
   options(name: string): string;
+  /** The name of the sign that says how many are not shown: it begins with what stands on it. */
+  more(count: number): string;
   words(participant: Participant, hand: number): string;
   /** Whether the name carries the mark of staff. */
   marked(participant: Participant): boolean;
@@ -29,10 +30,8 @@ export interface StageTexts {
 
 /** A picture that stands still this long while media or its owner is lost is shown as frozen. */
 const FROZEN_AFTER = 2000;
-const PHONE_WIDTH = 600;
 /** Somebody holds the floor for this long before the speaker view changes. */
 const HOLD_FLOOR = 2000;
-const SCREEN = "screen";
 
 interface Screen {
   slot: string;
@@ -44,24 +43,34 @@ export class Stage {
   onInfo: (info: StageInfo) => void = () => {};
   /** Somebody asked for the menu of a tile. */
   onMenu: (participant: string, button: HTMLElement) => void = () => {};
+  /** Somebody asked for those who are not shown. */
+  onMore: () => void = () => {};
 
   readonly #meeting: Meeting;
   readonly #texts: StageTexts;
   readonly #demand: Demand;
   readonly #slotTiles = new Map<string, Tile>();
   readonly #avatars = new Map<string, Tile>();
+  readonly #more = moreSign();
+  readonly #overlays: HTMLElement | null;
   readonly #stop: (() => void)[] = [];
   #layout: Layout = "grid";
   #pins: readonly string[] = [];
   #page = 0;
   #places: readonly string[] = [];
+  /** Whether there is one large tile and a strip. */
+  #strip = false;
+  /** Whose tiles are on the stage, in the order in which they are seen. */
+  #seen: readonly string[] = [];
   #columns: number | undefined;
   #dominant: string | null = null;
   #dominantSince = -HOLD_FLOOR;
   #scheduled = false;
 
-  constructor(element: HTMLElement, meeting: Meeting, texts: StageTexts) {
+  /** What is in `overlays` lies over the stage: names and menus of tiles keep from under it. */
+  constructor(element: HTMLElement, meeting: Meeting, texts: StageTexts, overlays: HTMLElement | null = null) {
     this.element = element;
+    this.#overlays = overlays;
     this.#meeting = meeting;
     this.#texts = texts;
     this.#demand = new Demand(meeting);
@@ -73,6 +82,14 @@ export class Stage {
     const observer = new ResizeObserver(later);
     observer.observe(element);
     this.#stop.push(() => observer.disconnect());
+    if (overlays) {
+      observer.observe(overlays);
+      const changes = new MutationObserver(later);
+      changes.observe(overlays, { childList: true });
+      this.#stop.push(() => changes.disconnect());
+    }
+    this.#more.addEventListener("click", () => this.onMore());
+    element.append(this.#more);
     meeting.onFrame = (shown) => this.#frame(shown);
     const timer = setInterval(() => this.#look(), 500);
     this.#stop.push(() => clearInterval(timer));
@@ -131,7 +148,7 @@ export class Stage {
     if (first && first !== this.#dominant && now - this.#dominantSince > HOLD_FLOOR) {
       this.#dominant = first;
       this.#dominantSince = now;
-      if (this.#layout === "speaker") this.#schedule();
+      if (this.#strip) this.#schedule();
     }
   }
 
@@ -162,22 +179,76 @@ export class Stage {
     const others = [...this.#meeting.roster.get().values()].filter(({ id }) => id !== me);
     const people = new Map(others.map((participant) => [participant.id, participant]));
     const screen = this.#screen(people);
-    const { order, page, pages } = arrange({
+    const strip = screen !== null || this.#layout === "speaker";
+    if (strip !== this.#strip) this.#places = [];
+    this.#strip = strip;
+    const input: SceneInput = {
       people: others,
       pins: this.#pins,
       hands: this.#meeting.hands.get(),
       pictured: this.#pictured(),
-      page: this.#page,
-      perPage: width < PHONE_WIDTH ? TILES_PER_PAGE_PHONE : TILES_PER_PAGE,
       before: this.#places,
-    });
-    this.#places = order;
-    this.#page = page;
-    const boxes = this.#boxes(order, screen, width, height);
-    this.#placeTiles(people, order, screen, boxes);
-    this.onInfo({ pages, page, sharing: screen?.participant.name ?? null });
-    if (order.length > VIDEO_SLOTS) void this.#meeting.grow(Math.min(order.length, MOST_VIDEO_SLOTS));
-    this.#demand.want({ layout: this.#layout, page, pins: [...this.#pins], boxes, screen: boxes.get(SCREEN) ?? null });
+      width,
+      height,
+      overlays: this.#overlaid(),
+      rtl: getComputedStyle(this.element).direction === "rtl",
+    };
+    const unseen = Math.max(this.#meeting.count.get() - 1 - others.length, 0);
+    const shown = strip ? withStrip(input, screen !== null, this.#dominant, unseen) : this.#inGrid(input);
+    this.#places = shown.order;
+    const held = this.#held();
+    const before = this.#seen;
+    this.#placeTiles(people, shown.order, screen, shown.boxes);
+    this.#seen = [...shown.boxes.keys()].filter((id) => id !== SCREEN);
+    this.#sayMore(shown.more);
+    this.#keepFocus(held, before);
+    this.onInfo({ pages: shown.pages, page: shown.page, sharing: screen?.participant.name ?? null });
+    const tiles = this.#seen.length;
+    if (tiles > VIDEO_SLOTS) void this.#meeting.grow(Math.min(tiles, MOST_VIDEO_SLOTS));
+    this.#demand.want({ layout: this.#layout, page: shown.page, pins: [...this.#pins], boxes: shown.boxes, screen: shown.boxes.get(SCREEN) ?? null });
+  }
+
+  #overlaid(): Overlays {
+    const { left, top } = this.element.getBoundingClientRect();
+    return [...(this.#overlays?.children ?? [])]
+      .map((child) => child.getBoundingClientRect())
+      .filter(({ width }) => width > 0)
+      .map(({ x, y, width: w, height: h }) => ({ x: x - left, y: y - top, w, h }));
+  }
+
+  #inGrid(input: SceneInput): Scene {
+    const scene = inGrid(input, this.#page, this.#columns);
+    this.#page = scene.page;
+    this.#columns = scene.columns;
+    return scene;
+  }
+
+  #sayMore(more: Scene["more"]): void {
+    const sign = this.#more;
+    sign.hidden = more === null;
+    if (more === null) return;
+    sign.textContent = `+${more.count}`;
+    sign.setAttribute("aria-label", this.#texts.more(more.count));
+    place(sign, more.box);
+  }
+
+  /** Whose tile has the focus. */
+  #held(): { id: string; source: string } | null {
+    const tile = document.activeElement?.closest<HTMLElement>(".tile");
+    const { participant, source } = (tile && this.element.contains(tile) && tile.dataset) || {};
+    return participant === undefined ? null : { id: participant, source: source ?? "" };
+  }
+
+  /** The focus stays with whom it was on; when they are gone, the next tile has it, at last the stage. */
+  #keepFocus(held: { id: string; source: string } | null, before: readonly string[]): void {
+    if (!held) return;
+    const at = before.indexOf(held.id);
+    const tiles = [...this.#slotTiles.values(), ...this.#avatars.values()].filter((tile) => !tile.resting);
+    const of = (id: string) => tiles.filter(({ element }) => element.dataset["participant"] === id);
+    const own = of(held.id).toSorted((a, b) => Number(b.element.dataset["source"] === held.source) - Number(a.element.dataset["source"] === held.source));
+    const next = own[0] ?? [...before.slice(at + 1), ...before.slice(0, Math.max(at, 0)).toReversed()].flatMap(of)[0] ?? tiles[0];
+    if (!next) this.element.closest<HTMLElement>("[data-region]")?.focus();
+    else if (!next.element.contains(document.activeElement)) next.focus();
   }
 
   #pictured(): Set<string> {
@@ -192,25 +263,6 @@ export class Stage {
       if (participant?.tracks.screen) return { slot, participant };
     }
     return null;
-  }
-
-  #boxes(order: readonly string[], screen: Screen | null, width: number, height: number): Map<string, Box> {
-    if (screen) return this.#largeAndStrip(SCREEN, order, width, height);
-    if (order.length === 0) return new Map();
-    if (this.#layout === "speaker") {
-      const pinned = this.#pins.find((id) => order.includes(id));
-      const floor = this.#dominant !== null && order.includes(this.#dominant) ? this.#dominant : undefined;
-      const large = pinned ?? floor ?? order[0] ?? "";
-      return this.#largeAndStrip(large, order.filter((id) => id !== large), width, height);
-    }
-    const grid = bestGrid(order.length, width, height, this.#columns);
-    this.#columns = grid.columns;
-    return new Map(gridBoxes(order.length, width, height, grid).map((box, index) => [order[index] ?? "", box]));
-  }
-
-  #largeAndStrip(large: string, others: readonly string[], width: number, height: number): Map<string, Box> {
-    const boxes = speakerBoxes(others.length, width, height);
-    return new Map([[large, boxes.large], ...boxes.strip.map((box, index): [string, Box] => [others[index] ?? "", box])]);
   }
 
   #placeTiles(people: ReadonlyMap<string, Participant>, order: readonly string[], screen: Screen | null, boxes: ReadonlyMap<string, Box>): void {
@@ -260,7 +312,7 @@ export class Stage {
       frozen: this.#texts.frozen,
     });
     tile.speaking(source === "camera" && this.#meeting.speakers.get().includes(participant.id));
-    tile.place(box.x, box.y, box.w, box.h);
+    place(tile.element, box);
   }
 
   #moving(tile: Tile, participant: Participant | undefined): "live" | "frozen" | "starting" {
@@ -274,6 +326,14 @@ export class Stage {
       if (!tile.resting) tile.state(this.#moving(tile, people.get(tile.element.dataset["participant"] ?? "")));
     }
   }
+}
+
+function moreSign(): HTMLButtonElement {
+  const sign = document.createElement("button");
+  sign.type = "button";
+  sign.className = "stage-more";
+  sign.hidden = true;
+  return sign;
 }
 
 /** Without a connection of late; a picture that still moves is none the worse for it. */

@@ -2,6 +2,8 @@
 // and frame counters change many times a second and React must not.
 
 import type { Participant, Source } from "../../../sdk/src/index";
+import { initials } from "./initials";
+import type { Box } from "./layout";
 
 export type TileState = "live" | "off" | "frozen" | "starting";
 
@@ -63,6 +65,7 @@ export class Tile {
     this.#options.type = "button";
     this.#options.className = "tile-options";
     this.#options.setAttribute("aria-haspopup", "menu");
+    this.#options.dataset["control"] = "tile";
     this.#options.append(icon(DOTS));
     this.#options.addEventListener("click", () => this.onMenu(element.dataset["participant"] ?? "", this.#options));
     element.append(this.#avatar);
@@ -110,6 +113,11 @@ export class Tile {
     this.speaking(false);
   }
 
+  /** Focuses what can be pressed here. */
+  focus(): void {
+    this.#options.focus();
+  }
+
   get resting(): boolean {
     return this.element.classList.contains("tile-resting");
   }
@@ -138,12 +146,13 @@ export class Tile {
     return this.#frames;
   }
 
-  place(x: number, y: number, w: number, h: number): void {
-    const { style } = this.element;
-    style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
-    style.width = `${Math.round(w)}px`;
-    style.height = `${Math.round(h)}px`;
-  }
+}
+
+/** Puts something of the stage where it belongs. */
+export function place({ style }: HTMLElement, { x, y, w, h }: Box): void {
+  style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+  style.width = `${Math.round(w)}px`;
+  style.height = `${Math.round(h)}px`;
 }
 
 function div(className: string, tag: "div" | "span" = "div"): HTMLElement {
@@ -186,12 +195,6 @@ function text(element: Element, value: string): void {
 
 function toggle(element: Element, on: boolean): void {
   element.toggleAttribute("hidden", !on);
-}
-
-function initials(name: string): string {
-  const words = name.trim().split(/\s+/);
-  const letters = [words[0], words.length > 1 ? words.at(-1) : undefined];
-  return letters.map((word) => [...(word ?? "")][0] ?? "").join("").toUpperCase();
 }
 
 function hash(id: string): number {

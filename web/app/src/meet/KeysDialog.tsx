@@ -7,12 +7,13 @@ import styles from "./KeysDialog.module.css";
 
 export function KeysDialog({ onClose }: { onClose(): void }) {
   return (
-    <Dialog title={t("keys.title")} onClose={onClose}>
+    <Dialog title={t("keys.title")} close={t("keys.close")} onClose={onClose}>
       <dl className={styles["keys"]}>
         {SHORTCUTS.map((shortcut) => (
           <div key={shortcut.text} className={styles["row"]}><dt>{t(shortcut.text)}</dt><dd><kbd>{written(shortcut)}</kbd></dd></div>
         ))}
         <div className={styles["row"]}><dt>{t("keys.regions")}</dt><dd><kbd>F6</kbd></dd></div>
+        <div className={styles["row"]}><dt>{t("keys.regionsBack")}</dt><dd><kbd>Shift+F6</kbd></dd></div>
       </dl>
     </Dialog>
   );

@@ -35,7 +35,7 @@ export function Panel({ name, heading, close, focusHeading = true, children }: P
       onKeyDown={(event) => { if (event.key === "Escape" && !event.defaultPrevented) panel.set(null); }}
     >
       <div className={styles["head"]}>
-        <h2 id={id} ref={ref} tabIndex={-1} className={styles["heading"]}>{heading}</h2>
+        <h2 id={id} ref={ref} tabIndex={-1} data-focus-home className={styles["heading"]}>{heading}</h2>
         <IconButton name={close} icon={<CloseIcon />} onPress={() => panel.set(null)} />
       </div>
       {children}

@@ -83,8 +83,8 @@ function Waiting() {
               {was ? <small>{t("people.was", { name: was })}</small> : null}
               {linesOf(lobby, participant).slice(-MOST_LINES).map(({ id, text }) => <q key={id} className={styles["line"]}>{text}</q>)}
             </span>
-            {waits === "seat" ? null : <Button tone="primary" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>}
-            <Button aria-label={t("lobby.deny", { name })} onPress={() => void wish(meeting.deny(participant))}>{t("lobby.denyShort")}</Button>
+            {waits === "seat" ? null : <Button tone="primary" data-control="admit" aria-label={t("lobby.admit", { name })} onPress={() => void admit(meeting.admit(participant))}>{t("lobby.admitShort")}</Button>}
+            <Button data-control="deny" aria-label={t("lobby.deny", { name })} onPress={() => void wish(meeting.deny(participant))}>{t("lobby.denyShort")}</Button>
           </li>
         ))}
       </ul>
@@ -110,7 +110,7 @@ function Hands() {
           return (
             <li key={id} className={styles["row"]}>
               <span className={styles["name"]}>{`${index + 1}. ${name}`}</span>
-              {may ? <Button aria-label={t("hand.lowerOf", { name })} onPress={() => void wish(meeting.request("hand.lower", { who: id }))}>{t("hand.lowerShort")}</Button> : null}
+              {may ? <Button data-control="lower" aria-label={t("hand.lowerOf", { name })} onPress={() => void wish(meeting.request("hand.lower", { who: id }))}>{t("hand.lowerShort")}</Button> : null}
             </li>
           );
         })}
@@ -137,7 +137,7 @@ function RowMenu({ person }: { person: Participant }) {
   const label = t("tile.more", { name });
   return (
     <>
-      <MenuButton label={label} trigger={<IconButton name={label} icon={<RowMenuIcon />} />} entries={entries} />
+      <MenuButton label={label} trigger={<IconButton data-control="row" name={label} icon={<RowMenuIcon />} />} entries={entries} />
       {dialog}
     </>
   );

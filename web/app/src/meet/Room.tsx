@@ -1,11 +1,12 @@
 // The meeting: stage, panels, controls. React draws the frame; pictures and sound are `src/media`.
 
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { Sound } from "../media/sound";
 import type { StageInfo } from "../media/stage";
 import { t } from "../i18n/t";
 import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
+import { keepFocus } from "./focus";
 import { useKeys } from "./keys";
 import styles from "./Room.module.css";
 import { SelfView } from "./SelfView";
@@ -27,15 +28,16 @@ export function Room() {
   const keys = useCell(session.keysShown);
   const [info, setInfo] = useState(NOTHING);
   const sound = useSound();
-  useKeys(session);
+  const room = useRef<HTMLElement>(null);
+  useKeys(session, room);
+  useEffect(() => (room.current ? keepFocus(room.current) : undefined), []);
   return (
-    <main aria-label={t("room.main")} className={styles["room"]} data-panel={panel ?? "none"}>
+    <main ref={room} aria-label={t("room.main")} className={styles["room"]} data-panel={panel ?? "none"}>
       <TopBar sharing={info.sharing} />
       <SoundBar sound={sound} />
       <div className={styles["middle"]}>
-        <section aria-label={t("room.stage")} data-region="stage" className={styles["stage"]}>
-          <StageView info={info} onInfo={setInfo} />
-          <SelfView />
+        <section aria-label={t("room.stage")} data-region="stage" data-focus-home tabIndex={-1} className={styles["stage"]}>
+          <StageView info={info} onInfo={setInfo}><SelfView /></StageView>
         </section>
         <Suspense>
           {panel === "people" ? <PeoplePanel /> : null}

@@ -15,20 +15,20 @@ export function SelfView() {
   const screen = useCell(meeting.local.sources.screen);
   if (!showSelf) {
     return (
-      <div className={styles["chip"]}>
+      <div key="hidden" className={styles["chip"]}>
         <span>{t("self.hidden")}</span>
-        <Button onPress={() => settings.update((kept) => ({ ...kept, showSelf: true }))}>{t("self.show")}</Button>
+        <Button data-control="self" onPress={() => settings.update((kept) => ({ ...kept, showSelf: true }))}>{t("self.show")}</Button>
       </div>
     );
   }
   return (
-    <div role="group" aria-label={t("self.label")} data-testid="self-view" className={styles["self"]}>
+    <div key="shown" role="group" aria-label={t("self.label")} data-testid="self-view" className={styles["self"]}>
       <OwnPicture className={styles["picture"]}>
         {on ? null : <span className={styles["off"]}>{t("prejoin.cameraOff")}</span>}
         <span aria-hidden="true" className={styles["name"]}>{screen.on ? t("room.youSharing") : t("self.label")}</span>
       </OwnPicture>
       <div className={styles["hide"]}>
-        <IconButton name={t("more.hideSelf")} icon={<CloseIcon />} onPress={() => settings.update((kept) => ({ ...kept, showSelf: false }))} />
+        <IconButton data-control="self" name={t("more.hideSelf")} icon={<CloseIcon />} onPress={() => settings.update((kept) => ({ ...kept, showSelf: false }))} />
       </div>
     </div>
   );

@@ -1,6 +1,6 @@
 // Mounts the stage in the page, and shows a tile's menu where it was asked for.
 
-import { useCallback, useEffect, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useRef, useState } from "react";
 import { Stage, type StageInfo } from "../media/stage";
 import { t } from "../i18n/t";
 import { IconButton } from "../ui/Button";
@@ -12,17 +12,17 @@ import { useSession } from "./session";
 import styles from "./StageView.module.css";
 import { stageTexts } from "./words";
 
-/** By then, in milliseconds, a closed overlay has given the focus back if it could. */
-const FOCUS_SETTLED = 50;
-
 interface StageViewProps {
   info: StageInfo;
   onInfo(info: StageInfo): void;
+  /** What lies over the stage in a corner. */
+  children?: ReactNode;
 }
 
-export function StageView({ info, onInfo }: StageViewProps) {
-  const { meeting, layout, pins, met } = useSession();
+export function StageView({ info, onInfo, children }: StageViewProps) {
+  const { meeting, layout, panel, pins, met } = useSession();
   const host = useRef<HTMLDivElement>(null);
+  const overlays = useRef<HTMLDivElement>(null);
   const stage = useRef<Stage | null>(null);
   const menuAnchor = useRef<HTMLElement | null>(null);
   const [menuFor, setMenuFor] = useState<string | null>(null);
@@ -32,13 +32,7 @@ export function StageView({ info, onInfo }: StageViewProps) {
   const shownLayout = useCell(layout);
   const shownPins = useCell(pins);
   const latest = useRef(info);
-  const closeMenu = useCallback(() => {
-    setMenuFor(null);
-    // A question gives the focus back to the menu's item, which is gone: the button is where it came from.
-    setTimeout(() => {
-      if (document.activeElement === document.body) menuAnchor.current?.focus();
-    }, FOCUS_SETTLED);
-  }, []);
+  const closeMenu = useCallback(() => setMenuFor(null), []);
 
   const tell = useCallback((next: StageInfo) => {
     const now = latest.current;
@@ -49,18 +43,19 @@ export function StageView({ info, onInfo }: StageViewProps) {
 
   useEffect(() => {
     if (!host.current) return undefined;
-    const made = new Stage(host.current, meeting, stageTexts);
+    const made = new Stage(host.current, meeting, stageTexts, overlays.current);
     made.onInfo = tell;
     made.onMenu = (participant, button) => {
       menuAnchor.current = button;
       setMenuFor(participant);
     };
+    made.onMore = () => panel.set("people");
     stage.current = made;
     return () => {
       made.close();
       stage.current = null;
     };
-  }, [meeting, tell]);
+  }, [meeting, panel, tell]);
   useEffect(() => {
     if (stage.current) stage.current.layout = shownLayout;
   }, [shownLayout]);
@@ -73,13 +68,16 @@ export function StageView({ info, onInfo }: StageViewProps) {
       <div ref={host} className="stage" />
       {joining ? <p aria-busy="true" className={styles["joining"]}>{t("connecting")}</p> : null}
       {alone && !joining ? <p className={styles["alone"]}>{t(left ? "room.only" : "room.alone")}</p> : null}
-      {info.pages > 1 ? (
-        <div className={styles["pages"]}>
-          <IconButton name={t("room.previous")} icon={<PreviousIcon />} isDisabled={info.page === 0} onPress={() => stage.current?.turn(info.page - 1)} />
-          <span>{t("room.page", { page: info.page + 1, pages: info.pages })}</span>
-          <IconButton name={t("room.next")} icon={<NextIcon />} isDisabled={info.page === info.pages - 1} onPress={() => stage.current?.turn(info.page + 1)} />
-        </div>
-      ) : null}
+      <div ref={overlays} className={styles["overlays"]}>
+        {info.pages > 1 ? (
+          <div className={styles["pages"]}>
+            <IconButton data-control="page" name={t("room.previous")} icon={<PreviousIcon />} isDisabled={info.page === 0} onPress={() => stage.current?.turn(info.page - 1)} />
+            <span>{t("room.page", { page: info.page + 1, pages: info.pages })}</span>
+            <IconButton data-control="page" name={t("room.next")} icon={<NextIcon />} isDisabled={info.page === info.pages - 1} onPress={() => stage.current?.turn(info.page + 1)} />
+          </div>
+        ) : null}
+        {children}
+      </div>
       {menuFor === null ? null : <TileMenu participant={menuFor} anchor={menuAnchor} onClose={closeMenu} />}
     </>
   );

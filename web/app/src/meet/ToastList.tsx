@@ -25,7 +25,7 @@ export function ToastList() {
         <li key={kind} className={styles["toast"]}>
           <span className={styles["text"]}>{text}</span>
           {action ? <Button onPress={() => { toasts.close(kind); action.act(); }}>{action.text}</Button> : null}
-          <IconButton name={t("toast.close")} icon={<CloseIcon />} onPress={() => toasts.close(kind)} />
+          <IconButton data-control="close" name={t("toast.close")} icon={<CloseIcon />} onPress={() => toasts.close(kind)} />
         </li>
       ))}
       </ul>

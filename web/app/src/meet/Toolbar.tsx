@@ -107,6 +107,7 @@ function PeopleButton() {
   const waiting = useCell(session.meeting.lobby).list.length;
   return (
     <ControlButton
+      data-control="people"
       name={t("people.button", { count })}
       word={t("people.short")}
       icon={<PeopleIcon />}
@@ -157,7 +158,7 @@ function MoreButton() {
     <>
       <MenuButton label={t("more.button")} trigger={<ControlButton name={t("more.button")} icon={<MoreIcon />} />} entries={entries} />
       {settings ? (
-        <Dialog title={t("settings.title")} onClose={() => setSettings(false)}>
+        <Dialog title={t("settings.title")} close={t("settings.close")} onClose={() => setSettings(false)}>
           <DeviceChoice source="camera" />
           <DeviceChoice source="mic" />
           <LevelMeter />

@@ -19,7 +19,7 @@ export function TopBar({ sharing }: { sharing: string | null }) {
   const peopleOpen = useCell(panel) === "people";
   const lost = useLostForLong();
   return (
-    <div data-region="top" className={styles["top"]}>
+    <div className={styles["top"]}>
       <h1 className={styles["title"]}>{room?.title}</h1>
       {room?.started_at ? <Clock since={room.started_at} /> : null}
       {room?.locked ? <span className={styles["locked"]}><LockIcon size={16} aria-hidden="true" /> {t("room.locked")}</span> : null}

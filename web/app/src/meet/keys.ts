@@ -1,8 +1,9 @@
 // Keys of the meeting, one table. Letters alone do nothing; keys in text fields, with AltGr or with
 // other modifiers are somebody else's.
 
-import { useEffect } from "react";
+import { type RefObject, useEffect } from "react";
 import type { MessageKey } from "../i18n/t";
+import { walkRegions } from "./focus";
 import type { Session } from "./session";
 
 interface Shortcut {
@@ -59,21 +60,12 @@ function inText(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
 }
 
-/** Moves to the next (or the previous) region that can be seen. */
-function walkRegions(backwards: boolean): void {
-  const regions = [...document.querySelectorAll<HTMLElement>("[data-region]")].filter((region) => region.offsetParent !== null);
-  const here = regions.findIndex((region) => region.contains(document.activeElement));
-  const next = regions[(here + (backwards ? -1 : 1) + regions.length) % regions.length];
-  const target = next?.querySelector<HTMLElement>("button:not([disabled]), input, select, textarea, [tabindex]");
-  (target ?? next)?.focus();
-}
-
-export function useKeys(session: Session): void {
+export function useKeys(session: Session, room: RefObject<HTMLElement | null>): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.key === "F6") {
         event.preventDefault();
-        walkRegions(event.shiftKey);
+        if (room.current) walkRegions(room.current, event.shiftKey);
         return;
       }
       const shortcut = pressed(event);
@@ -83,5 +75,5 @@ export function useKeys(session: Session): void {
     };
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
-  }, [session]);
+  }, [session, room]);
 }

@@ -90,6 +90,7 @@ export const stageTexts: StageTexts = {
   frozen: t("connection.media"),
   screenOf: (name) => t("room.screenOf", { name }),
   options: (name) => t("tile.options", { name }),
+  more: (count) => t("room.more", { count }),
   words: describe,
   marked: isStaff,
 };

@@ -5,7 +5,8 @@ import { Dialog as AriaDialog, DialogTrigger } from "react-aria-components/Dialo
 import { Heading } from "react-aria-components/Heading";
 import { Modal, ModalOverlay } from "react-aria-components/Modal";
 import { Popover } from "react-aria-components/Popover";
-import { Button } from "./Button";
+import { Button, IconButton } from "./Button";
+import { CloseIcon } from "./Icon";
 import styles from "./overlays.module.css";
 
 /** The second click of a double click comes within this many milliseconds; it was not meant for us. */
@@ -13,11 +14,13 @@ const DOUBLE_CLICK = 500;
 
 interface DialogProps {
   title: string;
+  /** The name of the closing cross; without it the content has a button that closes. */
+  close?: string;
   children: ReactNode;
   onClose(): void;
 }
 
-export function Dialog({ title, children, onClose }: DialogProps) {
+export function Dialog({ title, close, children, onClose }: DialogProps) {
   const [settled, setSettled] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setSettled(true), DOUBLE_CLICK);
@@ -33,7 +36,10 @@ export function Dialog({ title, children, onClose }: DialogProps) {
     >
       <Modal className={`${styles["modal"]} ${(!settled && styles["unsettled"]) || ""}`}>
         <AriaDialog className={styles["dialog"] ?? ""}>
-          <Heading slot="title" level={2} className={styles["title"] ?? ""}>{title}</Heading>
+          <div className={styles["head"]}>
+            <Heading slot="title" level={2} className={styles["title"] ?? ""}>{title}</Heading>
+            {close === undefined ? null : <IconButton name={close} icon={<CloseIcon />} onPress={onClose} />}
+          </div>
           {children}
         </AriaDialog>
       </Modal>
