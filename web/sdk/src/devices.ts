@@ -62,6 +62,14 @@ async function reason(source: Source, error: unknown): Promise<DeviceProblem> {
   return status?.state === "prompt" ? "dismissed" : "denied";
 }
 
+/** What the browser calls the devices of a source, and of the sound. */
+export const KINDS = { mic: "audioinput", camera: "videoinput", speaker: "audiooutput" } as const;
+
+/** Phones refuse a camera for as long as the page has another one. */
+export function oneCameraAtATime(): boolean {
+  return navigator.userAgent?.includes("Android") ?? false;
+}
+
 /** Whether this browser can share a screen at all; phones can't. */
 export function canShareScreen(): boolean {
   return "getDisplayMedia" in ((navigator.mediaDevices as MediaDevices | undefined) ?? {});

@@ -407,11 +407,12 @@ describe("the end", () => {
   });
 });
 
-const track = () => Object.assign(new EventTarget(), { enabled: true, kind: "audio", stop: () => {} }) as unknown as MediaStreamTrack;
+const track = () => Object.assign(new EventTarget(), { enabled: true, kind: "audio", label: "USB", getSettings: () => ({}), stop: () => {} }) as unknown as MediaStreamTrack;
 
 describe("an own source", () => {
   beforeEach(() => {
-    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: async () => ({ getTracks: () => [track()] }) } });
+    const nothing = { enumerateDevices: async () => [], addEventListener() {}, removeEventListener() {} };
+    vi.stubGlobal("navigator", { mediaDevices: { ...nothing, getUserMedia: async () => ({ getTracks: () => [track()] }) } });
   });
 
   it.each(["event", "snapshot"])("is on again when an end that was told twice is taken back by a %s", async (by) => {

@@ -1,12 +1,12 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, KINDS, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
 import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
 import { Toasts } from "./toasts";
-import { problemText, seatText } from "./words";
+import { keptText, problemText, seatText } from "./words";
 
 export type Panel = "people" | "chat" | null;
 
@@ -86,6 +86,8 @@ export class Session {
     };
     start("mic", settings.mic, settings.micOn);
     start("camera", settings.camera, settings.cameraOn);
+    const { speaker } = this.meeting;
+    if (settings.speaker && !speaker.state.get().deviceId) speaker.choose(settings.speaker).catch(() => {}); // the standard one plays
   }
 
   failed(error: unknown): void {
@@ -94,15 +96,43 @@ export class Session {
     this.toasts.show({ kind: "failed", text: t(refusal(error)) });
   }
 
-  /** Uses another device from now on, and remembers it. */
+  /** Uses another device from now on, and remembers it; when it does not start, the one before. */
   async choose(source: "mic" | "camera", deviceId: string): Promise<void> {
+    const { local } = this.meeting;
+    const state = local.sources[source];
+    const wanted = local.devices.nameOf(KINDS[source], deviceId);
     this.settings.update((settings) => ({ ...settings, [source]: deviceId }));
     try {
-      await this.meeting.local.choose(source, deviceId);
+      await local.choose(source, deviceId);
     } catch (error) {
-      if (error instanceof DeviceError) this.#deviceFailed(source, error.problem);
-      else throw error;
+      if (!(error instanceof DeviceError)) throw error;
+      const { device, deviceId: kept } = state.get();
+      this.settings.update((settings) => ({ ...settings, [source]: kept ?? "" }));
+      if (device) this.tell(`device-${source}`, keptText(source, error.problem, wanted, device.label));
+      else this.#deviceFailed(source, error.problem);
     }
+  }
+
+  /** Plays on another output from now on, and remembers it; when it refuses, the one before. */
+  async chooseSpeaker(deviceId: string): Promise<void> {
+    const { speaker } = this.meeting;
+    this.settings.update((settings) => ({ ...settings, speaker: deviceId }));
+    try {
+      await speaker.choose(deviceId);
+    } catch {
+      this.settings.update((settings) => ({ ...settings, speaker: speaker.state.get().deviceId }));
+      this.speakerFailed();
+    }
+  }
+
+  speakerFailed(): void {
+    this.tell("device-speaker", t("speaker.failed"));
+  }
+
+  /** A note that is said aloud, too. */
+  tell(kind: string, text: string): void {
+    this.toasts.show({ kind, text });
+    this.announcer.polite(kind, text);
   }
 
   /** The page shows help for microphone and camera where their buttons are; a screen has none. */

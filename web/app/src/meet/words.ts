@@ -1,6 +1,6 @@
 // How people are described, alike on tiles and in lists.
 
-import type { DeviceProblem, PageState, Participant, Source, Waiter } from "../../../sdk/src/index";
+import type { DeviceChange, DeviceProblem, PageState, Participant, Source, Waiter } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -47,6 +47,26 @@ export function problemText(source: Source, problem: DeviceProblem, state: PageS
   const text = t(`problem.${source}.${problem}`);
   const dispensable = source !== "screen" && (problem === "none" || problem === "failed");
   return dispensable && !inRoom(state) ? `${text} ${t("problem.without")}` : text;
+}
+
+/** What plugging in and out did; devices without a known name go by what they are. */
+export function changeText(change: DeviceChange, state: PageState): string {
+  if (change.kind === "device_failed") return problemText(change.source, change.problem, state);
+  const device = change.device || t(`device.your.${change.source}`);
+  switch (change.kind) {
+    case "device_gone":
+      return change.used === null ? t("toast.deviceOff", { device }) : t("toast.deviceGone", { device, used: change.used || t("device.default") });
+    case "device_back":
+      return t("toast.deviceBack", { device });
+    case "device_found":
+      return t(change.source === "mic" ? "toast.micFound" : "toast.cameraFound", { device });
+  }
+}
+
+/** Why the chosen device did not start, and which one is used instead: the one before. */
+export function keptText(source: "mic" | "camera", problem: DeviceProblem, wanted: string, used: string): string {
+  const reason = problem === "in_use" ? "inUse" : problem === "gone" || problem === "none" ? "gone" : problem === "failed" ? "failed" : "blocked";
+  return t(`kept.${reason}`, { device: wanted || t("device.default"), used: used || t(`device.your.${source}`) });
 }
 
 /** For who waits for a seat; the place in line counts from 1. */
