@@ -3,9 +3,10 @@ import { act, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
+import { FakeDevices, noticed } from "../../sdk/tests/fakeDevices";
 import { AdmitBanner } from "../src/meet/AdmitBanner";
 import { Announcer } from "../src/meet/announcer";
-import { DeviceChoice, DeviceHelp } from "../src/meet/devices";
+import { DeviceChoice, DeviceHelp, SpeakerChoice } from "../src/meet/devices";
 import { EndCard } from "../src/meet/EndCard";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
@@ -148,6 +149,56 @@ describe("a device that is missing", () => {
 
   it("is there before the browser tells its name", async () => {
     expect(await choices([{ kind: "audioinput", deviceId: "", label: "" }])).toEqual(["Standard device"]);
+  });
+});
+
+/** The menu with this label. */
+function menu(label: string): HTMLSelectElement {
+  const named = [...document.querySelectorAll("label")].find(({ textContent }) => textContent === label);
+  return document.getElementById(named?.htmlFor ?? "") as HTMLSelectElement;
+}
+
+function choose(label: string, value: string): Promise<void> {
+  return act(async () => {
+    menu(label).value = value;
+    menu(label).dispatchEvent(new Event("change", { bubbles: true }));
+    await noticed();
+  });
+}
+
+describe("the device menu", () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => {
+    act(() => meeting.local.stop());
+    vi.useRealTimers();
+  });
+
+  it("shows the device in use, also when another one was chosen and is unplugged, or does not start", async () => {
+    const devices = new FakeDevices("mic A", "mic B", "spk A", "spk B");
+    await act(async () => root.render(<SessionContext value={session}><DeviceChoice source="mic" /><SpeakerChoice /></SessionContext>));
+    await act(async () => session.setSource("mic", true));
+    await choose("Microphone", "mic B");
+    await choose("Speaker", "spk B");
+    expect([menu("Microphone").value, menu("Speaker").value]).toEqual(["mic B", "spk B"]);
+    await act(async () => {
+      for (const device of ["mic B", "spk B"]) devices.plugOut(device);
+      await noticed();
+    });
+    expect([menu("Microphone").value, menu("Speaker").value]).toEqual(["mic A", ""]);
+    await act(async () => {
+      for (const device of ["mic B", "spk B", "mic C"]) devices.plugIn(device);
+      await noticed();
+    });
+    expect([menu("Microphone").value, menu("Speaker").value]).toEqual(["mic B", "spk B"]);
+    devices.refusals.set("mic C", "NotReadableError");
+    await choose("Microphone", "mic C");
+    expect(menu("Microphone").value).toBe("mic B");
+    expect(document.getElementById(menu("Microphone").getAttribute("aria-describedby") ?? "")?.textContent)
+      .toBe("Another program is using mic C. mic B stays in use.");
+    expect(session.settings.get()).toMatchObject({ mic: "mic B", speaker: "spk B" });
+    await choose("Microphone", "mic A");
+    expect([menu("Microphone").value, menu("Microphone").getAttribute("aria-describedby")]).toEqual(["mic A", null]);
+    await choose("Speaker", "");
   });
 });
 

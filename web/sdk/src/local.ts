@@ -7,7 +7,7 @@
 
 import { type Cell, cell } from "./cell";
 import { DeviceList } from "./deviceList";
-import { capture, DeviceError, type DeviceProblem, KINDS, oneCameraAtATime } from "./devices";
+import { capture, DeviceError, type DeviceProblem, KINDS, oneCameraAtATime, permissionFor } from "./devices";
 import type { Source } from "./messages";
 
 /** The device that a track is of. */
@@ -29,12 +29,19 @@ export interface LocalSource {
   device: UsedDevice | null;
   /** Why it is not on although the person asked for it. */
   problem: DeviceProblem | null;
+  /** The last device that was to be used instead of the one in use, and did not start. */
+  refused: { deviceId: string; problem: DeviceProblem } | null;
   starting: boolean;
 }
 
 /** The device that a menu shows as chosen: the one in use, and else the one that will be; "" is the standard one. */
 export function shownDevice({ device, deviceId, starting }: LocalSource): string {
   return (device?.standsIn && !starting ? device.deviceId : deviceId) ?? "";
+}
+
+/** On, or asked for and missing: it starts when it is plugged in. */
+export function wished({ on, problem }: LocalSource): boolean {
+  return on || problem === "none";
 }
 
 /** What plugging in and out did, for a note to the person. `device` and `used` are names, "" when not known. */
@@ -48,7 +55,7 @@ export type DeviceChange =
   /** It ended, and not because somebody unplugged it: the permission was taken back, say. It is off. */
   | { kind: "device_failed"; source: Source; problem: DeviceProblem };
 
-const OFF: LocalSource = { on: false, track: null, deviceId: undefined, device: null, problem: null, starting: false };
+const OFF: LocalSource = { on: false, track: null, deviceId: undefined, device: null, problem: null, refused: null, starting: false };
 const PLUGGED = ["mic", "camera"] as const;
 /** Problems that a change of what is plugged in may solve. */
 const MAY_PASS: ReadonlySet<DeviceProblem | null> = new Set<DeviceProblem>(["none", "gone", "in_use", "failed"]);
@@ -67,7 +74,7 @@ export class LocalMedia {
   onTrack: (source: Source, track: MediaStreamTrack | null) => void = () => {};
   /** A source that was on ended by itself: unplugged, or "Stop sharing" of the browser. */
   onEnded: (source: Source) => void = () => {};
-  /** A source that was asked for came on by itself: what it lacked was plugged in. */
+  /** A source that was asked for came on by itself: what it lacked was plugged in, or allowed. */
   onStarted: (source: Source) => void = () => {};
   onDevice: (change: DeviceChange) => void = () => {};
 
@@ -76,13 +83,11 @@ export class LocalMedia {
   readonly #starts: Partial<Record<Source, Promise<boolean>>> = {};
   /** The choice under which the present track came: what is chosen again when another one does not start. */
   readonly #granted: Partial<Record<Source, string | undefined>> = {};
-  /** A chosen device that came back and did not start; it is not tried again before it comes once more. */
-  readonly #refused: Partial<Record<Source, string>> = {};
   /** A chosen device of which the person knows that it is missing. */
   readonly #told: Partial<Record<Source, string | undefined>> = {};
   /** The devices of each kind at the last look. */
   readonly #seen: Partial<Record<Source, ReadonlySet<string>>> = {};
-  #unwatch: (() => void) | null = null;
+  #watching: AbortController | null = null;
 
   /**
    * Turns a source on or off; absolute, so a repeat is harmless. A start that another wish
@@ -118,12 +123,11 @@ export class LocalMedia {
   async choose(source: Source, deviceId: string): Promise<void> {
     const state = this.sources[source];
     const { track, device, on, problem, starting, deviceId: before } = state.get();
-    delete this.#refused[source];
     if (device && !device.standsIn && !starting && (before ?? "") === deviceId) return;
     if (track && device && deviceId && device.deviceId === deviceId) {
       this.#wishes[source] += 1; // an earlier choice may be on its way
       this.#granted[source] = deviceId;
-      state.update((now) => ({ ...now, deviceId, device: { ...device, standsIn: false }, starting: false }));
+      state.update((now) => ({ ...now, deviceId, device: { ...device, standsIn: false }, refused: null, starting: false }));
       return;
     }
     state.update((now) => ({ ...now, deviceId }));
@@ -147,21 +151,36 @@ export class LocalMedia {
 
   /** Stops every device. */
   stop(): void {
-    this.#unwatch?.();
-    this.#unwatch = null;
+    this.#watching?.abort();
+    this.#watching = null;
     for (const source of ["mic", "camera", "screen"] as const) {
       this.#wishes[source] += 1;
       this.#drop(source);
-      this.sources[source].update((now) => ({ ...now, on: false, starting: false, problem: null }));
+      this.sources[source].update((now) => ({ ...now, on: false, starting: false, problem: null, refused: null }));
     }
   }
 
   /** Settles true when it came to that; false when another wish overtook this one. */
   #start(source: Source, deviceId: string | undefined, on: boolean): Promise<boolean> {
-    this.#unwatch ??= this.devices.watch(() => PLUGGED.forEach((plugged) => this.#look(plugged)));
+    this.#watch();
     const wish = (this.#wishes[source] += 1);
-    this.sources[source].update((now) => ({ ...now, on, starting: true, problem: null }));
+    this.sources[source].update((now) => ({ ...now, on, starting: true, problem: null, refused: null }));
     return (this.#starts[source] = this.#fulfil(source, deviceId, () => wish === this.#wishes[source]));
+  }
+
+  /** From the first wish on: what is plugged in, and what the person allows later. */
+  #watch(): void {
+    if (this.#watching) return;
+    const { signal } = (this.#watching = new AbortController());
+    const stop = this.devices.watch(() => PLUGGED.forEach((source) => this.#look(source)));
+    signal.addEventListener("abort", stop);
+    for (const source of PLUGGED) {
+      const changed = ({ state }: PermissionStatus) => {
+        const { problem, starting } = this.sources[source].get();
+        if (state === "granted" && problem !== null && !starting) void this.#again(source, problem);
+      };
+      void permissionFor(source).then((status) => status?.addEventListener("change", () => changed(status), { signal }));
+    }
   }
 
   async #fulfil(source: Source, deviceId: string | undefined, wanted: () => boolean): Promise<boolean> {
@@ -178,7 +197,7 @@ export class LocalMedia {
       const wish = state.get().deviceId;
       this.#granted[source] = wish;
       const device = this.#describe(source, track, Boolean(wish) && asked !== wish);
-      state.update((now) => ({ ...now, track, device, problem: null, starting: false }));
+      state.update((now) => ({ ...now, track, device, problem: null, refused: null, starting: false }));
       this.onTrack(source, track);
       if (source !== "screen") void this.devices.read(); // a grant tells names
       return true;
@@ -190,7 +209,8 @@ export class LocalMedia {
         await this.#exchange(deviceId, device.deviceId, wanted);
         return wanted();
       }
-      if (device) state.update((now) => ({ ...now, deviceId: this.#granted[source], starting: false }));
+      const refused = { deviceId: deviceId ?? "", problem };
+      if (device) state.update((now) => ({ ...now, deviceId: this.#granted[source], refused, starting: false }));
       else state.update((now) => ({ ...now, on: false, starting: false, problem }));
       throw error;
     }
@@ -205,6 +225,8 @@ export class LocalMedia {
     } catch (error) {
       state.update((now) => ({ ...now, on: true, starting: true, problem: null, deviceId: this.#granted.camera }));
       await this.#fulfil("camera", before, wanted).catch(() => {});
+      const problem = error instanceof DeviceError ? error.problem : "failed";
+      if (wanted()) state.update((now) => ({ ...now, refused: now.device && { deviceId: deviceId ?? "", problem } }));
       throw error;
     }
   }
@@ -232,7 +254,7 @@ export class LocalMedia {
     this.#wishes[source] += 1;
     if (source === "mic" && track && !starting) track.enabled = false;
     else this.#drop(source);
-    state.update((now) => ({ ...now, on: false, starting: false, problem: null }));
+    state.update((now) => ({ ...now, on: false, starting: false, problem: null, refused: null }));
   }
 
   #drop(source: Source): void {
@@ -289,7 +311,7 @@ export class LocalMedia {
   /** What is plugged in may have changed. */
   #look(source: "mic" | "camera"): void {
     const kind = KINDS[source];
-    const { device, deviceId, problem, starting } = this.sources[source].get();
+    const { device, deviceId, problem, refused, starting } = this.sources[source].get();
     if (starting) {
       const again = () => this.#look(source);
       void this.#starts[source]?.then(again, again);
@@ -299,13 +321,14 @@ export class LocalMedia {
     const ids = new Set(this.devices.of(kind).map((entry) => entry.deviceId));
     this.#seen[source] = ids;
     const there = deviceId ? ids.has(deviceId) : false;
-    if (!there) delete this.#refused[source];
-    else if (!device?.standsIn) delete this.#told[source];
+    if (there && !device?.standsIn) delete this.#told[source];
+    if (refused?.deviceId && !ids.has(refused.deviceId)) this.sources[source].update((now) => ({ ...now, refused: null }));
     this.#rename(source);
-    if (device?.standsIn && deviceId && there && this.#refused[source] !== deviceId) void this.#takeBack(source, deviceId);
+    // One that came back and did not start is tried again when it comes once more.
+    if (device?.standsIn && deviceId && there && refused?.deviceId !== deviceId) void this.#takeBack(source, deviceId);
     else if (MAY_PASS.has(problem) && this.devices.any(kind)) {
       const more = before !== undefined && [...ids].some((id) => !before.has(id));
-      if (MISSING.has(problem) || more) void this.#found(source, problem);
+      if (MISSING.has(problem) || more) void this.#found(source);
     }
   }
 
@@ -325,22 +348,30 @@ export class LocalMedia {
       delete this.#told[source];
       this.onDevice({ kind: "device_back", source, device: state.get().device?.label ?? "" });
     } catch (error) {
-      if (!(error instanceof DeviceError && error.problem === "gone")) this.#refused[source] = deviceId;
+      if (error instanceof DeviceError && error.problem === "gone") state.update((now) => ({ ...now, refused: null })); // not quite there yet
       if (on && !state.get().on) await this.#standIn(source, before?.label ?? ""); // what stood in vanished meanwhile
     }
   }
 
-  /** What was missing is there: the source was asked for, so it starts. Until then its help stays. */
-  async #found(source: Source, problem: DeviceProblem | null): Promise<void> {
+  /** What was missing is plugged in. */
+  async #found(source: Source): Promise<void> {
+    const { problem } = this.sources[source].get();
+    if (await this.#again(source, problem)) {
+      this.onDevice({ kind: "device_found", source, device: this.sources[source].get().device?.label ?? "" });
+    }
+  }
+
+  /** The source was asked for, so it starts now that it can. Until then its help stays. */
+  async #again(source: Source, problem: DeviceProblem | null): Promise<boolean> {
     const state = this.sources[source];
     const start = this.#start(source, state.get().deviceId, true);
     state.update((now) => ({ ...now, problem }));
     try {
-      if (!(await start)) return;
-      this.onStarted(source);
-      this.onDevice({ kind: "device_found", source, device: state.get().device?.label ?? "" });
+      if (!(await start)) return false;
     } catch {
-      // It says why by itself; the next change of what is plugged in tries again.
+      return false; // it says why by itself; the next change tries again
     }
+    this.onStarted(source);
+    return true;
   }
 }

@@ -10,7 +10,7 @@
 import { type Cell, cell } from "./cell";
 import { Connection, type Ending } from "./connection";
 import { deviceKey, type Invitation, requestToken } from "./invitation";
-import { type DeviceChange, LocalMedia, type LocalSource } from "./local";
+import { type DeviceChange, LocalMedia, wished } from "./local";
 import { Media, type SlotLabel } from "./media";
 import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
@@ -569,11 +569,6 @@ export class Meeting {
   #nameOf(participant: string | null): string | null {
     return (participant && this.roster.get().get(participant)?.name) ?? null;
   }
-}
-
-/** On, or asked for and missing: it starts when it is plugged in. */
-function wished({ on, problem }: LocalSource): boolean {
-  return on || problem === "none";
 }
 
 function storageOf(): Storage | null {

@@ -11,16 +11,20 @@ export interface SpeakerState {
   deviceId: string;
   /** The output in use. */
   used: string;
+  /** The last output that was chosen instead and refused, or null. */
+  refused: string | null;
 }
 
+const STANDARD: SpeakerState = { deviceId: "", used: "", refused: null };
+
 export class Speaker {
-  readonly state: Cell<SpeakerState> = cell<SpeakerState>({ deviceId: "", used: "" });
+  readonly state: Cell<SpeakerState> = cell<SpeakerState>(STANDARD);
   onDevice: (change: DeviceChange) => void = () => {};
 
   readonly #devices: DeviceList;
   readonly #elements = new Set<HTMLMediaElement>();
   /** What is chosen again when another one refuses. */
-  #granted: SpeakerState = { deviceId: "", used: "" };
+  #granted: SpeakerState = STANDARD;
   #wishes = 0;
   /** Whether the chosen one was seen plugged in: only then can it be unplugged. */
   #seen = false;
@@ -35,7 +39,7 @@ export class Speaker {
   async choose(deviceId: string): Promise<void> {
     const wish = (this.#wishes += 1);
     this.#seen = this.#told = false;
-    const chosen = { deviceId, used: this.#devices.has(KINDS.speaker, deviceId) === false ? "" : deviceId };
+    const chosen = { deviceId, used: this.#devices.has(KINDS.speaker, deviceId) === false ? "" : deviceId, refused: null };
     this.state.set(chosen);
     this.#watch(deviceId !== "");
     try {
@@ -43,7 +47,7 @@ export class Speaker {
       if (wish === this.#wishes) this.#granted = chosen;
     } catch (error) {
       if (wish !== this.#wishes) return;
-      this.state.set(this.#granted);
+      this.state.set({ ...this.#granted, refused: deviceId });
       this.#watch(this.#granted.deviceId !== "");
       await this.#apply(this.#granted.used).catch(() => {});
       throw error;
@@ -101,7 +105,7 @@ export class Speaker {
         return;
       }
       if (wish !== this.#wishes) return;
-      this.#granted = { deviceId, used: deviceId };
+      this.#granted = { deviceId, used: deviceId, refused: null };
       this.state.set(this.#granted);
       if (this.#told) this.onDevice({ kind: "device_back", source: "speaker", device });
       this.#told = false;

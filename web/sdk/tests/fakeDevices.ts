@@ -48,7 +48,7 @@ export class FakeDevices extends EventTarget {
   };
 
   readonly getUserMedia = async (constraints: MediaStreamConstraints): Promise<MediaStream> => {
-    await null;
+    await Promise.resolve(); // never at once
     const kind = constraints.audio ? "audioinput" : "videoinput";
     const exact = ((constraints.audio ?? constraints.video) as { deviceId?: { exact: string } }).deviceId?.exact;
     const there = this.#plugged.filter((device) => kindOf(device) === kind);

@@ -190,6 +190,27 @@ describe("a device that is missing", () => {
   });
 });
 
+describe("a device that is forbidden", () => {
+  it("starts as soon as it is allowed, for who asked for it", async () => {
+    const devices = new FakeDevices("mic A");
+    const status = Object.assign(new EventTarget(), { state: "denied" });
+    const query = async ({ name }: { name: string }) => (name === "microphone" ? status : Promise.reject(new TypeError()));
+    vi.stubGlobal("navigator", { mediaDevices: devices, permissions: { query } });
+    devices.refusals.set("all", "NotAllowedError");
+    await expect(local.set("mic", true)).rejects.toThrow("denied");
+    devices.refusals.clear();
+    status.state = "granted";
+    status.dispatchEvent(new Event("change"));
+    await noticed();
+    expect(mic()).toMatchObject({ on: true, problem: null });
+    expect([started, told]).toEqual([["mic"], []]);
+    await local.set("mic", false);
+    status.dispatchEvent(new Event("change"));
+    await noticed();
+    expect(mic().on).toBe(false);
+  });
+});
+
 describe("another device that does not start", () => {
   it.each(["NotReadableError", "OverconstrainedError", "NotAllowedError"])("leaves the one in use, and its choice: %s", async (refusal) => {
     const devices = new FakeDevices("cam A", "cam B");
@@ -198,8 +219,11 @@ describe("another device that does not start", () => {
     devices.refusals.set("cam B", refusal);
     await expect(local.choose("camera", "cam B")).rejects.toThrow(/camera: (in_use|gone|denied)/);
     expect(devices.running).toEqual(["cam A"]);
-    expect(camera()).toMatchObject({ on: true, deviceId: "cam A", problem: null, starting: false });
+    expect(camera()).toMatchObject({ on: true, deviceId: "cam A", problem: null, refused: { deviceId: "cam B" }, starting: false });
     expect(ended).toEqual([]);
+    devices.plugOut("cam B");
+    await noticed();
+    expect(camera().refused).toBeNull();
   });
 
   it("leaves the choice before all of them when several were made quickly", async () => {
@@ -263,6 +287,7 @@ describe("a phone, which opens one camera at a time", () => {
     devices.refusals.set("cam back", "NotReadableError");
     await expect(local.choose("camera", "cam back")).rejects.toThrow("in_use");
     expect([devices.running, camera().on, camera().deviceId]).toEqual([["cam front"], true, "cam front"]);
+    expect(camera().refused).toEqual({ deviceId: "cam back", problem: "in_use" });
   });
 });
 
@@ -312,7 +337,7 @@ describe("the chosen speaker", () => {
     expect(sink).toBe("spk B");
     devices.plugOut("spk B");
     await noticed();
-    expect([sink, speaker.state.get()]).toEqual(["", { deviceId: "spk B", used: "" }]);
+    expect([sink, speaker.state.get()]).toEqual(["", { deviceId: "spk B", used: "", refused: null }]);
     devices.plugIn("spk B");
     await noticed();
     expect([sink, speaker.state.get().used]).toEqual(["spk B", "spk B"]);
@@ -325,7 +350,7 @@ describe("the chosen speaker", () => {
   it("plays on when another one refuses, whatever was chosen in between", async () => {
     refused = "spk C";
     await expect(speaker.choose("spk C")).rejects.toThrow("no");
-    expect([sink, speaker.state.get()]).toEqual(["spk B", { deviceId: "spk B", used: "spk B" }]);
+    expect([sink, speaker.state.get()]).toEqual(["spk B", { deviceId: "spk B", used: "spk B", refused: "spk C" }]);
     await Promise.all([speaker.choose("spk C"), speaker.choose("spk A")]);
     expect([sink, speaker.state.get().used]).toEqual(["spk A", "spk A"]);
   });
@@ -333,7 +358,7 @@ describe("the chosen speaker", () => {
   it("that is not there from the start is none that was unplugged", async () => {
     await speaker.choose("spk Z");
     await noticed();
-    expect([sink, speaker.state.get(), told]).toEqual(["", { deviceId: "spk Z", used: "" }, []]);
+    expect([sink, speaker.state.get(), told]).toEqual(["", { deviceId: "spk Z", used: "", refused: null }, []]);
     devices.plugIn("spk Z");
     await noticed();
     expect([sink, told]).toEqual(["spk Z", []]);

@@ -1,6 +1,6 @@
 // The three device menus, alike before and in the meeting, and help when a device does not start.
 
-import { useEffect } from "react";
+import { useState } from "react";
 import { KINDS, shownDevice, type Source } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { testSound } from "../media/sound";
@@ -8,7 +8,7 @@ import { Button } from "../ui/Button";
 import { Choice, Note, NoteAction } from "../ui/fields";
 import { useCell } from "../ui/useCell";
 import { useSession } from "./session";
-import { problemText } from "./words";
+import { keptText, problemText } from "./words";
 
 /** What can be chosen of a kind; names appear once the person has allowed one. */
 function useOptions(kind: keyof typeof KINDS): { value: string; text: string }[] {
@@ -22,21 +22,25 @@ function useOptions(kind: keyof typeof KINDS): { value: string; text: string }[]
 
 export function DeviceChoice({ source }: { source: "mic" | "camera" }) {
   const session = useSession();
-  const shown = shownDevice(useCell(session.meeting.local.sources[source]));
+  const { local } = session.meeting;
+  const state = useCell(local.sources[source]);
+  const shown = shownDevice(state);
   const options = useOptions(source);
   const value = options.some((option) => option.value === shown) ? shown : "";
-  return <Choice label={t(`device.${source}`)} value={value} options={options} onChange={(id) => void session.choose(source, id)} />;
+  return <Choice label={t(`device.${source}`)} value={value} options={options} hint={keptText(source, state, local.devices)} onChange={(id) => void session.choose(source, id)} />;
 }
 
 export function SpeakerChoice() {
   const session = useSession();
-  const { used } = useCell(session.meeting.speaker.state);
+  const { used, refused } = useCell(session.meeting.speaker.state);
+  const [silent, setSilent] = useState(false);
   const options = useOptions("speaker");
   const value = options.some((option) => option.value === used) ? used : "";
-  const test = () => void testSound(value).catch(() => session.speakerFailed());
+  const hint = refused !== null || silent ? t("speaker.failed") : "";
+  const test = () => void testSound(value).then(() => setSilent(false), () => setSilent(true));
   return (
     <>
-      <Choice label={t("device.speaker")} value={value} options={options} onChange={(id) => void session.chooseSpeaker(id)} />
+      <Choice label={t("device.speaker")} value={value} options={options} hint={hint} onChange={(id) => void session.chooseSpeaker(id)} />
       <Button onPress={test}>{t("device.test")}</Button>
     </>
   );
@@ -65,22 +69,4 @@ function browser(): "chromium" | "firefox" | "safari" | "ios" | "android" {
   if (agent.includes("Android")) return "android";
   if (agent.includes("Firefox")) return "firefox";
   return /Safari/.test(agent) && !/Chrom/.test(agent) ? "safari" : "chromium";
-}
-
-/** Starts a device that was refused as soon as the person allows it in the browser. */
-export function useLatePermission(): void {
-  const session = useSession();
-  useEffect(() => {
-    const over = new AbortController();
-    const watch = async (source: "mic" | "camera", name: string) => {
-      const status = await navigator.permissions?.query({ name: name as PermissionName }).catch(() => null);
-      status?.addEventListener("change", () => {
-        const { problem } = session.meeting.local.sources[source].get();
-        if (status.state === "granted" && problem !== null) void session.setSource(source, true);
-      }, { signal: over.signal });
-    };
-    void watch("mic", "microphone");
-    void watch("camera", "camera");
-    return () => over.abort();
-  }, [session]);
 }

@@ -4,7 +4,7 @@
 import type { Meeting, Notice, PageState, Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
-import { changeText, waitingText } from "./words";
+import { changeText, problemText, waitingText } from "./words";
 
 const SAID_AFTER = 5000;
 /** Above this, coming and going is not told any more. */
@@ -53,8 +53,11 @@ function told(session: Session, notice: Notice): void {
     case "device_gone":
     case "device_back":
     case "device_found":
-    case "device_failed":
-      if (GOING_ON.has(meeting.state.get())) session.tell(`device-${notice.source}`, changeText(notice, meeting.state.get()));
+      if (GOING_ON.has(meeting.state.get())) session.tell(`device-${notice.source}`, changeText(notice));
+      break;
+    case "device_failed": // the help beside the buttons says so, too
+      toasts.close(`device-${notice.source}`);
+      announcer.polite(`device-${notice.source}`, problemText(notice.source, notice.problem, meeting.state.get()));
       break;
     case "refused":
       toasts.show({ kind: "right", text: t(`refused.${notice.source}`) });

@@ -1,7 +1,7 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, KINDS, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
 import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
@@ -100,15 +100,14 @@ export class Session {
   async choose(source: "mic" | "camera", deviceId: string): Promise<void> {
     const { local } = this.meeting;
     const state = local.sources[source];
-    const wanted = local.devices.nameOf(KINDS[source], deviceId);
     this.settings.update((settings) => ({ ...settings, [source]: deviceId }));
     try {
       await local.choose(source, deviceId);
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      const { device, deviceId: kept } = state.get();
-      this.settings.update((settings) => ({ ...settings, [source]: kept ?? "" }));
-      if (device) this.tell(`device-${source}`, keptText(source, error.problem, wanted, device.label));
+      this.settings.update((settings) => ({ ...settings, [source]: state.get().deviceId ?? "" }));
+      const kept = keptText(source, state.get(), local.devices); // the menu shows it, too
+      if (kept) this.announcer.polite(`device-${source}`, kept);
       else this.#deviceFailed(source, error.problem);
     }
   }
@@ -121,12 +120,8 @@ export class Session {
       await speaker.choose(deviceId);
     } catch {
       this.settings.update((settings) => ({ ...settings, speaker: speaker.state.get().deviceId }));
-      this.speakerFailed();
+      this.announcer.polite("device-speaker", t("speaker.failed")); // the menu shows it, too
     }
-  }
-
-  speakerFailed(): void {
-    this.tell("device-speaker", t("speaker.failed"));
   }
 
   /** A note that is said aloud, too. */

@@ -1,6 +1,8 @@
 // How people are described, alike on tiles and in lists.
 
-import type { DeviceChange, DeviceProblem, PageState, Participant, Source, Waiter } from "../../../sdk/src/index";
+import {
+  type DeviceChange, type DeviceList, type DeviceProblem, KINDS, type LocalSource, type PageState, type Participant, type Source, type Waiter,
+} from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -50,8 +52,7 @@ export function problemText(source: Source, problem: DeviceProblem, state: PageS
 }
 
 /** What plugging in and out did; devices without a known name go by what they are. */
-export function changeText(change: DeviceChange, state: PageState): string {
-  if (change.kind === "device_failed") return problemText(change.source, change.problem, state);
+export function changeText(change: Exclude<DeviceChange, { kind: "device_failed" }>): string {
   const device = change.device || t(`device.your.${change.source}`);
   switch (change.kind) {
     case "device_gone":
@@ -63,10 +64,13 @@ export function changeText(change: DeviceChange, state: PageState): string {
   }
 }
 
-/** Why the chosen device did not start, and which one is used instead: the one before. */
-export function keptText(source: "mic" | "camera", problem: DeviceProblem, wanted: string, used: string): string {
+/** Why the device that was chosen last did not start, and which one is used still; "" when all is well. */
+export function keptText(source: "mic" | "camera", { device, refused }: LocalSource, devices: DeviceList): string {
+  if (!device || !refused) return "";
+  const { problem, deviceId } = refused;
   const reason = problem === "in_use" ? "inUse" : problem === "gone" || problem === "none" ? "gone" : problem === "failed" ? "failed" : "blocked";
-  return t(`kept.${reason}`, { device: wanted || t("device.default"), used: used || t(`device.your.${source}`) });
+  const wanted = (deviceId && devices.nameOf(KINDS[source], deviceId)) || t("device.default");
+  return t(`kept.${reason}`, { device: wanted, used: device.label || t(`device.your.${source}`) });
 }
 
 /** For who waits for a seat; the place in line counts from 1. */
