@@ -2,7 +2,7 @@
 import { act, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
+import { EMPTY_LOBBY, Meeting, type Role, type Waiter } from "../../sdk/src/index";
 import { FakeDevices, noticed } from "../../sdk/tests/fakeDevices";
 import { AdmitBanner } from "../src/meet/AdmitBanner";
 import { Announcer } from "../src/meet/announcer";
@@ -11,6 +11,7 @@ import { EndCard } from "../src/meet/EndCard";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
 import { openSettings } from "../src/meet/settings";
+import { CameraButton, MuteButton } from "../src/meet/sourceButtons";
 import { StageView } from "../src/meet/StageView";
 import { WaitingRoom } from "../src/meet/WaitingRoom";
 
@@ -165,6 +166,26 @@ function choose(label: string, value: string): Promise<void> {
     await noticed();
   });
 }
+
+describe("an observer", () => {
+  const room = { title: "Roof", type: "training", state: "live", starts_at: null, ends_at: null, host_name: "Ana" } as const;
+  const answer = (role: Role) => ({ token: "t", expires_in: 60, ws: "", device: "", link: { role, lobby: true, display_name: null }, room });
+
+  it.each(["prejoin", "waiting"] as const)("is told before the meeting that it has no voice, and nothing starts: %s", async (state) => {
+    const start = vi.spyOn(meeting, "setSource").mockResolvedValue();
+    session.settings.update((kept) => ({ ...kept, micOn: true, cameraOn: true }));
+    meeting.info.set(answer("observer"));
+    meeting.state.set(state);
+    session.startRemembered();
+    draw(<><MuteButton /><CameraButton /></>);
+    for (const button of document.querySelectorAll("button")) act(() => button.click());
+    expect(notes()).toEqual(["Only presenters can show video here. Ask the host."]);
+    expect(start).not.toHaveBeenCalled();
+    act(() => meeting.info.set(answer("participant")));
+    session.startRemembered();
+    expect(start).toHaveBeenCalledTimes(2);
+  });
+});
 
 describe("the device menu", () => {
   beforeEach(() => vi.useFakeTimers());

@@ -34,6 +34,8 @@ export class FakeDevices extends EventTarget {
   /** DOMException names, by device; "all" stands for every one. */
   readonly refusals = new Map<string, string>();
   readonly looks = vi.fn<() => void>();
+  /** Before a grant the browser tells neither ids nor names. */
+  granted = true;
   #plugged: string[];
 
   constructor(...plugged: string[]) {
@@ -44,7 +46,8 @@ export class FakeDevices extends EventTarget {
 
   readonly enumerateDevices = async () => {
     this.looks();
-    return this.#plugged.map((device) => ({ kind: kindOf(device), deviceId: device, label: device, groupId: "" }));
+    const told = (text: string) => (this.granted ? text : "");
+    return this.#plugged.map((device) => ({ kind: kindOf(device), deviceId: told(device), label: told(device), groupId: "" }));
   };
 
   readonly getUserMedia = async (constraints: MediaStreamConstraints): Promise<MediaStream> => {

@@ -79,11 +79,12 @@ describe("the chosen microphone", () => {
     devices.plugOut("mic B");
     await noticed();
     devices.refusals.set("mic B", "NotReadableError");
+    const tries = vi.spyOn(devices, "getUserMedia");
     devices.plugIn("mic B");
     await noticed();
     devices.plugIn("mic C");
     await noticed();
-    expect(devices.running).toEqual(["mic A"]);
+    expect([tries.mock.calls.length, devices.running]).toEqual([1, ["mic A"]]);
     expect(shownDevice(mic())).toBe("mic A");
     devices.refusals.clear();
     devices.plugOut("mic B");
@@ -154,6 +155,16 @@ describe("a device that is missing", () => {
     expect([started, devices.running]).toEqual([["mic"], ["mic A"]]);
   });
 
+  it("starts also where the browser tells no ids before a grant", async () => {
+    const devices = new FakeDevices();
+    devices.granted = false;
+    await expect(local.set("mic", true)).rejects.toThrow("none");
+    devices.plugIn("mic A");
+    await noticed();
+    expect([mic().on, devices.running]).toEqual([true, ["mic A"]]);
+    expect(mic().device?.label).toBe("mic A");
+  });
+
   it("is left off for who turned it off again, and after the meeting", async () => {
     const devices = new FakeDevices();
     await expect(local.set("mic", true)).rejects.toThrow("none");
@@ -163,9 +174,10 @@ describe("a device that is missing", () => {
     await noticed();
     expect(mic()).toMatchObject({ on: false, problem: null });
     local.stop();
+    await local.set("mic", true);
     devices.plugIn("cam A");
     await noticed();
-    expect([camera().on, devices.running]).toEqual([false, []]);
+    expect([camera().on, devices.running]).toEqual([false, ["mic A"]]);
   });
 
   it("that was chosen and is not there from the start is told once", async () => {
@@ -356,7 +368,13 @@ describe("the chosen speaker", () => {
   });
 
   it("that is not there from the start is none that was unplugged", async () => {
+    devices.granted = false;
+    devices.dispatchEvent(new Event("devicechange"));
+    await noticed();
     await speaker.choose("spk Z");
+    expect(sink).toBe("spk Z"); // nobody knows yet
+    devices.granted = true;
+    devices.dispatchEvent(new Event("devicechange"));
     await noticed();
     expect([sink, speaker.state.get(), told]).toEqual(["", { deviceId: "spk Z", used: "", refused: null }, []]);
     devices.plugIn("spk Z");

@@ -79,10 +79,11 @@ export class Session {
   /** Turns on what was on here the last time, on the devices that were chosen. */
   startRemembered(): void {
     const settings = this.settings.get();
+    const observes = this.meeting.info.get()?.link.role === "observer"; // who may not be seen nor heard inside
     const start = (source: "mic" | "camera", device: string, on: boolean) => {
       const state = this.meeting.local.sources[source];
       if (device && state.get().deviceId === undefined) state.update((now) => ({ ...now, deviceId: device }));
-      if (on && !state.get().on) void this.setSource(source, true);
+      if (on && !observes && !state.get().on) void this.setSource(source, true);
     };
     start("mic", settings.mic, settings.micOn);
     start("camera", settings.camera, settings.cameraOn);
