@@ -216,7 +216,7 @@ describe("the device menu", () => {
     expect(menu("Microphone").value).toBe("mic B");
     expect(document.getElementById(menu("Microphone").getAttribute("aria-describedby") ?? "")?.textContent)
       .toBe("Another program is using mic C. mic B stays in use.");
-    expect(session.settings.get()).toMatchObject({ mic: "mic B", speaker: "spk B" });
+    expect(session.settings.get()).toMatchObject({ mic: "mic B", micName: "mic B", speaker: "spk B", speakerName: "spk B" });
     await choose("Microphone", "mic A");
     expect([menu("Microphone").value, menu("Microphone").getAttribute("aria-describedby")]).toEqual(["mic A", null]);
     await choose("Speaker", "");

@@ -76,6 +76,11 @@ export class DeviceList implements Readable<readonly Entry[] | null> {
     return (this.get() ?? []).some((entry) => entry.deviceId !== "") ? false : undefined;
   }
 
+  /** The id of the device that people call so; "" when there is none now. */
+  idOf(kind: MediaDeviceKind, name: string): string {
+    return (name && this.of(kind).find((entry) => entry.label === name && entry.deviceId !== DEFAULT)?.deviceId) || "";
+  }
+
   /** What people call a device, also after it is gone; "" when the browser has not told. */
   nameOf(kind: MediaDeviceKind, deviceId: string): string {
     if (deviceId && deviceId !== DEFAULT) return this.#names.get(`${kind}/${deviceId}`) ?? "";

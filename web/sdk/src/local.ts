@@ -83,6 +83,8 @@ export class LocalMedia {
   readonly #starts: Partial<Record<Source, Promise<boolean>>> = {};
   /** The choice under which the present track came: what is chosen again when another one does not start. */
   readonly #granted: Partial<Record<Source, string | undefined>> = {};
+  /** What the chosen device is called. */
+  readonly #names: Partial<Record<Source, string>> = {};
   /** A chosen device of which the person knows that it is missing. */
   readonly #told: Partial<Record<Source, string | undefined>> = {};
   /** The devices of each kind at the last look. */
@@ -111,7 +113,16 @@ export class LocalMedia {
       await this.#starts[source];
       return;
     }
-    if (await this.#start(source, now.deviceId, true)) this.#tellIfMissing(source);
+    if (await this.#start(source, now.deviceId, true)) void this.#tellIfMissing(source);
+  }
+
+  /**
+   * A choice of an earlier visit, for the next start. Some browsers give a device another id at each
+   * visit: then it goes by its name.
+   */
+  prefer(source: "mic" | "camera", deviceId: string, name: string): void {
+    this.#names[source] = name;
+    this.sources[source].update((now) => ({ ...now, deviceId }));
   }
 
   /**
@@ -124,6 +135,8 @@ export class LocalMedia {
     const state = this.sources[source];
     const { track, device, on, problem, starting, deviceId: before } = state.get();
     if (device && !device.standsIn && !starting && (before ?? "") === deviceId) return;
+    const name = this.#names[source];
+    this.#name(source, deviceId);
     if (track && device && deviceId && device.deviceId === deviceId) {
       this.#wishes[source] += 1; // an earlier choice may be on its way
       this.#granted[source] = deviceId;
@@ -135,16 +148,14 @@ export class LocalMedia {
     const wanted = on || problem !== null;
     try {
       if (!(await this.#start(source, deviceId, wanted))) return;
-      this.#tellIfMissing(source);
+      void this.#tellIfMissing(source);
       if (!on && state.get().on) this.onStarted(source);
     } catch (error) {
-      if (on && !state.get().on) {
-        if (!track) this.onEnded(source);
-        else {
-          state.update((now) => ({ ...now, deviceId: this.#granted[source] })); // it vanished meanwhile
-          await this.#standIn(source, device?.label ?? "");
-        }
-      }
+      const off = on && !state.get().on;
+      if (off && track) state.update((now) => ({ ...now, deviceId: this.#granted[source] })); // it vanished meanwhile
+      if (state.get().deviceId !== deviceId) this.#names[source] = name ?? "";
+      if (off && track) await this.#standIn(source, device?.label ?? "");
+      else if (off) this.onEnded(source);
       throw error;
     }
   }
@@ -238,7 +249,8 @@ export class LocalMedia {
     } catch (error) {
       const gone = error instanceof DeviceError && error.problem === "gone";
       if (!gone || !deviceId || this.sources[source].get().track) throw error;
-      return [await capture(source), undefined];
+      const other = await this.#anotherId(source);
+      return other ? [await capture(source, { deviceId: other }), other] : [await capture(source), undefined];
     }
   }
 
@@ -301,11 +313,34 @@ export class LocalMedia {
   }
 
   /** The chosen device is not there from the start, and another one stands in. */
-  #tellIfMissing(source: Source): void {
-    const { device, deviceId } = this.sources[source].get();
-    if (source === "screen" || !device?.standsIn || !deviceId || this.#told[source] === deviceId) return;
+  async #tellIfMissing(source: Source): Promise<void> {
+    if (source === "screen" || !this.sources[source].get().device?.standsIn) return;
+    await this.devices.read(); // with the grant the browser tells names: it may be there under another id
+    const { device, deviceId, starting } = this.sources[source].get();
+    if (!device?.standsIn || !deviceId || starting || this.#told[source] === deviceId) return;
     this.#told[source] = deviceId;
-    this.onDevice({ kind: "device_gone", source, device: this.devices.nameOf(KINDS[source], deviceId), used: device.label });
+    this.onDevice({ kind: "device_gone", source, device: this.#names[source] ?? "", used: device.label });
+  }
+
+  #name(source: Source, deviceId: string): void {
+    this.#names[source] = source === "screen" ? "" : this.devices.nameOf(KINDS[source], deviceId);
+  }
+
+  /** The present id of the chosen device, when it has got another one since it was chosen; becomes the choice. */
+  async #anotherId(source: Source): Promise<string> {
+    await this.devices.read();
+    return this.#follow(source);
+  }
+
+  #follow(source: Source): string {
+    const state = this.sources[source];
+    const { deviceId, device } = state.get();
+    if (source === "screen" || !deviceId || this.devices.has(KINDS[source], deviceId) !== false) return "";
+    const other = this.devices.idOf(KINDS[source], this.#names[source] ?? "");
+    if (!other) return "";
+    this.#granted[source] = other;
+    state.update((now) => ({ ...now, deviceId: other, device: device && { ...device, standsIn: device.standsIn && device.deviceId !== other } }));
+    return other;
   }
 
   /** What is plugged in may have changed. */
@@ -317,10 +352,15 @@ export class LocalMedia {
       void this.#starts[source]?.then(again, again);
       return;
     }
+    if (device?.standsIn && this.#follow(source)) {
+      this.#look(source);
+      return;
+    }
     const before = this.#seen[source];
     const ids = new Set(this.devices.of(kind).map((entry) => entry.deviceId));
     this.#seen[source] = ids;
     const there = deviceId ? ids.has(deviceId) : false;
+    if (there && deviceId) this.#name(source, deviceId);
     if (there && !device?.standsIn) delete this.#told[source];
     if (refused?.deviceId && !ids.has(refused.deviceId)) this.sources[source].update((now) => ({ ...now, refused: null }));
     this.#rename(source);
@@ -345,6 +385,7 @@ export class LocalMedia {
     const { on, device: before } = state.get();
     try {
       if (!(await this.#start(source, deviceId, on))) return;
+      if (this.#told[source] === undefined) return; // nobody knows that it was missing
       delete this.#told[source];
       this.onDevice({ kind: "device_back", source, device: state.get().device?.label ?? "" });
     } catch (error) {

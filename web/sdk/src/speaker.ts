@@ -29,14 +29,18 @@ export class Speaker {
   /** Whether the chosen one was seen plugged in: only then can it be unplugged. */
   #seen = false;
   #told = false;
+  /** What the chosen one is called. */
+  #name = "";
   #unwatch: (() => void) | null = null;
 
   constructor(devices: DeviceList) {
     this.#devices = devices;
   }
 
-  /** Plays on this output from now on; "" is the standard one. The last of several choices wins; @throws what the browser says, and the one before plays on. */
-  async choose(deviceId: string): Promise<void> {
+  /** Plays on this output from now on; "" is the standard one. The last of several choices wins; @throws what the browser says, and the one before plays on. One of an earlier visit may have another id by now: give its `name`. */
+  async choose(deviceId: string, name = this.#devices.nameOf(KINDS.speaker, deviceId)): Promise<void> {
+    const before = this.#name;
+    this.#name = name;
     const wish = (this.#wishes += 1);
     this.#seen = this.#told = false;
     const chosen = { deviceId, used: this.#devices.has(KINDS.speaker, deviceId) === false ? "" : deviceId, refused: null };
@@ -47,6 +51,7 @@ export class Speaker {
       if (wish === this.#wishes) this.#granted = chosen;
     } catch (error) {
       if (wish !== this.#wishes) return;
+      this.#name = before;
       this.state.set({ ...this.#granted, refused: deviceId });
       this.#watch(this.#granted.deviceId !== "");
       await this.#apply(this.#granted.used).catch(() => {});
@@ -87,7 +92,9 @@ export class Speaker {
   }
 
   async #look(): Promise<void> {
-    const { deviceId, used } = this.state.get();
+    const { deviceId: chosen, used } = this.state.get();
+    const other = this.#devices.has(KINDS.speaker, chosen) === false ? this.#devices.idOf(KINDS.speaker, this.#name) : "";
+    const deviceId = other || chosen;
     const there = this.#devices.has(KINDS.speaker, deviceId);
     const device = this.#devices.nameOf(KINDS.speaker, deviceId);
     if (there === false && used !== "") {

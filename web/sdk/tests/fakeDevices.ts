@@ -36,6 +36,8 @@ export class FakeDevices extends EventTarget {
   readonly looks = vi.fn<() => void>();
   /** Before a grant the browser tells neither ids nor names. */
   granted = true;
+  /** Put before every id: another one at another visit, for browsers that give no lasting ids. */
+  prefix = "";
   #plugged: string[];
 
   constructor(...plugged: string[]) {
@@ -47,27 +49,30 @@ export class FakeDevices extends EventTarget {
   readonly enumerateDevices = async () => {
     this.looks();
     const told = (text: string) => (this.granted ? text : "");
-    return this.#plugged.map((device) => ({ kind: kindOf(device), deviceId: told(device), label: told(device), groupId: "" }));
+    return this.#plugged.map((device) => ({ kind: kindOf(device), deviceId: told(this.prefix + device), label: told(device), groupId: "" }));
   };
 
   readonly getUserMedia = async (constraints: MediaStreamConstraints): Promise<MediaStream> => {
     await Promise.resolve(); // never at once
     const kind = constraints.audio ? "audioinput" : "videoinput";
-    const exact = ((constraints.audio ?? constraints.video) as { deviceId?: { exact: string } }).deviceId?.exact;
+    const id = ((constraints.audio ?? constraints.video) as { deviceId?: { exact: string } }).deviceId?.exact;
+    if (id && !id.startsWith(this.prefix)) throw new DOMException("no", "OverconstrainedError");
+    const exact = id?.slice(this.prefix.length);
     const there = this.#plugged.filter((device) => kindOf(device) === kind);
     if (exact && !there.includes(exact)) throw new DOMException("no", "OverconstrainedError");
     const device = exact ?? there[0];
     if (!device) throw new DOMException("no", "NotFoundError");
     const refusal = this.refusals.get(device) ?? this.refusals.get("all");
     if (refusal) throw new DOMException("no", refusal);
-    const track = new FakeTrack(device);
+    this.granted = true;
+    const track = new FakeTrack(this.prefix + device, device);
     this.tracks.push(track);
     return { getTracks: () => [track] } as unknown as MediaStream;
   };
 
   /** The devices that are running. */
   get running(): string[] {
-    return this.tracks.filter(({ stopped }) => !stopped).map(({ device }) => device);
+    return this.tracks.filter(({ stopped }) => !stopped).map(({ label }) => label);
   }
 
   plugIn(device: string): void {
@@ -77,7 +82,7 @@ export class FakeDevices extends EventTarget {
 
   plugOut(device: string): void {
     this.#plugged = this.#plugged.filter((other) => other !== device);
-    for (const track of this.tracks) if (track.device === device && !track.stopped) track.end();
+    for (const track of this.tracks) if (track.label === device && !track.stopped) track.end();
     this.dispatchEvent(new Event("devicechange"));
   }
 }

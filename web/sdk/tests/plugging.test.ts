@@ -111,6 +111,7 @@ describe("the chosen microphone", () => {
     expect(mic()).toMatchObject({ on: false, track: null, problem: null });
     expect(told).toEqual([{ kind: "device_gone", source: "mic", device: "mic B", used: null }]);
     await local.set("mic", true);
+    await noticed();
     expect(devices.running).toEqual(["mic A"]);
     expect(told.at(-1)).toEqual({ kind: "device_gone", source: "mic", device: "mic B", used: "mic A" });
   });
@@ -183,11 +184,36 @@ describe("a device that is missing", () => {
   it("that was chosen and is not there from the start is told once", async () => {
     const devices = new FakeDevices("cam A");
     await local.choose("camera", "cam B");
-    for (const on of [true, false, true]) await local.set("camera", on);
+    for (const on of [true, false, true]) {
+      await local.set("camera", on);
+      await noticed();
+    }
     expect(told).toEqual([{ kind: "device_gone", source: "camera", device: "", used: "cam A" }]);
     devices.plugIn("cam B");
     await noticed();
     expect(devices.running).toEqual(["cam B"]);
+  });
+
+  it.each([true, false])("under its id and is there under another one goes by its name: names told before a grant %s", async (granted) => {
+    const devices = new FakeDevices("cam A", "cam B", "spk A", "spk B");
+    [devices.prefix, devices.granted] = ["2:", granted];
+    const speaker = new Speaker(local.devices);
+    speaker.onDevice = local.onDevice;
+    local.prefer("camera", "1:cam B", "cam B");
+    await speaker.choose("1:spk B", "spk B");
+    await local.set("camera", true);
+    await noticed();
+    expect([devices.running, told]).toEqual([["cam B"], []]);
+    expect([camera().deviceId, camera().device?.standsIn, speaker.state.get().used]).toEqual(["2:cam B", false, "2:spk B"]);
+    await speaker.choose("");
+  });
+
+  it("that was chosen at an earlier visit is told by its name", async () => {
+    const devices = new FakeDevices("cam A");
+    local.prefer("camera", "1:cam B", "cam B");
+    await local.set("camera", true);
+    await noticed();
+    expect([devices.running, told]).toEqual([["cam A"], [{ kind: "device_gone", source: "camera", device: "cam B", used: "cam A" }]]);
   });
 
   it("that is listed and does not start all the same is tried once a look", async () => {

@@ -1,7 +1,7 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, KINDS, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
 import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
@@ -79,16 +79,18 @@ export class Session {
   /** Turns on what was on here the last time, on the devices that were chosen. */
   startRemembered(): void {
     const settings = this.settings.get();
+    const { local, speaker } = this.meeting;
     const observes = this.meeting.info.get()?.link.role === "observer"; // who may not be seen nor heard inside
     const start = (source: "mic" | "camera", device: string, on: boolean) => {
-      const state = this.meeting.local.sources[source];
-      if (device && state.get().deviceId === undefined) state.update((now) => ({ ...now, deviceId: device }));
+      const state = local.sources[source];
+      if (device && state.get().deviceId === undefined) local.prefer(source, device, settings[`${source}Name`]);
       if (on && !observes && !state.get().on) void this.setSource(source, true);
     };
     start("mic", settings.mic, settings.micOn);
     start("camera", settings.camera, settings.cameraOn);
-    const { speaker } = this.meeting;
-    if (settings.speaker && !speaker.state.get().deviceId) speaker.choose(settings.speaker).catch(() => {}); // the standard one plays
+    if (settings.speaker && !speaker.state.get().deviceId) {
+      speaker.choose(settings.speaker, settings.speakerName).catch(() => {}); // the standard one plays
+    }
   }
 
   failed(error: unknown): void {
@@ -101,12 +103,12 @@ export class Session {
   async choose(source: "mic" | "camera", deviceId: string): Promise<void> {
     const { local } = this.meeting;
     const state = local.sources[source];
-    this.settings.update((settings) => ({ ...settings, [source]: deviceId }));
+    this.#keep(source, deviceId);
     try {
       await local.choose(source, deviceId);
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
-      this.settings.update((settings) => ({ ...settings, [source]: state.get().deviceId ?? "" }));
+      this.#keep(source, state.get().deviceId ?? "");
       const kept = keptText(source, state.get(), local.devices); // the menu shows it, too
       if (kept) this.announcer.polite(`device-${source}`, kept);
       else this.#deviceFailed(source, error.problem);
@@ -116,13 +118,18 @@ export class Session {
   /** Plays on another output from now on, and remembers it; when it refuses, the one before. */
   async chooseSpeaker(deviceId: string): Promise<void> {
     const { speaker } = this.meeting;
-    this.settings.update((settings) => ({ ...settings, speaker: deviceId }));
+    this.#keep("speaker", deviceId);
     try {
       await speaker.choose(deviceId);
     } catch {
-      this.settings.update((settings) => ({ ...settings, speaker: speaker.state.get().deviceId }));
+      this.#keep("speaker", speaker.state.get().deviceId);
       this.announcer.polite("device-speaker", t("speaker.failed")); // the menu shows it, too
     }
+  }
+
+  #keep(kind: keyof typeof KINDS, deviceId: string): void {
+    const name = deviceId && this.meeting.local.devices.nameOf(KINDS[kind], deviceId);
+    this.settings.update((settings) => ({ ...settings, [kind]: deviceId, [`${kind}Name`]: name }));
   }
 
   /** A note that is said aloud, too. */
