@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.support.api import Api
 from tests.support.crowd import crowd
-from tests.support.meetings import book, shows
+from tests.support.meetings import book, covered, shows
 from tests.support.person import JANE, Look, Person
 from tests.support.wait import until
 
@@ -66,17 +66,6 @@ async def test_nothing_is_pushed_off_a_phone(server, browser):
         await person.close()
 
 
-COVERED = """() => {
-  const shown = (selector) => [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
-  const toasts = shown("[data-region=toasts] li").map((toast) => toast.getBoundingClientRect());
-  const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
-  return shown("button, input, textarea, select, [role=tab]")
-    .filter((control) => !control.closest("[data-region=toasts]"))
-    .filter((control) => toasts.some((toast) => over(toast, control.getBoundingClientRect())))
-    .map((control) => control.ariaLabel || control.textContent);
-}"""
-
-
 async def test_on_the_smallest_phone_nothing_covers_a_control(server, browser):
     """At 360 pixels Admit and Deny stand side by side, and a note lies over no control.
 
@@ -101,7 +90,7 @@ async def test_on_the_smallest_phone_nothing_covers_a_control(server, browser):
         await guest.page.get_by_role("textbox", name="Write to the host").fill("I am early")
         await guest.press("Send")
         await expect(toast.first).to_be_visible()
-        assert await host.page.evaluate(COVERED) == [], (panel, width)
+        assert await covered(host) == [], (panel, width)
         await host.page.get_by_role("button", name="Close message").first.click()
     for person in (host, guest):
         await person.close()

@@ -73,6 +73,22 @@ async def meet(browser: Browser, links: Links, host: Look, *guests: Look) -> lis
     return people
 
 
+_COVERED = """() => {
+  const shown = (selector) => [...document.querySelectorAll(selector)].filter((element) => element.checkVisibility());
+  const toasts = shown("[data-region=toasts] li").map((toast) => toast.getBoundingClientRect());
+  const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return shown("button, input, textarea, select, [role=tab]")
+    .filter((control) => !control.closest("[data-region=toasts]"))
+    .filter((control) => toasts.some((toast) => over(toast, control.getBoundingClientRect())))
+    .map((control) => control.ariaLabel || control.textContent);
+}"""
+
+
+async def covered(person: Person) -> list[str]:
+    """The controls on which a note lies."""
+    return await person.page.evaluate(_COVERED)
+
+
 _IN_BOTH_THEMES = """async () => {
   // What passed is not told: describing it is most of the work.
   const violations = async (options) =>

@@ -56,6 +56,24 @@ describe("who waits", () => {
 });
 
 describe("notes over the stage", () => {
+  it("tell which device went and came, and which one is used; and nothing after the meeting", async () => {
+    meeting.state.set("prejoin");
+    const gone = { kind: "device_gone", source: "mic", device: "USB", used: "Built-in" } as const;
+    meeting.onNotice(gone);
+    expect(notes()).toEqual(["USB isn't plugged in. Built-in is used now."]);
+    meeting.onNotice({ ...gone, device: "", used: null });
+    expect(notes()).toEqual(["Your microphone isn't plugged in. It is off now."]);
+    meeting.onNotice({ kind: "device_back", source: "mic", device: "USB" });
+    expect(notes()).toEqual(["USB is back and used again."]);
+    meeting.onNotice({ kind: "device_found", source: "camera", device: "HD" });
+    expect(notes()).toEqual(["USB is back and used again.", "HD was plugged in. Your camera is on."]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(said).toEqual(["USB isn't plugged in. Built-in is used now.", "USB is back and used again.", "HD was plugged in. Your camera is on."]);
+    meeting.state.set("left");
+    meeting.onNotice(gone);
+    expect(notes()).toEqual([]);
+  });
+
   it.each([
     ["admitted", "They were already let in."],
     ["denied", "They were already turned away."],

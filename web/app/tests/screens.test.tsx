@@ -2,14 +2,16 @@
 import { act, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EMPTY_LOBBY, Meeting, type Waiter } from "../../sdk/src/index";
+import { EMPTY_LOBBY, Meeting, type Role, type Waiter } from "../../sdk/src/index";
+import { FakeDevices, noticed } from "../../sdk/tests/fakeDevices";
 import { AdmitBanner } from "../src/meet/AdmitBanner";
 import { Announcer } from "../src/meet/announcer";
-import { DeviceChoice, DeviceHelp } from "../src/meet/devices";
+import { DeviceChoice, DeviceHelp, SpeakerChoice } from "../src/meet/devices";
 import { EndCard } from "../src/meet/EndCard";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
 import { openSettings } from "../src/meet/settings";
+import { CameraButton, MuteButton } from "../src/meet/sourceButtons";
 import { StageView } from "../src/meet/StageView";
 import { WaitingRoom } from "../src/meet/WaitingRoom";
 
@@ -148,6 +150,76 @@ describe("a device that is missing", () => {
 
   it("is there before the browser tells its name", async () => {
     expect(await choices([{ kind: "audioinput", deviceId: "", label: "" }])).toEqual(["Standard device"]);
+  });
+});
+
+/** The menu with this label. */
+function menu(label: string): HTMLSelectElement {
+  const named = [...document.querySelectorAll("label")].find(({ textContent }) => textContent === label);
+  return document.getElementById(named?.htmlFor ?? "") as HTMLSelectElement;
+}
+
+function choose(label: string, value: string): Promise<void> {
+  return act(async () => {
+    menu(label).value = value;
+    menu(label).dispatchEvent(new Event("change", { bubbles: true }));
+    await noticed();
+  });
+}
+
+describe("an observer", () => {
+  const room = { title: "Roof", type: "training", state: "live", starts_at: null, ends_at: null, host_name: "Ana" } as const;
+  const answer = (role: Role) => ({ token: "t", expires_in: 60, ws: "", device: "", link: { role, lobby: true, display_name: null }, room });
+
+  it.each(["prejoin", "waiting"] as const)("is told before the meeting that it has no voice, and nothing starts: %s", async (state) => {
+    const start = vi.spyOn(meeting, "setSource").mockResolvedValue();
+    session.settings.update((kept) => ({ ...kept, micOn: true, cameraOn: true }));
+    meeting.info.set(answer("observer"));
+    meeting.state.set(state);
+    session.startRemembered();
+    draw(<><MuteButton /><CameraButton /></>);
+    for (const button of document.querySelectorAll("button")) act(() => button.click());
+    expect(notes()).toEqual(["Only presenters can show video here. Ask the host."]);
+    expect(start).not.toHaveBeenCalled();
+    act(() => meeting.info.set(answer("participant")));
+    session.startRemembered();
+    expect(start).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("the device menu", () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => {
+    act(() => meeting.local.stop());
+    vi.useRealTimers();
+  });
+
+  it("shows the device in use, also when another one was chosen and is unplugged, or does not start", async () => {
+    const devices = new FakeDevices("mic A", "mic B", "spk A", "spk B");
+    await act(async () => root.render(<SessionContext value={session}><DeviceChoice source="mic" /><SpeakerChoice /></SessionContext>));
+    await act(async () => session.setSource("mic", true));
+    await choose("Microphone", "mic B");
+    await choose("Speaker", "spk B");
+    expect([menu("Microphone").value, menu("Speaker").value]).toEqual(["mic B", "spk B"]);
+    await act(async () => {
+      for (const device of ["mic B", "spk B"]) devices.plugOut(device);
+      await noticed();
+    });
+    expect([menu("Microphone").value, menu("Speaker").value]).toEqual(["mic A", ""]);
+    await act(async () => {
+      for (const device of ["mic B", "spk B", "mic C"]) devices.plugIn(device);
+      await noticed();
+    });
+    expect([menu("Microphone").value, menu("Speaker").value]).toEqual(["mic B", "spk B"]);
+    devices.refusals.set("mic C", "NotReadableError");
+    await choose("Microphone", "mic C");
+    expect(menu("Microphone").value).toBe("mic B");
+    expect(document.getElementById(menu("Microphone").getAttribute("aria-describedby") ?? "")?.textContent)
+      .toBe("Another program is using mic C. mic B stays in use.");
+    expect(session.settings.get()).toMatchObject({ mic: "mic B", micName: "mic B", speaker: "spk B", speakerName: "spk B" });
+    await choose("Microphone", "mic A");
+    expect([menu("Microphone").value, menu("Microphone").getAttribute("aria-describedby")]).toEqual(["mic A", null]);
+    await choose("Speaker", "");
   });
 });
 

@@ -55,11 +55,21 @@ async function reason(source: Source, error: unknown): Promise<DeviceProblem> {
   if (/system/i.test((error as DOMException).message)) return "system";
   if (/permissions policy/i.test((error as DOMException).message)) return "frame";
   if (source === "screen") return "dismissed";
-  const permission = source === "mic" ? "microphone" : "camera";
-  const status = await navigator.permissions
-    ?.query({ name: permission as PermissionName })
-    .catch(() => null);
-  return status?.state === "prompt" ? "dismissed" : "denied";
+  return (await permissionFor(source))?.state === "prompt" ? "dismissed" : "denied";
+}
+
+/** What the browser calls the devices of a source, and of the sound. */
+export const KINDS = { mic: "audioinput", camera: "videoinput", speaker: "audiooutput" } as const;
+
+/** The browser's word on a kind of device; null where it gives none. */
+export async function permissionFor(source: "mic" | "camera"): Promise<PermissionStatus | null> {
+  const name = source === "mic" ? "microphone" : "camera";
+  return (await navigator.permissions?.query({ name: name as PermissionName }).catch(() => null)) ?? null;
+}
+
+/** Phones refuse a camera for as long as the page has another one. */
+export function oneCameraAtATime(): boolean {
+  return navigator.userAgent?.includes("Android") ?? false;
 }
 
 /** Whether this browser can share a screen at all; phones can't. */

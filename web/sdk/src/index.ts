@@ -1,9 +1,10 @@
 // The public names of the SDK.
 
 export { type Cell, cell, type Readable } from "./cell";
-export { canShareScreen, DeviceError, type DeviceProblem, listDevices } from "./devices";
+export { DeviceList } from "./deviceList";
+export { canShareScreen, DeviceError, type DeviceProblem, KINDS, listDevices } from "./devices";
 export { type Invitation, parseInvitation } from "./invitation";
-export { LocalMedia, type LocalSource } from "./local";
+export { type DeviceChange, LocalMedia, type LocalSource, shownDevice, type UsedDevice } from "./local";
 export { MOST_VIDEO_SLOTS, type SlotLabel, VIDEO_SLOTS } from "./media";
 export { type Admission, Meeting, type MeetingOptions, type Notice, type PageState, type SlotSize, type View, type Waiting } from "./meeting";
 export {
@@ -12,3 +13,4 @@ export {
 } from "./messages";
 export { EMPTY_LOBBY, type Lobby, linesOf, type Roster } from "./roster";
 export type { Shown } from "./slots";
+export { Speaker, type SpeakerState } from "./speaker";

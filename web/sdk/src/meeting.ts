@@ -10,7 +10,7 @@
 import { type Cell, cell } from "./cell";
 import { Connection, type Ending } from "./connection";
 import { deviceKey, type Invitation, requestToken } from "./invitation";
-import { LocalMedia } from "./local";
+import { type DeviceChange, LocalMedia, wished } from "./local";
 import { Media, type SlotLabel } from "./media";
 import {
   type ChatMessage, type EventFrame, type HelloReply, type JoinAnswer, type LobbyMessage, type LobbyState,
@@ -20,6 +20,7 @@ import {
   applyChat, applyLine, applyLobby, applyRoster, changeChat, EMPTY_LOBBY, type Lobby, type LobbyDelta, peopleIn, type Roster, type RosterDelta, rosterOf,
 } from "./roster";
 import type { Binding, Shown } from "./slots";
+import { Speaker } from "./speaker";
 
 /** What the page can be; the words are those of `data-room-state`. */
 export type PageState =
@@ -49,7 +50,7 @@ export interface Admission {
 export type Notice =
   | { kind: "muted"; source: Source; by: string | null }
   | { kind: "unmute_request"; by: string }
-  | { kind: "device_gone"; source: Source }
+  | DeviceChange
   | { kind: "refused"; source: Source; error: RequestError }
   | { kind: "lobby_message"; name: string; text: string };
 
@@ -128,6 +129,8 @@ export class Meeting {
    */
   readonly endsAt = cell<number | null>(null);
   readonly local = new LocalMedia();
+  /** Where the sound of the attached elements comes out. */
+  readonly speaker = new Speaker(this.local.devices);
 
   onNotice: (notice: Notice) => void = () => {};
   /** Every frame of a slot; for counters that must not re-render anything. */
@@ -152,10 +155,9 @@ export class Meeting {
     this.#options = options;
     this.#device = deviceKey(options.storage === undefined ? storageOf() : options.storage);
     this.local.onTrack = (source, track) => void this.#media?.setTrack(source, track);
-    this.local.onEnded = (source) => {
-      if (source !== "screen") this.onNotice({ kind: "device_gone", source });
-      this.#tell(source, false).catch(() => {});
-    };
+    this.local.onEnded = (source) => void this.#tell(source, false).catch(() => {});
+    this.local.onStarted = (source) => void this.#insist(source);
+    this.local.onDevice = this.speaker.onDevice = (change) => this.onNotice(change);
   }
 
   /**
@@ -304,6 +306,7 @@ export class Meeting {
 
   /** Plays a slot in this element. */
   attach(slot: string, element: HTMLMediaElement): void {
+    if (element.tagName === "AUDIO") this.speaker.add(element, this.#elements.get(slot));
     this.#elements.set(slot, element);
     this.#media?.attach(slot, element);
   }
@@ -459,7 +462,7 @@ export class Meeting {
 
   #endBegins(milliseconds: number): void {
     // A snapshot may tell of the end once more, when all is off already.
-    if (this.endsAt.get() === null) this.#wasOn = SOURCES.filter((source) => this.local.sources[source].get().on);
+    if (this.endsAt.get() === null) this.#wasOn = SOURCES.filter((source) => wished(this.local.sources[source].get()));
     this.#dropMedia();
     this.local.stop();
     this.endsAt.set(performance.now() + Math.max(0, milliseconds));
@@ -551,6 +554,7 @@ export class Meeting {
     this.#dropMedia();
     this.#connection = null;
     this.#elements.clear();
+    this.speaker.clear();
     this.slotList.set([]);
     this.local.stop();
     this.signalingLost.set(false);

@@ -2,19 +2,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { DeviceError } from "../src/devices";
 import { LocalMedia } from "../src/local";
-
-class FakeTrack extends EventTarget {
-  enabled = true;
-  stopped = false;
-
-  constructor(readonly device: string) {
-    super();
-  }
-
-  stop(): void {
-    this.stopped = true;
-  }
-}
+import { FakeTrack } from "./fakeDevices";
 
 /** Devices that start when the test says so, in the order in which it says so. */
 class Devices {
@@ -48,7 +36,8 @@ beforeEach(() => {
   local = new LocalMedia();
   sent = [];
   local.onTrack = (_, track) => sent.push((track as unknown as FakeTrack | null)?.device ?? null);
-  vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: devices.open } });
+  const nothing = { enumerateDevices: async () => [], addEventListener() {}, removeEventListener() {} };
+  vi.stubGlobal("navigator", { mediaDevices: { ...nothing, getUserMedia: devices.open } });
 });
 
 describe("a source that is turned off and on while its device starts", () => {
@@ -120,16 +109,16 @@ describe("choosing another device", () => {
     expect(sent).toEqual(["default", "b"]);
   });
 
-  it("that does not start leaves the one before off, not on unseen", async () => {
+  it("that does not start leaves the one before on", async () => {
     const on = local.set("camera", true);
     const first = devices.asked[0]?.start();
     await on;
     const choice = local.choose("camera", "a");
     devices.asked[1]?.fail("NotReadableError");
     await expect(choice).rejects.toBeInstanceOf(DeviceError);
-    expect(first?.stopped).toBe(true);
-    expect(camera()).toMatchObject({ on: false, track: null, problem: "in_use" });
-    expect(sent).toEqual(["default", null]);
+    expect(first?.stopped).toBe(false);
+    expect(camera()).toMatchObject({ on: true, track: first, deviceId: undefined, problem: null });
+    expect(sent).toEqual(["default"]);
   });
 
   it("and muting before it started unmutes on the chosen one", async () => {

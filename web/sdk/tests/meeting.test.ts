@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { linesOf, Meeting, type Notice } from "../src/index";
+import { FakeDevices, noticed } from "./fakeDevices";
 import { FakePeerConnection } from "./fakePeerConnection";
 
 /** The server's end of the only WebSocket. */
@@ -407,11 +408,12 @@ describe("the end", () => {
   });
 });
 
-const track = () => Object.assign(new EventTarget(), { enabled: true, kind: "audio", stop: () => {} }) as unknown as MediaStreamTrack;
+const track = () => Object.assign(new EventTarget(), { enabled: true, kind: "audio", label: "USB", getSettings: () => ({}), stop: () => {} }) as unknown as MediaStreamTrack;
 
 describe("an own source", () => {
   beforeEach(() => {
-    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia: async () => ({ getTracks: () => [track()] }) } });
+    const nothing = { enumerateDevices: async () => [], addEventListener() {}, removeEventListener() {} };
+    vi.stubGlobal("navigator", { mediaDevices: { ...nothing, getUserMedia: async () => ({ getTracks: () => [track()] }) } });
   });
 
   it.each(["event", "snapshot"])("is on again when an end that was told twice is taken back by a %s", async (by) => {
@@ -470,6 +472,33 @@ describe("an own source", () => {
     await on;
     expect(Server.current.asked("track.set")).toEqual([{ source: "camera", on: false }]);
     expect(meeting.local.sources.camera.get()).toMatchObject({ on: false, track: null, starting: false });
+  });
+
+  it("is off for the others when it is unplugged, and on when one is plugged in", async () => {
+    const devices = new FakeDevices("mic A");
+    const notices: Notice[] = [];
+    const meeting = await joined(inside);
+    meeting.onNotice = (notice) => notices.push(notice);
+    await meeting.setSource("mic", true);
+    devices.plugOut("mic A");
+    await noticed();
+    devices.plugIn("mic B");
+    await noticed();
+    expect(Server.current.asked("track.set")).toEqual([true, false, true].map((on) => ({ source: "mic", on })));
+    expect(notices.map(({ kind }) => kind)).toEqual(["device_gone", "device_found"]);
+  });
+
+  it("plays what is attached on the chosen speaker, and no element that was replaced", async () => {
+    const meeting = await joined(inside);
+    const sinks: string[] = [];
+    const element = (name: string) => Object.assign(document.createElement("audio"), { setSinkId: async (sink: string) => void sinks.push(`${name}: ${sink}`) });
+    meeting.attach("3", element("old"));
+    meeting.attach("3", element("new"));
+    await meeting.speaker.choose("spk A");
+    expect(sinks).toEqual(["new: spk A"]);
+    meeting.attach("4", element("later"));
+    expect(sinks).toEqual(["new: spk A", "later: spk A"]);
+    await meeting.speaker.choose("");
   });
 
   it("is off at once when a host mutes it", async () => {

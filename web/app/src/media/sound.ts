@@ -9,7 +9,6 @@ export class Sound {
   readonly #elements: HTMLAudioElement[] = [];
   readonly #meeting: Meeting;
   readonly #stop: (() => void)[] = [];
-  #sink = "";
 
   constructor(meeting: Meeting, host: HTMLElement) {
     this.#meeting = meeting;
@@ -30,12 +29,6 @@ export class Sound {
     for (const element of this.#elements) this.#start(element);
   }
 
-  /** Plays on this output device from now on; "" is the default. */
-  async choose(sink: string): Promise<void> {
-    this.#sink = sink;
-    await Promise.all(this.#elements.map((element) => element.setSinkId?.(sink)));
-  }
-
   close(): void {
     for (const stop of this.#stop) stop();
     for (const element of this.#elements) {
@@ -50,7 +43,6 @@ export class Sound {
       const element = document.createElement("audio");
       element.dataset["slot"] = mid;
       element.autoplay = true;
-      if (this.#sink) void element.setSinkId?.(this.#sink);
       element.addEventListener("playing", () => this.blocked.set(false));
       this.#elements.push(element);
       host.append(element);

@@ -15,8 +15,8 @@ export function App() {
   const state = useCell(useSession().meeting.state);
   return (
     <>
-      <Screen state={state} />
       {inRoom(state) ? null : <ToastList />}
+      <Screen state={state} />
     </>
   );
 }

@@ -7,7 +7,7 @@ import { Button } from "../ui/Button";
 import { Line } from "../ui/fields";
 import { useCell } from "../ui/useCell";
 import { CameraButton, LevelMeter, MuteButton } from "./sourceButtons";
-import { DeviceChoice, DeviceHelp, SpeakerChoice, useLatePermission } from "./devices";
+import { DeviceChoice, DeviceHelp, SpeakerChoice } from "./devices";
 import { OwnPicture } from "./OwnPicture";
 import styles from "./PreJoin.module.css";
 import { useSession } from "./session";
@@ -25,7 +25,6 @@ export function PreJoin() {
   useEffect(() => {
     if (refused) field.current?.focus();
   }, [refused]);
-  useLatePermission();
   if (!info) return null;
   const { room, link } = info;
   const admitted = settings.get().admittedTo === meeting.invitation.code;

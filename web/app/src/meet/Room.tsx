@@ -52,14 +52,9 @@ export function Room() {
 
 /** The meeting's sound, for as long as the room is shown. */
 function useSound(): Sound {
-  const { meeting, settings } = useSession();
-  const { speaker } = useCell(settings);
+  const { meeting } = useSession();
   const [sound] = useState(() => new Sound(meeting, document.body));
   useEffect(() => () => sound.close(), [sound]);
-  useEffect(() => {
-    // An unplugged speaker is refused: the standard one goes on playing.
-    sound.choose(speaker).catch(() => {});
-  }, [sound, speaker]);
   return sound;
 }
 

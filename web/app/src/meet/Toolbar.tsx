@@ -9,7 +9,7 @@ import { Confirm, Dialog, PopoverButton } from "../ui/Dialog";
 import { ChatIcon, HandIcon, LeaveIcon, MoreIcon, OpenIcon, PeopleIcon, ShareIcon, ShareOffIcon } from "../ui/Icon";
 import { MenuButton, type MenuEntry } from "../ui/Menu";
 import { useCell } from "../ui/useCell";
-import { DeviceChoice, DeviceHelp, SpeakerChoice, useLatePermission } from "./devices";
+import { DeviceChoice, DeviceHelp, SpeakerChoice } from "./devices";
 import { useSession } from "./session";
 import { CameraButton, LevelMeter, MuteButton } from "./sourceButtons";
 import { ToastList } from "./ToastList";
@@ -19,7 +19,6 @@ import styles from "./Toolbar.module.css";
 const UNDO_SECONDS = 10;
 
 export function Toolbar() {
-  useLatePermission();
   return (
     <div className={styles["bottom"]}>
       <ToastList />

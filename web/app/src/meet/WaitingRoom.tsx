@@ -8,7 +8,7 @@ import { Button } from "../ui/Button";
 import { Line, Note } from "../ui/fields";
 import { useCell } from "../ui/useCell";
 import { CameraButton, MuteButton } from "./sourceButtons";
-import { DeviceHelp, useLatePermission } from "./devices";
+import { DeviceHelp } from "./devices";
 import { FocusedHeading } from "./FocusedHeading";
 import { OwnPicture } from "./OwnPicture";
 import { useSession } from "./session";
@@ -23,7 +23,6 @@ export function WaitingRoom() {
   const info = useCell(meeting.info);
   const [text, setText] = useState("");
   const [sent, setSent] = useState(false);
-  useLatePermission();
   const host = info?.room.host_name ?? t("waiting.theHost");
 
   const write = async (event: FormEvent) => {

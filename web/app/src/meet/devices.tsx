@@ -1,66 +1,47 @@
 // The three device menus, alike before and in the meeting, and help when a device does not start.
 
-import { useEffect, useState } from "react";
-import type { Source } from "../../../sdk/src/index";
+import { useState } from "react";
+import { KINDS, shownDevice, type Source } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import { testSound } from "../media/sound";
 import { Button } from "../ui/Button";
 import { Choice, Note, NoteAction } from "../ui/fields";
 import { useCell } from "../ui/useCell";
 import { useSession } from "./session";
-import { problemText } from "./words";
+import { keptText, problemText } from "./words";
 
-const KINDS = { camera: "videoinput", mic: "audioinput", speaker: "audiooutput" } as const;
-
-/** The devices of a kind; names appear once the person has allowed one. */
-function useDevices(kind: keyof typeof KINDS): { value: string; text: string }[] {
-  const { meeting } = useSession();
-  const [devices, setDevices] = useState<readonly MediaDeviceInfo[] | null>(null);
-  const source = kind === "speaker" ? "mic" : kind;
-  const own = meeting.local.sources[source];
-  useEffect(() => {
-    let current = true;
-    const read = async () => {
-      const list = await navigator.mediaDevices?.enumerateDevices() ?? [];
-      if (current) setDevices(list.filter((device) => device.kind === KINDS[kind]));
-    };
-    void read();
-    navigator.mediaDevices?.addEventListener("devicechange", read);
-    const stop = own.subscribe(() => void read()); // a grant changes what the browser tells
-    return () => {
-      current = false;
-      stop();
-      navigator.mediaDevices?.removeEventListener("devicechange", read);
-    };
-  }, [kind, own]);
+/** What can be chosen of a kind; names appear once the person has allowed one. */
+function useOptions(kind: keyof typeof KINDS): { value: string; text: string }[] {
+  const { devices } = useSession().meeting.local;
+  const all = useCell(devices);
   // Before a grant there is one without a name. Of speakers not every browser tells.
-  if (devices?.length === 0 && kind !== "speaker") return [{ value: "", text: t("device.none") }];
-  const named = (devices ?? []).filter(({ deviceId, label }) => deviceId !== "default" && label !== "");
+  if (all !== null && kind !== "speaker" && !devices.any(KINDS[kind])) return [{ value: "", text: t("device.none") }];
+  const named = devices.of(KINDS[kind]).filter(({ deviceId, label }) => deviceId !== "default" && label !== "");
   return [{ value: "", text: t("device.default") }, ...named.map(({ deviceId, label }) => ({ value: deviceId, text: label }))];
 }
 
 export function DeviceChoice({ source }: { source: "mic" | "camera" }) {
   const session = useSession();
-  const chosen = useCell(session.settings)[source];
-  const options = useDevices(source);
-  const value = options.some((option) => option.value === chosen) ? chosen : "";
-  return <Choice label={t(`device.${source}`)} value={value} options={options} onChange={(id) => void session.choose(source, id)} />;
+  const { local } = session.meeting;
+  const state = useCell(local.sources[source]);
+  const shown = shownDevice(state);
+  const options = useOptions(source);
+  const value = options.some((option) => option.value === shown) ? shown : "";
+  return <Choice label={t(`device.${source}`)} value={value} options={options} hint={keptText(source, state, local.devices)} onChange={(id) => void session.choose(source, id)} />;
 }
 
 export function SpeakerChoice() {
   const session = useSession();
-  const { speaker } = useCell(session.settings);
-  const options = useDevices("speaker");
-  const value = options.some((option) => option.value === speaker) ? speaker : "";
+  const { used, refused } = useCell(session.meeting.speaker.state);
+  const [silent, setSilent] = useState(false);
+  const options = useOptions("speaker");
+  const value = options.some((option) => option.value === used) ? used : "";
+  const hint = refused !== null || silent ? t("speaker.failed") : "";
+  const test = () => void testSound(value).then(() => setSilent(false), () => setSilent(true));
   return (
     <>
-      <Choice
-        label={t("device.speaker")}
-        value={value}
-        options={options}
-        onChange={(id) => session.settings.update((settings) => ({ ...settings, speaker: id }))}
-      />
-      <Button onPress={() => void testSound(value)}>{t("device.test")}</Button>
+      <Choice label={t("device.speaker")} value={value} options={options} hint={hint} onChange={(id) => void session.chooseSpeaker(id)} />
+      <Button onPress={test}>{t("device.test")}</Button>
     </>
   );
 }
@@ -88,22 +69,4 @@ function browser(): "chromium" | "firefox" | "safari" | "ios" | "android" {
   if (agent.includes("Android")) return "android";
   if (agent.includes("Firefox")) return "firefox";
   return /Safari/.test(agent) && !/Chrom/.test(agent) ? "safari" : "chromium";
-}
-
-/** Starts a device that was refused as soon as the person allows it in the browser. */
-export function useLatePermission(): void {
-  const session = useSession();
-  useEffect(() => {
-    const over = new AbortController();
-    const watch = async (source: "mic" | "camera", name: string) => {
-      const status = await navigator.permissions?.query({ name: name as PermissionName }).catch(() => null);
-      status?.addEventListener("change", () => {
-        const { problem } = session.meeting.local.sources[source].get();
-        if (status.state === "granted" && problem !== null) void session.setSource(source, true);
-      }, { signal: over.signal });
-    };
-    void watch("mic", "microphone");
-    void watch("camera", "camera");
-    return () => over.abort();
-  }, [session]);
 }

@@ -4,7 +4,7 @@
 import type { Meeting, Notice, PageState, Participant } from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { Session } from "./session";
-import { refusedText, waitingText } from "./words";
+import { changeText, problemText, refusedText, waitingText } from "./words";
 
 const SAID_AFTER = 5000;
 /** Above this, coming and going is not told any more. */
@@ -34,7 +34,8 @@ function follow<T>(meeting: Meeting, cell: { get(): T; subscribe(listener: () =>
   });
 }
 
-function told({ announcer, toasts, meeting, setSource }: Session, notice: Notice): void {
+function told(session: Session, notice: Notice): void {
+  const { announcer, toasts, meeting, setSource } = session;
   switch (notice.kind) {
     case "muted": {
       const key = { mic: "toast.mutedBy", camera: "toast.cameraStopped", screen: "toast.screenStopped" } as const;
@@ -50,7 +51,13 @@ function told({ announcer, toasts, meeting, setSource }: Session, notice: Notice
       break;
     }
     case "device_gone":
-      toasts.show({ kind: `device-${notice.source}`, text: t("toast.deviceGone") });
+    case "device_back":
+    case "device_found":
+      if (GOING_ON.has(meeting.state.get())) session.tell(`device-${notice.source}`, changeText(notice));
+      break;
+    case "device_failed": // the help beside the buttons says so, too
+      toasts.close(`device-${notice.source}`);
+      announcer.polite(`device-${notice.source}`, problemText(notice.source, notice.problem, meeting.state.get()));
       break;
     case "refused":
       toasts.show({ kind: "right", text: refusedText(meeting.roster.get(), notice.source, notice.error) });

@@ -1,12 +1,12 @@
 // What every part of the meeting page shares, made once in main.tsx.
 
 import { createContext, useContext } from "react";
-import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
+import { type Admission, cell, type Cell, DeviceError, type DeviceProblem, KINDS, type Meeting, RequestError, type Source } from "../../../sdk/src/index";
 import { type MessageKey, t } from "../i18n/t";
 import type { Announcer } from "./announcer";
 import type { SettingsCell } from "./settings";
 import { Toasts } from "./toasts";
-import { inTheWay, problemText, refusedText, seatText } from "./words";
+import { inTheWay, keptText, problemText, refusedText, seatText } from "./words";
 
 export type Panel = "people" | "chat" | null;
 
@@ -84,13 +84,18 @@ export class Session {
   /** Turns on what was on here the last time, on the devices that were chosen. */
   startRemembered(): void {
     const settings = this.settings.get();
+    const { local, speaker } = this.meeting;
+    const observes = this.meeting.info.get()?.link.role === "observer"; // who may not be seen nor heard inside
     const start = (source: "mic" | "camera", device: string, on: boolean) => {
-      const state = this.meeting.local.sources[source];
-      if (device && state.get().deviceId === undefined) state.update((now) => ({ ...now, deviceId: device }));
-      if (on && !state.get().on) void this.setSource(source, true);
+      const state = local.sources[source];
+      if (device && state.get().deviceId === undefined) local.prefer(source, device, settings[`${source}Name`]);
+      if (on && !observes && !state.get().on) void this.setSource(source, true);
     };
     start("mic", settings.mic, settings.micOn);
     start("camera", settings.camera, settings.cameraOn);
+    if (settings.speaker && !speaker.state.get().deviceId) {
+      speaker.choose(settings.speaker, settings.speakerName).catch(() => {}); // the standard one plays
+    }
   }
 
   failed(error: unknown): void {
@@ -99,15 +104,43 @@ export class Session {
     this.toasts.show({ kind: "failed", text: t(refusal(error)) });
   }
 
-  /** Uses another device from now on, and remembers it. */
+  /** Uses another device from now on, and remembers it; when it does not start, the one before. */
   async choose(source: "mic" | "camera", deviceId: string): Promise<void> {
-    this.settings.update((settings) => ({ ...settings, [source]: deviceId }));
+    const { local } = this.meeting;
+    const state = local.sources[source];
+    this.#keep(source, deviceId);
     try {
-      await this.meeting.local.choose(source, deviceId);
+      await local.choose(source, deviceId);
     } catch (error) {
-      if (error instanceof DeviceError) this.#deviceFailed(source, error.problem);
-      else throw error;
+      if (!(error instanceof DeviceError)) throw error;
+      this.#keep(source, state.get().deviceId ?? "");
+      const kept = keptText(source, state.get(), local.devices); // the menu shows it, too
+      if (kept) this.announcer.polite(`device-${source}`, kept);
+      else this.#deviceFailed(source, error.problem);
     }
+  }
+
+  /** Plays on another output from now on, and remembers it; when it refuses, the one before. */
+  async chooseSpeaker(deviceId: string): Promise<void> {
+    const { speaker } = this.meeting;
+    this.#keep("speaker", deviceId);
+    try {
+      await speaker.choose(deviceId);
+    } catch {
+      this.#keep("speaker", speaker.state.get().deviceId);
+      this.announcer.polite("device-speaker", t("speaker.failed")); // the menu shows it, too
+    }
+  }
+
+  #keep(kind: keyof typeof KINDS, deviceId: string): void {
+    const name = deviceId && this.meeting.local.devices.nameOf(KINDS[kind], deviceId);
+    this.settings.update((settings) => ({ ...settings, [kind]: deviceId, [`${kind}Name`]: name }));
+  }
+
+  /** A note that is said aloud, too. */
+  tell(kind: string, text: string): void {
+    this.toasts.show({ kind, text });
+    this.announcer.polite(kind, text);
   }
 
   /** The page shows help for microphone and camera where their buttons are; a screen has none. */

@@ -9,6 +9,10 @@ export interface Settings {
   mic: string;
   camera: string;
   speaker: string;
+  /** What the devices are called: some browsers give them other ids at each visit. */
+  micName: string;
+  cameraName: string;
+  speakerName: string;
   showSelf: boolean;
   theme: "dark" | "light";
   /** The room that let this browser in last: who was let in does not ask again. */
@@ -17,7 +21,7 @@ export interface Settings {
 
 const KEY = "sunup.settings";
 const FIRST: Settings = {
-  name: "", micOn: false, cameraOn: false, mic: "", camera: "", speaker: "", showSelf: true, theme: "dark", admittedTo: "",
+  name: "", micOn: false, cameraOn: false, mic: "", camera: "", speaker: "", micName: "", cameraName: "", speakerName: "", showSelf: true, theme: "dark", admittedTo: "",
 };
 
 export type SettingsCell = Cell<Settings>;

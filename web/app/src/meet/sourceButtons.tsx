@@ -10,12 +10,14 @@ import { useCell } from "../ui/useCell";
 import styles from "./sourceButtons.module.css";
 import { useSession } from "./session";
 
-/** Whether an own source may be published here; before the meeting it may. */
+/** Whether an own source may be published here; before the meeting only observers are known not to. */
 function useMay(source: Source): boolean {
   const { meeting } = useSession();
   const can = useCell(meeting.can);
   const live = useCell(meeting.state) === "live";
-  return !live || can.size === 0 || can.has(`publish_${source}`);
+  const role = useCell(meeting.info)?.link.role;
+  if (!live) return role !== "observer";
+  return can.size === 0 || can.has(`publish_${source}`);
 }
 
 interface SourceButtonProps {

@@ -1,6 +1,9 @@
 // How people are described, alike on tiles and in lists.
 
-import type { DeviceProblem, PageState, Participant, RequestError, Roster, Source, Waiter } from "../../../sdk/src/index";
+import {
+  type DeviceChange, type DeviceList, type DeviceProblem, KINDS, type LocalSource, type PageState, type Participant, type RequestError, type Roster,
+  type Source, type Waiter,
+} from "../../../sdk/src/index";
 import { t } from "../i18n/t";
 import type { StageTexts } from "../media/stage";
 
@@ -60,6 +63,28 @@ export function problemText(source: Source, problem: DeviceProblem, state: PageS
   const text = t(`problem.${source}.${problem}`);
   const dispensable = source !== "screen" && (problem === "none" || problem === "failed");
   return dispensable && !inRoom(state) ? `${text} ${t("problem.without")}` : text;
+}
+
+/** What plugging in and out did; devices without a known name go by what they are. */
+export function changeText(change: Exclude<DeviceChange, { kind: "device_failed" }>): string {
+  const device = change.device || t(`device.your.${change.source}`);
+  switch (change.kind) {
+    case "device_gone":
+      return change.used === null ? t("toast.deviceOff", { device }) : t("toast.deviceGone", { device, used: change.used || t("device.default") });
+    case "device_back":
+      return t("toast.deviceBack", { device });
+    case "device_found":
+      return t(change.source === "mic" ? "toast.micFound" : "toast.cameraFound", { device });
+  }
+}
+
+/** Why the device that was chosen last did not start, and which one is used still; "" when all is well. */
+export function keptText(source: "mic" | "camera", { device, refused }: LocalSource, devices: DeviceList): string {
+  if (!device || !refused) return "";
+  const { problem, deviceId } = refused;
+  const reason = problem === "in_use" ? "inUse" : problem === "gone" || problem === "none" ? "gone" : problem === "failed" ? "failed" : "blocked";
+  const wanted = (deviceId && devices.nameOf(KINDS[source], deviceId)) || t("device.default");
+  return t(`kept.${reason}`, { device: wanted, used: device.label || t(`device.your.${source}`) });
 }
 
 /** For who waits for a seat; the place in line counts from 1. */

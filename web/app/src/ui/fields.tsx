@@ -35,17 +35,26 @@ interface ChoiceProps {
   label: string;
   value: string;
   options: readonly { value: string; text: string }[];
+  /** What came of the last choice, if anything is to be said of it. */
+  hint?: string;
   onChange(value: string): void;
 }
 
-export function Choice({ label, value, options, onChange }: ChoiceProps) {
+export function Choice({ label, value, options, hint = "", onChange }: ChoiceProps) {
   const id = useId();
   return (
     <div className={styles["field"]}>
       <label className={styles["label"]} htmlFor={id}>{label}</label>
-      <select id={id} className={styles["select"]} value={value} onChange={(event) => onChange(event.target.value)}>
+      <select
+        id={id}
+        className={styles["select"]}
+        value={value}
+        aria-describedby={hint ? `${id}-hint` : undefined}
+        onChange={(event) => onChange(event.target.value)}
+      >
         {options.map((option) => <option key={option.value} value={option.value}>{option.text}</option>)}
       </select>
+      {hint ? <span id={`${id}-hint`} className={styles["error"]}>{hint}</span> : null}
     </div>
   );
 }
