@@ -14,7 +14,7 @@ use crate::demux::{classify, Protocol};
 use crate::egress::Egress;
 use crate::events::Event;
 use crate::forward::{Forwarder, PacketKind};
-use crate::ice::{Change, Check, Credentials, Generation, Path, State, QUIET_AFTER};
+use crate::ice::{Change, Check, Credentials, Generation, Path, State, PATH_KEPT};
 use crate::ids::{IdMap, RoomId, TransportId};
 use crate::limiter::Limiter;
 use crate::outbox::{Outbox, Ticket};
@@ -405,13 +405,13 @@ impl Core {
         self.answer_check(id, path, &message, answer, &key);
     }
 
-    /// Whether a transport is still being checked over a path. Another one may not take it then,
+    /// Whether a transport still uses a path. Another one may not take it then,
     /// or who knows a neighbour's address could cut him off by forging it.
     fn lives_on(&self, now: u64, id: TransportId, path: Path) -> bool {
         self.transports
             .get(&id)
-            .and_then(|transport| transport.agent.last_check(path))
-            .is_some_and(|at| now < at + QUIET_AFTER)
+            .and_then(|transport| transport.agent.last_sign(path))
+            .is_some_and(|at| now < at + PATH_KEPT)
     }
 
     fn accept_check(

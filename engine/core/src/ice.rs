@@ -30,6 +30,9 @@ pub const MEDIA_FLOWS: u64 = 1_000_000;
 /// A path over which neither a new check nor media came for this long is given up for one over
 /// which something does, also without a nomination: some peers nominate once and never again.
 pub const PATH_SILENT: u64 = 3_000_000;
+/// For how long a path stays its transport's after the last authentic packet over it: checks of RFC
+/// 7675 come every 4 to 6 s, and who forges a neighbour's address must not get in between two.
+pub const PATH_KEPT: u64 = 10_000_000;
 /// Checks per transport that are known when they come again: ten minutes of a browser's on one pair.
 pub const RECENT_CHECKS: usize = 256;
 /// Verified paths per transport; a browser with many interfaces shows about ten pairs.
@@ -194,9 +197,12 @@ impl Verified {
         self.last_media.is_some_and(|at| now < at + MEDIA_FLOWS)
     }
 
+    fn last_sign(&self) -> u64 {
+        self.last_check.max(self.last_media.unwrap_or(0))
+    }
+
     fn is_silent(&self, now: u64) -> bool {
-        let last = self.last_check.max(self.last_media.unwrap_or(0));
-        now >= last + PATH_SILENT
+        now >= self.last_sign() + PATH_SILENT
     }
 }
 
@@ -298,11 +304,11 @@ impl Agent {
         self.paths.iter().map(|verified| verified.path)
     }
 
-    /// When the last valid check came over this path.
+    /// When the last valid check or authentic media came over this path.
     #[must_use]
-    pub fn last_check(&self, path: Path) -> Option<u64> {
+    pub fn last_sign(&self, path: Path) -> Option<u64> {
         let verified = self.paths.iter().find(|verified| verified.path == path)?;
-        Some(verified.last_check)
+        Some(verified.last_sign())
     }
 
     /// The key that checks with this fragment must be signed with.

@@ -5,8 +5,8 @@ mod support;
 use sunup_engine_core::commands::Command;
 use sunup_engine_core::events::Event;
 use sunup_engine_core::ice::{
-    Path, State, CONSENT_EXPIRES, MAX_PATHS, MEDIA_FLOWS, NOMINATION_SETTLES, PATH_SILENT,
-    QUIET_AFTER, RECENT_CHECKS,
+    Path, State, CONSENT_EXPIRES, MAX_PATHS, MEDIA_FLOWS, NOMINATION_SETTLES, PATH_KEPT,
+    PATH_SILENT, QUIET_AFTER, RECENT_CHECKS,
 };
 use sunup_engine_core::ids::{RoomId, TransportId};
 use sunup_engine_core::limiter::BURST;
@@ -236,7 +236,7 @@ fn a_check_sent_again_from_elsewhere_moves_nothing_and_is_not_answered() {
     let options = peer.options();
     let bytes = peer.check_bytes(&options);
     server.receive(own, &bytes);
-    server.wait(QUIET_AFTER); // nothing but what is known of the check keeps the path
+    server.wait(PATH_KEPT); // nothing but what is known of the check keeps the path
     server.take_sent();
     server.receive(own, &bytes);
     assert_eq!(server.take_sent().len(), 1, "the answer may have got lost");
@@ -468,8 +468,14 @@ fn another_transport_cannot_take_a_path_that_is_in_use() {
     server.receive(forged, &packet);
     let transport = server.core.transport(victim.transport).unwrap();
     assert_eq!(transport.counters.srtp_packets_in, 1);
+    // Nor in between two checks of RFC 7675, and not from who only sends media.
+    server.wait(PATH_KEPT - 1);
+    assert_eq!(thief.check_with(&mut server, forged, &options), None);
+    send_media(&mut server, &mut victim, forged, 2);
+    server.wait(PATH_KEPT - 1);
+    assert_eq!(thief.check_with(&mut server, forged, &options), None);
     // A browser that was reloaded may get the same port again once the old page is silent.
-    server.wait(QUIET_AFTER);
+    server.wait(1);
     thief.check(&mut server, forged);
     victim.check(&mut server, path("192.0.2.1:1001"));
 }
@@ -480,13 +486,13 @@ fn who_had_a_path_before_leaves_it_to_who_has_it_now() {
     for expires in [false, true] {
         let mut server = Server::new();
         let mut before = server.connect("192.0.2.1:1000", GCM);
-        server.wait(QUIET_AFTER);
+        server.wait(PATH_KEPT);
         let mut now = server.connect("192.0.2.1:1000", GCM);
         if expires {
             before.check(&mut server, path("192.0.2.1:1001"));
-            server.wait(CONSENT_EXPIRES - QUIET_AFTER);
+            server.wait(CONSENT_EXPIRES - PATH_KEPT);
             let transport = server.core.transport(before.transport).unwrap();
-            assert_eq!(transport.agent.last_check(shared), None);
+            assert_eq!(transport.agent.last_sign(shared), None);
         } else {
             server.command(Command::CloseTransport {
                 transport: before.transport,
