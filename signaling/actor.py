@@ -23,6 +23,7 @@ from rooms.events import Body, Event
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
 from rooms.room import History, Room
+from rooms.states import SEATED
 
 from . import messages
 from .client import Client
@@ -34,7 +35,14 @@ from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Delivery, Feed
 from .journal import AT_ONCE, Journal, Opened
-from .limits import CONNECTION_BURST, CONNECTION_RATE, ParticipantLimiter
+from .limits import (
+    CONNECTION_BURST,
+    CONNECTION_RATE,
+    DOOR_BURST,
+    DOOR_RATE,
+    ParticipantLimiter,
+    TokenBucket,
+)
 from .logs import internal_error
 from .outbound import Outbound
 from .roomconfig import config_of, news
@@ -125,6 +133,7 @@ class RoomActor:
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
         self._connections = ParticipantLimiter(CONNECTION_RATE, CONNECTION_BURST)
+        self._at_the_door = TokenBucket.full(DOOR_RATE, DOOR_BURST, clock.now())
         self._timer: asyncio.TimerHandle | None = None
         self._tenure = Tenure(
             key.room_id,
@@ -357,7 +366,10 @@ class RoomActor:
 
     def _count_connection(self, participant: ParticipantId) -> None:
         """Refuse who comes back too often: each time is facts that every later opening reads."""
-        wait = self._connections.take(participant, self._clock.now())
+        now, row = self._clock.now(), self.room.participant(participant)
+        wait = self._connections.take(participant, now)
+        if not wait and row is not None and row.state not in SEATED:
+            wait = self._at_the_door.take(now)
         if wait:
             raise RequestError("rate", "too many connections", retry_ms=int(wait * 1000) + 1)
 

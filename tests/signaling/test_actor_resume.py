@@ -201,6 +201,20 @@ class TestResume:
         with pytest.raises(RequestError):
             await resume(stage, ana, {})
 
+    async def test_all_who_wait_come_back_only_so_often(self, stage):
+        """Hundreds of strangers write no hundred facts a second; who is in comes back all the same."""
+        ana = await enter(stage, "Ana", Role.HOST)
+        jane, kim = [await enter(stage, who, lobby=True) for who in ("Jane", "Kim")]
+        stage.actor._at_the_door.tokens = 1.0
+        await resume(stage, jane, {})
+        with pytest.raises(RequestError) as refused:
+            await resume(stage, kim, {})
+        assert refused.value.code == "rate"
+        assert 190 <= refused.value.extras["retry_ms"] <= 201
+        await resume(stage, ana, {})
+        stage.clock.time += 0.2
+        await resume(stage, kim, {})
+
     async def test_a_stale_secret_takes_nothing_from_its_participant(self, stage):
         """An old tab that tries again and again keeps nobody out."""
         old = await enter(stage, "Ana", Role.HOST)

@@ -116,6 +116,8 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT
     per = f"{limits.CONNECTION_BURST:.0f} at once, then one per {1 / limits.CONNECTION_RATE:.0f} s"
     assert f"was there before | {per}; beyond: `rate`" in TEXT
+    door = f"{limits.DOOR_BURST:.0f} at once, then {limits.DOOR_RATE:.0f} per second"
+    assert f"and are not in | {door}; likewise" in TEXT
 
 
 def block(name):
