@@ -1,12 +1,14 @@
 """Time and ids for the shell: the only place of the meeting server that reads a clock.
 
-Rooms take *room time*: seconds since the Unix epoch that never go back (the wall clock at the
-start plus monotonic time since). Tests hand in their own `Clock`.
+Rooms take *room time*: seconds since the Unix epoch that never go back. It runs with the monotonic
+clock, and follows the wall clock when that jumps ahead: the monotonic one stands still while a
+machine sleeps or is paused. Tests hand in their own `Clock`.
 """
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from storage.ids import MonotonicIds
 
@@ -20,20 +22,45 @@ class Clock(Protocol):
     def wall(self) -> float:
         """Unix time in seconds, as other machines see it; may jump."""
 
+    def pulse(self) -> float:
+        """Seconds since any moment, those in which the process did not run among them."""
+
+
+JUMP: Final = 2.0
+"""Seconds by which the wall clock must be ahead to be followed: a correction is no jump."""
+
 
 class SystemClock:
-    """The real time."""
+    """The real time.
 
-    def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+    Args:
+        wall: Unix time, of the operating system.
+        steady: its monotonic time.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall = wall
+        self._steady = steady
+        self._offset = wall() - steady()
 
     def now(self) -> float:
         """See `Clock.now`."""
-        return self._offset + time.monotonic()
+        offset = self._wall() - self._steady()
+        if offset > self._offset + JUMP:
+            self._offset = offset
+        return self._offset + self._steady()
 
     def wall(self) -> float:
         """See `Clock.wall`."""
-        return time.time()
+        return self._wall()
+
+    def pulse(self) -> float:
+        """See `Clock.pulse`: whoever slept finds that the wall clock went on."""
+        return self.now()
 
 
 class TextIds:

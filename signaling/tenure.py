@@ -90,7 +90,7 @@ class Tenure:
         self._attempts = 0
         self._over = False
         self._pulse = 0.0
-        """When this process was last seen to run, by the loop's clock."""
+        """When this process was last seen to run, by the clock's pulse."""
         self._beating: asyncio.TimerHandle | None = None
         self._stood_still = False
 
@@ -145,7 +145,7 @@ class Tenure:
         A laptop that slept and a machine that was paused are not told: their sockets look alive,
         and what falls due falls due at once, as if everybody had been there all the time.
         """
-        now = asyncio.get_running_loop().time()
+        now = self._clock.pulse()
         still, self._pulse = now - self._pulse, now
         if still > STOOD_STILL and self.current is not None:
             self._stood_still = True
@@ -166,11 +166,10 @@ class Tenure:
         self._opened(opened, still)
 
     def _beat(self) -> None:
-        loop = asyncio.get_running_loop()
         if self._beating is None:
-            self._pulse = loop.time()
+            self._pulse = self._clock.pulse()
         self.check_pulse()
-        self._beating = loop.call_later(PULSE, self._beat)
+        self._beating = asyncio.get_running_loop().call_later(PULSE, self._beat)
 
     def _stop_beating(self) -> None:
         if self._beating is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import time
 import uuid
 from datetime import UTC, datetime
 
@@ -34,6 +35,10 @@ class ManualClock:
 
     def wall(self):
         return self.time
+
+    def pulse(self):
+        """Real: where this clock jumps, nobody has slept."""
+        return time.monotonic()
 
 
 class SerialIds:
