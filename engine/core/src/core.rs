@@ -363,7 +363,7 @@ impl Core {
         };
         let owner = self.by_path.get(&path).copied();
         let address = path.remote.ip();
-        if owner.is_none() && !self.limiter.allows(now, address) {
+        if owner.is_none() && !self.limiter.allows(now, address, id) {
             self.counters.dropped_stun_limited += 1;
             return;
         }
@@ -377,7 +377,7 @@ impl Core {
             return;
         };
         if !message.verify(key) {
-            self.limiter.charge(now, address);
+            self.limiter.charge(now, address, id);
             self.counters.dropped_stun_inauthentic += 1;
             return;
         }
@@ -388,7 +388,7 @@ impl Core {
             // where no other check came it is a copy of somebody else's, and costs what a guess
             // costs; an answer would sign for the peer an address that is not its own.
             if owner != Some(id) {
-                self.limiter.charge(now, address);
+                self.limiter.charge(now, address, id);
                 self.counters.dropped_stun_repeated += 1;
                 return;
             }

@@ -155,6 +155,9 @@ fn guessing_passwords_is_limited_for_each_source_address() {
     assert_eq!(server.core.counters().dropped_stun_limited, 50);
     // The bucket is one address's; another one gets in at once, and this one a little later.
     peer.check(&mut server, path("192.0.2.10:1000"));
+    // A neighbour behind the same address, whose fragment the guesser does not know, pays nothing.
+    let mut neighbour = server.add_transport();
+    neighbour.check(&mut server, path("192.0.2.9:999"));
     server.wait(SECOND);
     peer.check(&mut server, path("192.0.2.9:1000"));
 }
