@@ -21,7 +21,7 @@ SENT_PER_CONNECTION = 100
 """Below the burst of frames that one connection may send, so that each frame is looked at."""
 ATTACKERS = 5
 BEFORE_HELLO = 0.1
-ACCEPTABLE_CLOSES = {1000, 1002, 1007, 1009, 4400, 4401, 4403, 4404, 4409, 4410}
+ACCEPTABLE_CLOSES = {1000, 1002, 1007, 1009, 4400, 4401, 4403, 4404, 4409, 4410, 4429}
 """RFC 6455's own refusals, and ours that a client can cause; never 1011 or 4500."""
 
 
@@ -165,6 +165,7 @@ async def test_no_frame_harms_the_server_or_anybody_in_it(server, subprotocol):
     assert outcomes["bad_request"] > rounds / 10
     assert outcomes["ok"] > rounds / 100
     assert sum(outcomes[key] for key in outcomes if "closed" in key) > rounds / 100
+    assert outcomes["rate"] + outcomes["closed 4429"] < rounds / 20, "limits took its place"
 
 
 async def test_a_frame_over_the_limit_ends_its_connection_alone(server):
