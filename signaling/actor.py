@@ -23,7 +23,6 @@ from rooms.events import Body, Event
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
 from rooms.room import History, Room
-from rooms.states import SEATED
 
 from . import messages
 from .client import Client
@@ -368,7 +367,7 @@ class RoomActor:
         """Refuse who comes back too often: each time is facts that every later opening reads."""
         now, row = self._clock.now(), self.room.participant(participant)
         wait = self._connections.take(participant, now)
-        if not wait and row is not None and row.state not in SEATED:
+        if not wait and row is not None and not row.admitted:
             wait = self._at_the_door.take(now)
         if wait:
             raise RequestError("rate", "too many connections", retry_ms=int(wait * 1000) + 1)

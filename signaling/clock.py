@@ -2,7 +2,8 @@
 
 Rooms take *room time*: seconds since the Unix epoch that never go back. It runs with the monotonic
 clock, and follows the wall clock when that jumps ahead: the monotonic one stands still while a
-machine sleeps or is paused. Tests hand in their own `Clock`.
+machine sleeps or is paused. Of a wall clock that was set back it lets itself be caught up, at half
+speed. Tests hand in their own `Clock`.
 """
 
 import time
@@ -27,7 +28,7 @@ class Clock(Protocol):
 
 
 JUMP: Final = 2.0
-"""Seconds by which the wall clock must be ahead to be followed: a correction is no jump."""
+"""Seconds by which the wall clock must differ to be followed: a correction is no jump."""
 
 
 class SystemClock:
@@ -45,14 +46,19 @@ class SystemClock:
     ) -> None:
         self._wall = wall
         self._steady = steady
-        self._offset = wall() - steady()
+        self._room, self._read_at = wall(), steady()
 
     def now(self) -> float:
         """See `Clock.now`."""
-        offset = self._wall() - self._steady()
-        if offset > self._offset + JUMP:
-            self._offset = offset
-        return self._offset + self._steady()
+        steady, wall = self._steady(), self._wall()
+        passed = steady - self._read_at
+        room = self._room + passed
+        if wall > room + JUMP:
+            room = wall
+        elif wall < room - JUMP:
+            room -= passed / 2
+        self._room, self._read_at = room, steady
+        return room
 
     def wall(self) -> float:
         """See `Clock.wall`."""

@@ -35,7 +35,7 @@ CONNECTION_RATE: Final = 0.5
 """Connections per second by which one participant may come back; each is facts to keep for ever."""
 CONNECTION_BURST: Final = 10.0
 DOOR_RATE: Final = 5.0
-"""Connections per second by which all who are not in come back to one room: hundreds of strangers
+"""Connections per second by which all who were not let in come back to one room: hundreds of strangers
 could else write a hundred facts a second into its journal, within their own rates."""
 DOOR_BURST: Final = 1000.0
 """A waiting room that is full comes back at once after a restart, twice."""

@@ -284,6 +284,8 @@ class RoomMedia:
             self._drop(participant)
             self._seats[participant] = seat
         seat.session, seat.labels = session, labels
+        # What was said before the reply is about the connection before; of this one it is told again.
+        seat.missed = seat is before
         self._follow(participant, seat, answer.tracks, answer.slots)
         self._settle_soon()
         return answer_like(offer, answer.sdp)

@@ -147,8 +147,8 @@ class Tenure:
         """
         now = self._clock.pulse()
         still, self._pulse = now - self._pulse, now
-        if still > STOOD_STILL and self.current is not None:
-            self._stood_still = True
+        if still > STOOD_STILL:
+            self._stood_still = True  # also for a room that is being opened anew just now
             self.throw_away(f"the process stood still for {still:.0f} s")
 
     def throw_away(self, why: str) -> None:

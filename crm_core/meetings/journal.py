@@ -58,7 +58,6 @@ async def claim_room(unit: Unit, room_id: UUID, node: str, lease_seconds: float)
                 node=node,
                 epoch=RoomOwner.epoch + 1,
                 lease_until=_later(unit, lease_seconds),
-                alive_at=now,
             )
             .returning(RoomOwner.epoch, RoomOwner.session_no, RoomOwner.last_seq)
             .execution_options(synchronize_session=False)

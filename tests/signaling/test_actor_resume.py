@@ -211,7 +211,9 @@ class TestResume:
             await resume(stage, kim, {})
         assert refused.value.code == "rate"
         assert 190 <= refused.value.extras["retry_ms"] <= 201
-        await resume(stage, ana, {})
+        ana = await resume(stage, ana, {})
+        await ask(stage, ana, "leave")
+        await enter(stage, "Ana", Role.HOST)  # the admission is kept
         stage.clock.time += 0.2
         await resume(stage, kim, {})
 

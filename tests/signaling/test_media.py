@@ -421,6 +421,20 @@ class TestSlots:
         assert [told.binding for told in bench.of(jane, SlotBind)] == [1, 2, 3]
         assert [told.who for told in bench.of(jane, SlotBind)] == [ana, None, ana]
 
+    async def test_after_an_offer_of_the_same_peer_connection_its_bindings_are_told_again(
+        self, bench
+    ):
+        """A client takes what comes before the reply for words about another connection."""
+        ana, jane = await self.pair(bench)
+        slot, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
+        bench.engine.deliver(SlotBound(slot, track, 4_000_000_000, 1))
+        bench.media.resumed(jane)
+        await until(lambda: len(bench.of(jane, SlotBind)) == 2)
+        await bench.media.perform(jane, offer("2"))
+        assert len(bench.of(jane, SlotBind)) == 2, "the reply is first"
+        await until(lambda: len(bench.of(jane, SlotBind)) == 3)
+        assert len(set(bench.of(jane, SlotBind))) == 1
+
     async def test_a_resumed_page_hears_its_bindings_anew(self, bench):
         """What was bound while the socket was away is not numbered: all of it is told again."""
         ana, jane = await self.pair(bench)

@@ -117,7 +117,7 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     per = f"{limits.CONNECTION_BURST:.0f} at once, then one per {1 / limits.CONNECTION_RATE:.0f} s"
     assert f"was there before | {per}; beyond: `rate`" in TEXT
     door = f"{limits.DOOR_BURST:.0f} at once, then {limits.DOOR_RATE:.0f} per second"
-    assert f"and are not in | {door}; likewise" in TEXT
+    assert f"and are not admitted | {door}; likewise" in TEXT
 
 
 def block(name):

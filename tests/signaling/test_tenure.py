@@ -292,6 +292,17 @@ async def test_a_process_that_stood_still_does_not_go_on_as_if_nothing_was(hold,
     assert hold.still == [False, True, False]
 
 
+async def test_a_room_that_was_being_opened_anew_stood_still_as_well(hold, monkeypatch):
+    """Else who was attached would have been there all the time."""
+    monkeypatch.setattr("signaling.tenure.STOOD_STILL", 0.2)
+    await hold.tenure.begin()
+    hold.tenure.throw_away("a failed commit")
+    time.sleep(0.3)  # noqa: ASYNC251 see above
+    hold.tenure.check_pulse()
+    await hold.until_open(2)
+    assert hold.still == [False, True]
+
+
 async def test_a_pause_shorter_than_a_lease_changes_nothing(hold, monkeypatch):
     """A long commit, a collection: a second or two are nobody's loss."""
     monkeypatch.setattr("signaling.tenure.PULSE", 0.01)

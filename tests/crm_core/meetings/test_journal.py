@@ -12,6 +12,18 @@ from crm_core.meetings.service import JournalRecord
 from tests.crm_core.meetings.support import START, book_meeting
 
 
+async def test_taking_a_room_is_no_sign_of_life(database, tenant):
+    """Whoever took it and could not read it then was alive for nobody: people were in until before."""
+    meeting = await book_meeting(database, tenant)
+    where = (meeting.tenant_id, meeting.room_id)
+    first = await meeting.service.claim_room(*where, "node-1", 60)
+    assert first.last_alive is None
+    await meeting.service.renew_room(*where, first.epoch, 60)
+    claims = [await meeting.service.claim_room(*where, "node-1", 60) for _ in range(3)]
+    assert claims[0].last_alive is not None
+    assert len({claim.last_alive for claim in claims}) == 1
+
+
 async def test_a_claim_raises_the_epoch(database, tenant):
     """The same node takes its room again under a higher epoch, with the journal where it was."""
     meeting = await book_meeting(database, tenant)

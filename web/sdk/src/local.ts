@@ -89,6 +89,8 @@ export class LocalMedia {
   readonly #told: Partial<Record<Source, string | undefined>> = {};
   /** The devices of each kind at the last look. */
   readonly #seen: Partial<Record<Source, ReadonlySet<string>>> = {};
+  /** What was plugged in when a missing device was looked for in vain: once is enough. */
+  readonly #tried: Partial<Record<Source, string>> = {};
   #watching: AbortController | null = null;
 
   /**
@@ -359,6 +361,8 @@ export class LocalMedia {
     const before = this.#seen[source];
     const ids = new Set(this.devices.of(kind).map((entry) => entry.deviceId));
     this.#seen[source] = ids;
+    const plugged = [...ids].join();
+    if (this.#tried[source] !== plugged) delete this.#tried[source];
     const there = deviceId ? ids.has(deviceId) : false;
     if (there && deviceId) this.#name(source, deviceId);
     if (there && !device?.standsIn) delete this.#told[source];
@@ -368,7 +372,10 @@ export class LocalMedia {
     if (device?.standsIn && deviceId && there && refused?.deviceId !== deviceId) void this.#takeBack(source, deviceId);
     else if (MAY_PASS.has(problem) && this.devices.any(kind)) {
       const more = before !== undefined && [...ids].some((id) => !before.has(id));
-      if (MISSING.has(problem) || more) void this.#found(source);
+      if (more || (MISSING.has(problem) && this.#tried[source] === undefined)) {
+        this.#tried[source] = plugged;
+        void this.#found(source);
+      }
     }
   }
 

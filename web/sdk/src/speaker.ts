@@ -64,7 +64,8 @@ export class Speaker {
     if (instead) this.#elements.delete(instead);
     this.#elements.add(element);
     const { used } = this.state.get();
-    if (used) element.setSinkId?.(used).catch(() => this.#fall());
+    // While another one is being chosen, that choice says what becomes of it.
+    if (used) element.setSinkId?.(used).catch(() => used === this.#granted.used && this.#fall());
   }
 
   /** Forgets the elements; the choice stays. */

@@ -354,6 +354,28 @@ describe("what is plugged in", () => {
   });
 });
 
+describe("a camera that the browser lists and does not find", () => {
+  it("is looked for again when something else is plugged in, not for ever", async () => {
+    const devices = new FakeDevices("cam A");
+    let asked = 0;
+    const capture = devices.getUserMedia;
+    const counted = (constraints: MediaStreamConstraints) => {
+      asked += 1;
+      return asked > 50 ? new Promise<MediaStream>(() => {}) : capture(constraints); // or the test would never end
+    };
+    Object.assign(devices, { getUserMedia: counted });
+    devices.refusals.set("all", "NotFoundError");
+    local.prefer("camera", "cam Z", "cam Z");
+    await local.set("camera", true).catch(() => {});
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(asked).toBeLessThan(10);
+    devices.refusals.clear();
+    devices.plugIn("cam B");
+    await noticed();
+    expect(camera().on).toBe(true);
+  });
+});
+
 describe("the chosen speaker", () => {
   let speaker: Speaker;
   let sink: string;
@@ -391,6 +413,17 @@ describe("the chosen speaker", () => {
     expect([sink, speaker.state.get()]).toEqual(["spk B", { deviceId: "spk B", used: "spk B", refused: "spk C" }]);
     await Promise.all([speaker.choose("spk C"), speaker.choose("spk A")]);
     expect([sink, speaker.state.get().used]).toEqual(["spk A", "spk A"]);
+  });
+
+  it("is the choice still when sound came up while another one refused", async () => {
+    const slow = { setSinkId: (id: string) => (id === "spk C" ? new Promise((_, reject) => { setTimeout(() => reject(new Error("no")), 10); }) : Promise.resolve()) };
+    speaker.add(slow as unknown as HTMLMediaElement);
+    const choosing = speaker.choose("spk C").catch(() => {});
+    refused = "spk C";
+    speaker.add({ ...element } as HTMLMediaElement);
+    await vi.advanceTimersByTimeAsync(20);
+    await choosing;
+    expect(speaker.state.get()).toEqual({ deviceId: "spk B", used: "spk B", refused: "spk C" });
   });
 
   it("that is not there from the start is none that was unplugged", async () => {
