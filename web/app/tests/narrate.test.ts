@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EMPTY_LOBBY, Meeting, RequestError, type Waiter } from "../../sdk/src/index";
+import { EMPTY_LOBBY, Meeting, type Participant, RequestError, type Waiter } from "../../sdk/src/index";
 import { Announcer } from "../src/meet/announcer";
 import { narrate } from "../src/meet/narrate";
 import { Session } from "../src/meet/session";
@@ -24,6 +24,11 @@ afterEach(() => vi.useRealTimers());
 const notes = () => session.toasts.list.get().map(({ text }) => text);
 const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
 const wait = (...list: Waiter[]) => meeting.lobby.update((lobby) => ({ ...lobby, list }));
+
+/** Three people, of whom these share their screens. */
+const roster = (...sharing: string[]) => meeting.roster.set(new Map(["me", "ana", "jane"].map((id) => [
+  id, { id, name: id, tracks: { mic: false, camera: false, screen: sharing.includes(id) } } as Participant,
+])));
 
 describe("who waits", () => {
   it("is said by name when one comes twice, as after a restart of the server", async () => {
@@ -52,6 +57,26 @@ describe("who waits", () => {
     meeting.lobby.set(EMPTY_LOBBY);
     await vi.advanceTimersByTimeAsync(20_000);
     expect(said).toEqual(["Bo is waiting"]);
+  });
+});
+
+describe("a screen that is shared", () => {
+  it("is said with its owner, and its end when nobody took over", async () => {
+    roster();
+    meeting.me.set({ id: "me" } as Participant);
+    meeting.state.set("live");
+    await vi.advanceTimersByTimeAsync(20_000);
+    said = [];
+    for (const sharing of [["jane"], ["jane", "ana"], ["ana"], ["me"], []]) {
+      roster(...sharing);
+      await vi.advanceTimersByTimeAsync(20_000);
+    }
+    expect(said).toEqual(["jane is sharing the screen", "ana is sharing the screen"]);
+    roster("jane");
+    await vi.advanceTimersByTimeAsync(20_000);
+    roster();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(said.slice(2)).toEqual(["jane is sharing the screen", "Screen sharing ended"]);
   });
 });
 

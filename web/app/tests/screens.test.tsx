@@ -2,12 +2,13 @@
 import { act, type ReactNode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { EMPTY_LOBBY, Meeting, type Role, type Waiter } from "../../sdk/src/index";
+import { EMPTY_LOBBY, type JoinAnswer, Meeting, type Role, type Waiter } from "../../sdk/src/index";
 import { FakeDevices, noticed } from "../../sdk/tests/fakeDevices";
 import { AdmitBanner } from "../src/meet/AdmitBanner";
 import { Announcer } from "../src/meet/announcer";
 import { DeviceChoice, DeviceHelp, SpeakerChoice } from "../src/meet/devices";
 import { EndCard } from "../src/meet/EndCard";
+import { PreJoin } from "../src/meet/PreJoin";
 import { PeoplePanel } from "../src/meet/PeoplePanel";
 import { Session, SessionContext } from "../src/meet/session";
 import { openSettings } from "../src/meet/settings";
@@ -45,6 +46,14 @@ const notes = () => session.toasts.list.get().map(({ text }) => text);
 const line = (id: string, from: string, text: string) => ({ id, from, waiter: from, name: "Bo", text, at: `2026-11-25T10:00:0${id}Z` });
 const waiter = (participant: string, name: string): Waiter => ({ participant, name, since: "", verified: false, identity_kind: "guest", waits: "verdict" });
 const seatless = (participant: string, name: string): Waiter => ({ ...waiter(participant, name), waits: "seat" });
+
+describe("the page before the meeting", () => {
+  it.each([["", "INPUT", ""], ["Jane Doe", "BUTTON", "Ask to join"]])("has the focus on the name or, where that is known, on the join button: %s", (name, element, text) => {
+    meeting.info.set({ room: { title: "Roof", host_name: null, starts_at: null, ends_at: null }, link: { lobby: true, display_name: name } } as unknown as JoinAnswer);
+    draw(<PreJoin />);
+    expect([document.activeElement?.tagName, document.activeElement?.textContent]).toEqual([element, text]);
+  });
+});
 
 describe("a line through the door", () => {
   const lobby = { ...EMPTY_LOBBY, list: [waiter("b", "Bo")], messages: [line("1", "b", "Hello"), line("2", "b", "I'm early"), line("3", "gone", "Bye")] };

@@ -22,9 +22,12 @@ export function PreJoin() {
   const [name, setName] = useState(cutName(settings.get().name || (info?.link.display_name ?? "")));
   const [error, setError] = useState<"prejoin.nameMissing" | "prejoin.nameRefused" | null>(refused ? "prejoin.nameRefused" : null);
   const field = useRef<HTMLInputElement>(null);
+  const submit = useRef<HTMLButtonElement>(null);
+  const ready = info !== null;
+  const named = useRef(name !== "" && !refused);
   useEffect(() => {
-    if (refused) field.current?.focus();
-  }, [refused]);
+    if (ready) (named.current ? submit : field).current?.focus();
+  }, [ready]);
   if (!info) return null;
   const { room, link } = info;
   const admitted = settings.get().admittedTo === meeting.invitation.code;
@@ -72,7 +75,7 @@ export function PreJoin() {
           <DeviceChoice source="mic" />
           <LevelMeter />
           <SpeakerChoice />
-          <Button type="submit" tone="primary">{t(link.lobby && !admitted ? "prejoin.ask" : "prejoin.join")}</Button>
+          <Button type="submit" tone="primary" ref={submit}>{t(link.lobby && !admitted ? "prejoin.ask" : "prejoin.join")}</Button>
         </form>
       </div>
     </main>

@@ -87,10 +87,12 @@ export function StageView({ info, onInfo, children }: StageViewProps) {
 function TileMenu({ participant, anchor, onClose }: { participant: string; anchor: React.RefObject<HTMLElement | null>; onClose(): void }) {
   const [open, setOpen] = useState(true);
   const { name, entries, dialog } = usePersonMenu(participant, onClose);
-  const over = !open && dialog === null;
+  const here = useCell(useSession().meeting.roster).has(participant);
+  const over = !here || (!open && dialog === null);
   useEffect(() => {
     if (over) onClose();
   }, [over, onClose]);
+  if (!here) return null; // whoever has left has no menu, and nobody can be asked about them
   if (dialog !== null) return dialog;
   return open ? <MenuAt label={t("tile.options", { name })} anchor={anchor} entries={entries} onClose={() => setOpen(false)} /> : null;
 }

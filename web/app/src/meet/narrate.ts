@@ -107,11 +107,11 @@ function followPeople({ meeting, announcer }: Session): void {
     for (const { name } of without(before, now, me)) {
       announcer.polite("left", t("aloud.left", { name }), { window: 10_000, many: (count) => t("aloud.leftMany", { count }) });
     }
-    for (const sharer of now.values()) {
-      const was = before.get(sharer.id)?.tracks.screen ?? false;
-      if (sharer.id === me || sharer.tracks.screen === was) continue;
-      announcer.polite("share", sharer.tracks.screen ? t("aloud.sharing", { name: sharer.name }) : t("aloud.sharingEnded"));
-    }
+    const [shared, shares] = [before, now].map((roster) => [...roster.values()].filter(({ tracks }) => tracks.screen)) as [Participant[], Participant[]];
+    const fresh = shares.find(({ id }) => id !== me && !shared.some((other) => other.id === id));
+    if (fresh) announcer.polite("share", t("aloud.sharing", { name: fresh.name }));
+    // Where somebody took over, sharing goes on.
+    else if (shares.length === 0 && shared.some(({ id }) => id !== me)) announcer.polite("share", t("aloud.sharingEnded"));
   });
   follow(meeting, meeting.hands, (before, now) => {
     const me = meeting.me.get();
