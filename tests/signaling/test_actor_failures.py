@@ -66,6 +66,16 @@ class TestFailures:
         row = stage.actor.room.participant(host.participant)
         assert (row.connected, row.lost_at) == (False, alive)
 
+    async def test_nothing_falls_due_in_a_room_whose_process_stood_still(self, stage, monkeypatch):
+        """It is thrown away first: else people were given up who had no chance to come back."""
+        monkeypatch.setattr("signaling.tenure.STOOD_STILL", 0.2)
+        await enter(stage, "Ana", Role.HOST)
+        room = stage.actor.room
+        time.sleep(0.3)  # noqa: ASYNC251 see above
+        stage.actor._timeout()
+        await until(lambda: stage.actor._live is not None)
+        assert stage.actor.room is not room
+
     async def test_a_defect_while_opening_anew_is_logged_and_tried_again(self, stage, monkeypatch):
         """One row that cannot be read once must not leave a room that nobody can enter."""
         host = await enter(stage, "Ana", Role.HOST)

@@ -303,6 +303,24 @@ async def test_a_room_that_was_being_opened_anew_stood_still_as_well(hold, monke
     assert hold.still == [False, True]
 
 
+@pytest.mark.parametrize("how", ["given back", "lost", "never had"])
+async def test_a_room_that_this_node_does_not_have_has_no_pulse(hold, how):
+    """A thousand meetings that are over cost a busy node nothing."""
+    if how == "never had":
+        hold.journal.openings.append(JournalDownError("down"))
+        with pytest.raises(JournalDownError):
+            await hold.tenure.begin()
+    else:
+        await hold.tenure.begin()
+    if how == "given back":
+        await hold.tenure.end()
+    elif how == "lost":
+        hold.journal.openings.append(FencedError("another node"))
+        hold.tenure.throw_away("a failed commit")
+        await until(lambda: hold.lost)
+    assert hold.tenure._beating.cancelled()
+
+
 async def test_a_pause_shorter_than_a_lease_changes_nothing(hold, monkeypatch):
     """A long commit, a collection: a second or two are nobody's loss."""
     monkeypatch.setattr("signaling.tenure.PULSE", 0.01)
