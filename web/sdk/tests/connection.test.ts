@@ -223,9 +223,13 @@ describe("a lost socket", () => {
       if (!lost) void connection.request("view.set", {}).catch(() => {});
       return 1;
     });
+    vi.spyOn(seen.welcomes, "push").mockImplementation(() => {
+      void connection.request("hand.set", {}).catch(() => {});
+      return 1;
+    });
     await vi.advanceTimersByTimeAsync(300);
     FakeSocket.last.welcome(true, "r2");
-    expect(FakeSocket.last.sent.map(({ m }) => m)).toEqual(["hello", "view.set"]);
+    expect(FakeSocket.last.sent.map(({ m }) => m)).toEqual(["hello", "hand.set", "view.set"]);
   });
 
   it("is told nothing any more while it closes; what waits is for the next", async () => {
