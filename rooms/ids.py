@@ -2,7 +2,7 @@
 
 Nothing here makes an id or reads a clock: the shell hands in an ``Ids`` source and a ``Stamp``
 function, so that a room replays to the same bytes. Room time is a float of seconds since the
-Unix epoch from a clock that never goes back (wall clock at start plus monotonic time since).
+Unix epoch from a clock that never goes back.
 Read ``rooms.events`` next.
 """
 

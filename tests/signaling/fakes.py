@@ -29,6 +29,8 @@ class ManualClock:
 
     def __init__(self, now=START):
         self.time = now
+        self.slept = 0.0
+        """Seconds in which the process did not run."""
 
     def now(self):
         return self.time
@@ -37,8 +39,8 @@ class ManualClock:
         return self.time
 
     def pulse(self):
-        """Real: where this clock jumps, nobody has slept."""
-        return time.monotonic()
+        """Real, and what was slept: where this clock jumps, the process ran."""
+        return time.monotonic() + self.slept
 
 
 class SerialIds:

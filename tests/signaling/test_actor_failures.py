@@ -1,7 +1,6 @@
 """A failed commit, a defect or a restart opens the room anew, and nothing replied is lost."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -49,15 +48,12 @@ class TestFailures:
         assert client not in list(stage.actor.members)
         await until(lambda: not stage.actor.room.participant(client.participant).connected)
 
-    async def test_who_was_attached_while_the_process_stood_still_was_not_there(
-        self, stage, monkeypatch
-    ):
+    async def test_who_was_attached_while_the_process_stood_still_was_not_there(self, stage):
         """As after a kill: attendance ends where the process was last alive, and all come back."""
-        monkeypatch.setattr("signaling.tenure.STOOD_STILL", 0.2)
         host = await enter(stage, "Ana", Role.HOST)
         alive = stage.clock.time
         stage.clock.time += 60
-        time.sleep(0.3)  # noqa: ASYNC251 the loop stands still: that is the point
+        stage.clock.slept += 60
         with pytest.raises(RequestError) as refused:
             await ask(stage, host, "hand.set", up=True)
         assert refused.value.code == "unavailable"
@@ -66,12 +62,11 @@ class TestFailures:
         row = stage.actor.room.participant(host.participant)
         assert (row.connected, row.lost_at) == (False, alive)
 
-    async def test_nothing_falls_due_in_a_room_whose_process_stood_still(self, stage, monkeypatch):
+    async def test_nothing_falls_due_in_a_room_whose_process_stood_still(self, stage):
         """It is thrown away first: else people were given up who had no chance to come back."""
-        monkeypatch.setattr("signaling.tenure.STOOD_STILL", 0.2)
         await enter(stage, "Ana", Role.HOST)
         room = stage.actor.room
-        time.sleep(0.3)  # noqa: ASYNC251 see above
+        stage.clock.slept += 60
         stage.actor._timeout()
         await until(lambda: stage.actor._live is not None)
         assert stage.actor.room is not room
