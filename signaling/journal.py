@@ -139,12 +139,14 @@ class CrmJournal:
                 self._tenant_id, self._room_id, self._node, LEASE
             )
             record = await self._service.load_room(self._tenant_id, self._room_id)
-        rows = await self._read(claim.session_no)
+        facts = await _facts(await self._read(claim.session_no))
+        async with Guard(OPEN_TIMEOUT):  # a sign of life now that it is there, and the whole lease
+            await self._service.renew_room(self._tenant_id, self._room_id, claim.epoch, LEASE)
         return Opened(
             record,
             claim.epoch,
             claim.session_no,
-            await _facts(rows),
+            facts,
             None if claim.last_alive is None else claim.last_alive.timestamp(),
         )
 

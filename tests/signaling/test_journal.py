@@ -121,7 +121,7 @@ async def test_another_nodes_lease_holds(meeting):
 
 @pytest.mark.parametrize("sign", ["open", "renew", "release"])
 async def test_the_next_owner_hears_when_the_last_one_lived(meeting, sign):
-    """Killed: its last renewal (or the claim). Stopped in good order: the moment of the release."""
+    """Killed: its last renewal (or the opening). Stopped in good order: the moment of the release."""
     first = journal_of(meeting)
     earliest = datetime.now(UTC).timestamp()
     opened = await first.open()
@@ -132,6 +132,26 @@ async def test_the_next_owner_hears_when_the_last_one_lived(meeting, sign):
     latest = datetime.now(UTC).timestamp()
     again = await journal_of(meeting).open()
     assert earliest <= again.last_alive <= latest
+
+
+async def test_a_room_that_could_not_be_read_gives_no_sign_of_life(meeting, monkeypatch):
+    """People were in until the last owner was alive, not until somebody tried in vain."""
+    first = journal_of(meeting)
+    opened = await first.open()
+    latest = datetime.now(UTC).timestamp()
+    service = meeting[2]
+    read = service.room_events_since
+
+    async def broken(*_args):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(service, "room_events_since", broken)
+    with pytest.raises(JournalDownError):
+        await journal_of(meeting).open()
+    monkeypatch.setattr(service, "room_events_since", read)
+    again = await journal_of(meeting).open()
+    assert again.last_alive <= latest
+    assert again.epoch == opened.epoch + 2
 
 
 async def test_a_repeated_batch_is_written_once(meeting):
