@@ -1,14 +1,13 @@
 """Run every check of the project and count what ran: ``make test``.
 
-Linters and type checkers first (cheap, and they explain most failures), then Rust, web, Python
-and browser suites. The run fails when a check fails, when any test was skipped, expected to fail
+Linters, type checkers, and the Rust, web, Python and browser suites. The run fails when a check fails, when any test was skipped, expected to fail
 or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.json`` says: a
 suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
 journeys and does not look at the floors.
 
 Lanes, each with databases of its own, run side by side. The plain tests take from the first moment
-on what others leave of the machine. Beside them come the checks, then the journey and the
-benchmarks' own tests; at last the tests with pictures and sound, which mostly wait, and those that
+on what others leave of the machine, and the checks what these leave. Beside them come the journey and
+the benchmarks' own tests; then the tests with pictures and sound, which mostly wait, and those that
 start servers.
 """
 
@@ -95,9 +94,11 @@ def main() -> int:
         lane(report, "python", [f"tests/{name}" for name in folders if name not in SLOW])
     else:
         plain = [name for name in folders if name not in (*SLOW, *SERVERS, "benchmarks")]
-        with ThreadPoolExecutor() as lanes:
-            ends = [lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=10)]
-            checks(report)
+        with ThreadPoolExecutor() as lanes, ThreadPoolExecutor(1, initializer=last) as checkers:
+            ends = [
+                lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=10),
+                checkers.submit(checks, report),
+            ]
             lane(report, "alone", [JOURNEY, "tests/benchmarks"])
             ends += [
                 lanes.submit(lane, report, "browser", ["tests/browser"]),
@@ -108,6 +109,11 @@ def main() -> int:
     if not fast:
         floors(report)
     return summary(report)
+
+
+def last() -> None:
+    """Let what this thread starts wait for everybody else; on Linux it is the thread's own matter."""
+    os.setpriority(os.PRIO_PROCESS, 0, 19)
 
 
 def checks(report: Report) -> None:
