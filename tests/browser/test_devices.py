@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support import person
-from tests.support.meetings import book, covered, no_complaints
+from tests.support.meetings import book, covered, meet, no_complaints
 from tests.support.person import ANA, JANE, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,9 +21,7 @@ OTHER = replace(JANE, camera="#c0a020")
 async def test_a_camera_that_comes_goes_or_refuses_is_said_and_seen(server, emptied):
     """The chosen one stays the wish, what works stays on, and the menu shows what others see."""
     links = await book(server)
-    host = await Person.arrive(emptied, ANA)
-    await host.join(links.host)
-    await host.in_the_room()
+    (host,) = await meet(emptied, links, ANA)
     guest = await Person.arrive(emptied, JANE)
     cameras = {"Cam A": JANE.camera, "Cam B": OTHER.camera}
     await guest.context.add_init_script(f"const PLUGGED = {json.dumps(cameras)};\n{DEVICES}")

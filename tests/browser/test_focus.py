@@ -7,8 +7,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.support.crowd import crowd, leave
-from tests.support.meetings import book, no_complaints
-from tests.support.person import ANA, Person
+from tests.support.meetings import book, meet, no_complaints
+from tests.support.person import ANA
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -16,9 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_who_is_let_in_or_sent_away_hands_the_focus_on(server, emptied):
     """After Admit, Deny and Remove the next row's same control has it, at last the heading."""
     links = await book(server)
-    host = await Person.arrive(emptied, ANA)
-    await host.join(links.host)
-    await host.in_the_room()
+    (host,) = await meet(emptied, links, ANA)
     heading = host.page.get_by_role("heading", name="People")
     async with crowd(links.guest, "Ann", "Bo", "Cy", "Di", "Ed") as waiting:
         await host.press("People, 1")
@@ -66,9 +64,7 @@ async def test_who_is_let_in_or_sent_away_hands_the_focus_on(server, emptied):
 async def test_who_leaves_hands_the_focus_to_the_next_tile(server, emptied):
     """A tile's button whose owner leaves gives the focus to the next tile, the last one to the stage."""
     links = await book(server)
-    host = await Person.arrive(emptied, ANA)
-    await host.join(links.host)
-    await host.in_the_room()
+    (host,) = await meet(emptied, links, ANA)
     async with crowd(links.guest, "Ann", "Bo", "Cy") as guests:
         await expect(host.page.get_by_text("3 people are waiting")).to_be_visible()
         await host.press("Admit all")
@@ -88,9 +84,7 @@ async def test_who_leaves_hands_the_focus_to_the_next_tile(server, emptied):
 async def test_regions_and_dialogs(server, emptied):
     """F6 goes round the regions from anywhere, both ways; a closed dialog gives the focus back."""
     links = await book(server)
-    host = await Person.arrive(emptied, ANA)
-    await host.join(links.host)
-    await host.in_the_room()
+    (host,) = await meet(emptied, links, ANA)
     page = host.page
     async with crowd(links.guest, "Ann", "Bo"):
         await host.press("Admit Ann")
