@@ -61,8 +61,14 @@ async def test_who_is_let_in_or_sent_away_hands_the_focus_on(server, emptied):
     no_complaints(host)
 
 
+async def focused_after(page, key):
+    """The name of what has the focus after a key."""
+    await page.keyboard.press(key)
+    return await page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
 async def test_who_leaves_hands_the_focus_to_the_next_tile(server, emptied):
-    """A tile's button whose owner leaves gives the focus to the next tile, the last one to the stage."""
+    """Keys go from tile to tile; whose owner leaves gives the focus to the next, the last to the stage."""
     links = await book(server)
     (host,) = await meet(emptied, links, ANA)
     async with crowd(links.guest, "Ann", "Bo", "Cy") as guests:
@@ -70,6 +76,10 @@ async def test_who_leaves_hands_the_focus_to_the_next_tile(server, emptied):
         await host.press("Admit all")
         for name in guests:
             await expect(host.button(f"Options for {name}")).to_be_attached()
+        await host.button("Options for Bo").focus()
+        stops = [await focused_after(host.page, key) for key in ("Home", "ArrowRight", "ArrowLeft")]
+        assert stops[0] == stops[2] != stops[1], stops
+        assert set(stops) < {f"Options for {name}" for name in guests}
         await host.button("Options for Bo").focus()
         await leave(guests["Ann"])
         await expect(host.button("Options for Ann")).to_have_count(0)

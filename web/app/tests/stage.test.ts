@@ -20,12 +20,30 @@ const tile = () => stage.element.querySelector<HTMLElement>("[data-testid=tile]"
 const words = () => document.getElementById(tile()?.getAttribute("aria-describedby") ?? "")?.textContent;
 const focused = () => document.activeElement?.getAttribute("aria-label");
 const focus = (name: string) => stage.element.querySelector<HTMLElement>(`[aria-label="Options for ${name}"]`)?.focus();
+const onTile = () => document.activeElement?.closest(".tile")?.getAttribute("aria-label");
+const press = (key: string, on: Element | null = document.activeElement) => {
+  const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true });
+  on?.dispatchEvent(event);
+  return event.defaultPrevented;
+};
+const walk = (...keys: string[]) => keys.map((key) => (press(key), focused()?.replace("Options for ", "")));
 const sign = () => stage.element.querySelector<HTMLElement>(".stage-more");
 const names = () => [...stage.element.querySelectorAll("[data-testid=tile]")].map((found) => found.getAttribute("aria-label"));
 /** These others are in the meeting, their cameras off. */
 const here = async (...ids: string[]) => {
   meeting.roster.set(others(...ids));
   await vi.advanceTimersByTimeAsync(100);
+};
+/** The stage is in its region, which can have the focus. */
+const region = () => {
+  const made = document.body.appendChild(document.createElement("section"));
+  made.dataset["region"] = "stage";
+  made.tabIndex = -1;
+  made.append(stage.element);
+  const { element } = stage;
+  stage.close();
+  stage = new Stage(element, meeting, stageTexts);
+  return made;
 };
 const become = (change: Partial<Participant>) => meeting.roster.set(new Map([["a", { ...ana, ...change }]]));
 
@@ -142,5 +160,73 @@ describe("the strip", () => {
     stage.layout = "grid";
     await vi.advanceTimersByTimeAsync(100);
     expect([names().length, sign()?.hidden]).toEqual([12, true]);
+  });
+});
+
+describe("the keys of the stage", () => {
+  it("lead from tile to tile as they lie, and nowhere from what lies over them", async () => {
+    const around = region();
+    const over = around.appendChild(document.createElement("button"));
+    await here("a", "b", "c", "d");
+    over.focus();
+    expect([press("ArrowRight"), document.activeElement === over]).toEqual([false, true]);
+    around.focus();
+    expect(walk("ArrowDown", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp")).toEqual(["A", "B", "D", "C", "A"]);
+    expect(press("ArrowUp")).toBe(false); // the page scrolls, where it can
+    expect(walk("End", "Home")).toEqual(["D", "A"]);
+  });
+
+  it("go by the pictures, too: a shared screen and its sharer are two tiles", async () => {
+    const people = others("a", "b");
+    const one = people.get("a");
+    if (one) people.set("a", { ...one, tracks: { mic: true, camera: true, screen: true } });
+    meeting.slotList.set([{ mid: "3", kind: "video" }, { mid: "4", kind: "screen" }]);
+    meeting.slots.set(new Map([["3", shown(1)], ["4", { ...shown(1), slot: "4", kind: "screen", source: "screen" }]]));
+    meeting.roster.set(people);
+    await vi.advanceTimersByTimeAsync(100);
+    focus("B");
+    press("Home");
+    expect(onTile()).toBe("A, screen");
+    press("End");
+    press("ArrowUp");
+    expect(onTile()).toBe("A");
+    press("ArrowLeft");
+    expect(onTile()).toBe("A, screen");
+  });
+
+  it("turn the page and no further, and leave other modifiers alone", async () => {
+    const around = region();
+    const pages: number[] = [];
+    stage.onInfo = ({ page }) => pages.push(page);
+    await here(..."abcdefghijklmnopqrstuvwxyz0123");
+    around.focus();
+    for (const key of ["PageUp", "PageDown", "PageDown", "PageDown"]) {
+      press(key);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    const last = Math.max(...pages);
+    expect(last).toBeGreaterThan(0);
+    expect(pages.at(-1)).toBe(last);
+    expect(new Set(pages)).toEqual(new Set(Array.from({ length: last + 1 }, (_, page) => page)));
+    const held = new KeyboardEvent("keydown", { key: "PageUp", ctrlKey: true, bubbles: true, cancelable: true });
+    around.dispatchEvent(held);
+    expect(held.defaultPrevented).toBe(false);
+  });
+
+  it("leave the focus on the first tile of the page that was turned to", async () => {
+    await here(..."abcdefghijklmnopqrstuvwxyz0123");
+    focus("C");
+    press("PageDown");
+    await vi.advanceTimersByTimeAsync(100);
+    expect([names().length, focused()]).toEqual([5, "Options for Z"]);
+  });
+
+  it("do nothing once the stage is closed, and it draws no more", async () => {
+    await here("a", "b");
+    meeting.roster.set(others("a", "b", "c"));
+    stage.close();
+    await vi.advanceTimersByTimeAsync(100);
+    expect(names()).toEqual([]);
+    expect(press("PageDown", stage.element)).toBe(false);
   });
 });

@@ -7,6 +7,7 @@ import { Demand } from "./demand";
 import type { Box, Overlays } from "./layout";
 import { inGrid, type Scene, type SceneInput, SCREEN, withStrip } from "./scene";
 import { place, Tile } from "./tile";
+import { boxFor } from "./tileKeys";
 
 export type Layout = "grid" | "speaker";
 
@@ -33,6 +34,12 @@ const FROZEN_AFTER = 2000;
 /** Somebody holds the floor for this long before the speaker view changes. */
 const HOLD_FLOOR = 2000;
 
+/** What the keys lead to, and where it is. */
+interface Stop {
+  target: Tile | HTMLElement;
+  box: Box;
+}
+
 interface Screen {
   slot: string;
   participant: Participant;
@@ -57,15 +64,19 @@ export class Stage {
   #layout: Layout = "grid";
   #pins: readonly string[] = [];
   #page = 0;
+  #pages = 1;
   #places: readonly string[] = [];
   /** Whether there is one large tile and a strip. */
   #strip = false;
   /** Whose tiles are on the stage, in the order in which they are seen. */
   #seen: readonly string[] = [];
+  /** Where what can have the focus is, in that order, too. */
+  #stops: readonly Stop[] = [];
   #columns: number | undefined;
   #dominant: string | null = null;
   #dominantSince = -HOLD_FLOOR;
   #scheduled = false;
+  #closed = false;
 
   /** What is in `overlays` lies over the stage: names and menus of tiles keep from under it. */
   constructor(element: HTMLElement, meeting: Meeting, texts: StageTexts, overlays: HTMLElement | null = null) {
@@ -88,6 +99,10 @@ export class Stage {
       changes.observe(overlays, { childList: true });
       this.#stop.push(() => changes.disconnect());
     }
+    const region = element.closest<HTMLElement>("[data-region]") ?? element;
+    const pressed = (event: KeyboardEvent) => this.#key(event, region);
+    region.addEventListener("keydown", pressed);
+    this.#stop.push(() => region.removeEventListener("keydown", pressed));
     this.#more.addEventListener("click", () => this.onMore());
     element.append(this.#more);
     meeting.onFrame = (shown) => this.#frame(shown);
@@ -113,6 +128,7 @@ export class Stage {
   }
 
   close(): void {
+    this.#closed = true;
     for (const stop of this.#stop) stop();
     this.#demand.close();
     this.#meeting.onFrame = () => {};
@@ -125,13 +141,32 @@ export class Stage {
     this.#schedule();
   }
 
+  /** Arrows, Home and End go from tile to tile; PageUp and PageDown turn the page from anywhere on the stage. */
+  #key(event: KeyboardEvent, region: HTMLElement): void {
+    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    const turned = { PageUp: -1, PageDown: 1 }[event.key];
+    if (turned !== undefined) {
+      event.preventDefault();
+      const page = this.#page + turned;
+      if (page >= 0 && page < this.#pages) this.turn(page);
+      return;
+    }
+    const active = document.activeElement;
+    const from = this.#stops.findIndex(({ target }) => (target instanceof Tile ? target.element : target).contains(active));
+    if (from < 0 && active !== region) return; // what lies over the stage has keys of its own
+    const to = this.#stops[boxFor(event.key, this.#stops.map(({ box }) => box), from)];
+    if (!to) return;
+    event.preventDefault();
+    to.target.focus();
+  }
+
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     // A hidden page gets no animation frames, but its slots still change.
     const run = () => {
       this.#scheduled = false;
-      if (this.element.isConnected) this.#draw();
+      if (this.element.isConnected && !this.#closed) this.#draw();
     };
     if (document.hidden) setTimeout(run, 50);
     else requestAnimationFrame(run);
@@ -196,11 +231,13 @@ export class Stage {
     const unseen = Math.max(this.#meeting.count.get() - 1 - others.length, 0);
     const shown = strip ? withStrip(input, screen !== null, this.#dominant, unseen) : this.#inGrid(input);
     this.#places = shown.order;
+    this.#pages = shown.pages;
     const held = this.#held();
     const before = this.#seen;
     this.#placeTiles(people, shown.order, screen, shown.boxes);
     this.#seen = [...shown.boxes.keys()].filter((id) => id !== SCREEN);
     this.#sayMore(shown.more);
+    this.#stops = this.#stopsOf(shown);
     this.#keepFocus(held, before);
     this.onInfo({ pages: shown.pages, page: shown.page, sharing: screen?.participant.name ?? null });
     const tiles = this.#seen.length;
@@ -232,6 +269,19 @@ export class Stage {
     place(sign, more.box);
   }
 
+  #stopsOf({ boxes, more }: Scene): Stop[] {
+    const tiles = this.#shown();
+    const stops = [...boxes].flatMap(([id, box]): Stop[] => {
+      const target = tiles.find(({ element: { dataset } }) => (id === SCREEN ? dataset["source"] === SCREEN : dataset["source"] !== SCREEN && dataset["participant"] === id));
+      return target ? [{ target, box }] : [];
+    });
+    return more ? [...stops, { target: this.#more, box: more.box }] : stops;
+  }
+
+  #shown(): Tile[] {
+    return [...this.#slotTiles.values(), ...this.#avatars.values()].filter((tile) => !tile.resting);
+  }
+
   /** Whose tile has the focus. */
   #held(): { id: string; source: string } | null {
     const tile = document.activeElement?.closest<HTMLElement>(".tile");
@@ -243,7 +293,7 @@ export class Stage {
   #keepFocus(held: { id: string; source: string } | null, before: readonly string[]): void {
     if (!held) return;
     const at = before.indexOf(held.id);
-    const tiles = [...this.#slotTiles.values(), ...this.#avatars.values()].filter((tile) => !tile.resting);
+    const tiles = this.#shown();
     const of = (id: string) => tiles.filter(({ element }) => element.dataset["participant"] === id);
     const own = of(held.id).toSorted((a, b) => Number(b.element.dataset["source"] === held.source) - Number(a.element.dataset["source"] === held.source));
     const next = own[0] ?? [...before.slice(at + 1), ...before.slice(0, Math.max(at, 0)).toReversed()].flatMap(of)[0] ?? tiles[0];

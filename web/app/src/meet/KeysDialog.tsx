@@ -14,6 +14,8 @@ export function KeysDialog({ onClose }: { onClose(): void }) {
         ))}
         <div className={styles["row"]}><dt>{t("keys.regions")}</dt><dd><kbd>F6</kbd></dd></div>
         <div className={styles["row"]}><dt>{t("keys.regionsBack")}</dt><dd><kbd>Shift+F6</kbd></dd></div>
+        <div className={styles["row"]}><dt>{t("keys.tiles")}</dt><dd><kbd>{t("keys.arrows")}</kbd></dd></div>
+        <div className={styles["row"]}><dt>{t("keys.pages")}</dt><dd><kbd>{t("keys.pageKeys")}</kbd></dd></div>
       </dl>
     </Dialog>
   );
