@@ -210,14 +210,16 @@ class RoomActor:
                 client.close(CloseCode.INTERNAL, "reconnect")
             else:
                 self._submit(Outcome({}, resync=(row.id,)))
-        self._heed(opened.record.plan)
+        # Before the calendar and whatever fell due may end the meeting: attendance ends with the
+        # connections, and those were gone first.
         if not attached and opened.facts:
-            self._tell(Restarted(lost_at=opened.last_alive))
-            return
-        for row in list(room.state.participants.values()):
-            there = self.members.get(row.id)
-            if row.connected and (there is None or there.closing):
-                self._tell(Disconnected(row.id, row.conn_epoch))
+            self._tell(Restarted(lost_at=opened.last_alive), what_is_due=False)
+        else:
+            for row in list(room.state.participants.values()):
+                there = self.members.get(row.id)
+                if row.connected and (there is None or there.closing):
+                    self._tell(Disconnected(row.id, row.conn_epoch), what_is_due=False)
+        self._heed(opened.record.plan)
 
     def _lose_room(self) -> None:
         for client in self.members:

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from rooms.policy import Role
+from rooms.timers import HOST_GRACE_S, SHOW_LOST_S
 from signaling import actor as actor_module
+from signaling.clock import stamp
 from signaling.errors import CloseCode, RequestError
 from signaling.feed import BusFeed
 from storage.bus import MemoryBus
@@ -233,6 +235,34 @@ class TestFailures:
         rows = second.actor.room.state.participants
         assert {rows[c.participant].lost_at for c in (host, jane)} == {stage.store.last_alive}
         await second.actor.close()
+
+    @pytest.mark.parametrize("by", ["its host's absence", "the calendar"])
+    async def test_what_ends_a_meeting_that_nobody_ran_does_not_prolong_attendance(self, stage, by):
+        """Its end fell due, or was decided, after the node had died: people were gone by then."""
+        host, jane = await enter(stage, "Ana", Role.HOST), await enter(stage, "Jane")
+        if by == "the calendar":
+            stage.store.change(status="cancelled")
+        else:
+            await ask(stage, host, "room.policy", patch={"host_gone": "end"})
+            stage.actor.lost(host)
+            for wait in (SHOW_LOST_S, HOST_GRACE_S):
+                stage.clock.time += wait
+                stage.actor._timeout()
+            await until(lambda: stage.store.facts[-1].kind == "room.state")
+            assert stage.store.facts[-1].body.reason == "host_gone"
+        stage.clock.time += 5
+        alive = stage.store.last_alive = stage.clock.time
+        second = Stage(stage.store)
+        second.clock.time = alive + 1200
+        await second.actor.open()
+        await asyncio.sleep(0.1)
+        print([(f.kind, f.at, f.body) for f in stage.store.facts][-12:])
+        assert second.actor.room.state.over
+        await second.actor.close()
+        closed = {
+            f.body.participant: f.body for f in stage.store.facts if f.kind == "interval.closed"
+        }
+        assert closed[jane.participant].left_at == stamp(alive)
 
     async def test_a_long_sitting_is_folded_in_turns_with_other_rooms(self, stage, monkeypatch):
         """Whoever else is due on this node need not wait until all facts are folded."""
