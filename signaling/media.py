@@ -267,7 +267,7 @@ class RoomMedia:
         session = session_id(sdp)
         if before.transport is None or session != before.session:
             # A new peer connection of the same client, which may still hear of the one before.
-            seat = Seat(view=before.view, bindings=self._bindings.get(participant, 0))
+            seat = Seat(view=before.view)
         labels = labels_of(seat, offer)
         transport = seat.transport or self._open(participant, seat)
         try:
@@ -352,18 +352,22 @@ class RoomMedia:
         for mid, slot in seat.slots.items():
             if before.get(mid) == slot:
                 continue
-            if mid in before:  # another slot in its place: nothing is on it yet
-                seat.assignment = None
-                seat.bound.pop(mid, None)
             self._viewer[slot] = (participant, mid)
             self._hub.add_slot(slot, self)
+            seat.bindings[mid] = self._bindings.get(participant, 0)
             kind = seat.labels[mid].partition("-")[0]
-            if kind in DEFAULT_SIZES:
-                width, height = DEFAULT_SIZES[kind]
-                self._size(seat, SlotSize(mid, width, height))
-        for slot in set(before.values()) - set(seat.slots.values()):
+            size = seat.sizes.pop(mid, DEFAULT_SIZES.get(kind))
+            if size is not None:
+                self._size(seat, SlotSize(mid, *size))
+        for mid, slot in before.items():
+            if seat.slots.get(mid) == slot:
+                continue
+            # Gone, or another in its place, on which nothing is yet.
             self._viewer.pop(slot, None)
             self._hub.remove_slot(slot)
+            seat.assignment = None
+            seat.bound.pop(mid, None)
+            seat.why.pop(mid, None)
 
     def _drop(self, participant: ParticipantId) -> None:
         """Close somebody's transport and forget what was on it."""
@@ -388,7 +392,8 @@ class RoomMedia:
             self._viewer.pop(slot, None)
             self._hub.remove_slot(slot)
         seat.tracks, seat.slots, seat.labels = {}, {}, {}
-        seat.sizes, seat.page, seat.assignment, seat.why, seat.bound = {}, None, None, {}, {}
+        seat.sizes, seat.page, seat.assignment = {}, None, None
+        seat.why, seat.bound, seat.bindings = {}, {}, {}
         self._floor = speakers.left(self._floor, participant, self._hub.clock.now())
 
     # ------------------------------------------------------------------------- from below
@@ -413,7 +418,7 @@ class RoomMedia:
         seat = self._seats[participant]
         who, source = self._owner.get(event.track, (None, None))
         rtp = None if who is None else event.rtp_timestamp
-        bound = SlotBind(mid, who, source, seat.bindings + event.binding, rtp)
+        bound = SlotBind(mid, who, source, seat.bindings[mid] + event.binding, rtp)
         self._bindings[participant] = max(self._bindings.get(participant, 0), bound.binding)
         seat.bound[mid] = bound
         self._notify(participant, bound)

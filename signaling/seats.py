@@ -36,8 +36,8 @@ class Seat:
     slots: dict[str, int] = field(default_factory=dict)
     """mid → engine slot."""
     view: ViewSet = field(default_factory=lambda: ViewSet(layout="grid"))
-    bindings: int = 0
-    """Added to the engine's count of a slot's bindings."""
+    bindings: dict[str, int] = field(default_factory=dict)
+    """mid → what is added to the engine's count of the slot's bindings."""
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     page: pages.Page | None = None
     assignment: subscriptions.Assignment | None = None

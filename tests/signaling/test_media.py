@@ -45,6 +45,17 @@ def offer(session="1", tracks=TRACKS, slots=SLOTS):
     return parse("media.offer", {"sdp": sdp, "tracks": tracks, "slots": slots})
 
 
+def with_section(made, mid, **changes):
+    """The same offer with one section changed."""
+    stored = parse_sdp(made.sdp)
+    media = tuple(
+        dataclasses.replace(each, **changes) if each.mid == mid else each for each in stored.media
+    )
+    lines = format_sdp(dataclasses.replace(stored, media=media)).split("\r\n")
+    lines[1] = made.sdp.split("\r\n")[1]  # the same peer connection
+    return msgspec.structs.replace(made, sdp="\r\n".join(lines))
+
+
 def slots_alone(prefix, count):
     """An offer of nothing but video slots, under mids that begin so."""
     stored = parse_sdp(TRIMMED)
@@ -437,6 +448,37 @@ class TestSlots:
         assert len(bench.of(jane, SlotBind)) == 2, "the reply is first"
         await until(lambda: len(bench.of(jane, SlotBind)) == 3)
         assert len(set(bench.of(jane, SlotBind))) == 1
+
+    async def test_a_slot_in_the_place_of_another_counts_on_and_keeps_its_size(self, bench):
+        """Fewer codecs in an offer of the same connection: what is said of it may not look old."""
+        ana, jane = await self.pair(bench)
+        view = parse("view.set", {"layout": "grid", "slots": [{"slot": "6", "w": 320, "h": 180}]})
+        await bench.media.perform(jane, view)
+        before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
+        bench.engine.deliver(SlotBound(before, track, 4_000_000_000, 5))
+        section = next(each for each in parse_sdp(TRIMMED).media if each.mid == "6")
+        fewer = {"formats": section.formats[:2], "payloads": section.payloads[:2]}
+        await bench.media.perform(jane, with_section(offer("2"), "6", **fewer))
+        slot = bench.slot(jane, "6")
+        assert slot != before
+        assert bench.engine.sizes[slot] == (320, 180)
+        bench.engine.deliver(SlotBound(slot, track, 1, 1))
+        assert [told.binding for told in bench.of(jane, SlotBind)] == [5, 6]
+
+    async def test_a_slot_that_was_gone_for_a_while_comes_back_empty(self, bench):
+        """What was on it, and why, was said of another slot of the engine: it is not told again."""
+        ana, jane = await self.pair(bench)
+        before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
+        bench.engine.deliver(SlotBound(before, track, 4_000_000_000, 5))
+        await bench.media.perform(jane, with_section(offer("2"), "6", direction="inactive"))
+        assert "6" not in bench.media._seats[jane].slots
+        await bench.media.perform(jane, offer("2"))
+        bench.told.clear()
+        bench.media.resumed(jane)
+        await until(lambda: bench.of(jane, SlotWhy))
+        assert not bench.of(jane, SlotBind)
+        bench.engine.deliver(SlotBound(bench.slot(jane, "6"), track, 1, 1))
+        assert [told.binding for told in bench.of(jane, SlotBind)] == [6]
 
     async def test_a_resumed_page_hears_its_bindings_anew(self, bench):
         """What was bound while the socket was away is not numbered: all of it is told again."""
