@@ -212,7 +212,8 @@ def count(report: Report, name: str, output: str, cases: list[ET.Element]) -> No
         if "deselected" in output:
             report.problems.append(f"{name}: tests were deselected")
         for case in cases:
-            folder = case.get("classname", "").split(".")[1]
+            # A module of which nothing could be collected has no class, only its own name.
+            folder = (case.get("classname") or case.get("name", "")).split(".")[1]
             if case.find("skipped") is not None:  # xfail is reported as skipped, too
                 report.problems.append(f"{folder}: {case.get('name')} was skipped")
             elif case.find("failure") is None and case.find("error") is None:

@@ -1,5 +1,6 @@
 """The import directions of the layout are checked, and the check itself is checked."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("signaling", "rooms", "sfu", "crm_core", "storage")
+PURE = {"collections", "enum", "typing", "zlib", "msgspec"}
+"""What `rooms` may import: a list of what it may not is never complete."""
 
 
 def lint_imports(folder):
@@ -47,6 +50,7 @@ def test_the_tree_keeps_its_contracts():
         ("storage/planted.py", "import crm_core", "Layers:"),
         ("rooms/planted.py", "import asyncio", "rooms is sans-I/O"),
         ("rooms/planted.py", "from random import choice", "rooms is sans-I/O"),
+        ("rooms/planted.py", "import storage.errors", "rooms is sans-I/O"),
         ("sfu/planted.py", "import sqlalchemy", "sfu stores nothing"),
         ("crm_core/planted.py", "import aiohttp", "serve no network"),
     ],
@@ -59,3 +63,35 @@ def test_a_planted_violation_is_caught(copy, module, line, contract):
     unwrapped = " ".join(result.stdout.split())  # long contract names are wrapped
     verdict = unwrapped.split(contract, 1)[1].split(" KEPT")[0]
     assert "BROKEN" in verdict, result.stdout
+
+
+def impure(source):
+    """The top-level modules that a module of `rooms` imports and should not."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+    return found - PURE
+
+
+def test_rooms_is_made_of_pure_parts_alone():
+    """Nothing that reads a clock, a file or a socket is even in reach."""
+    assert {
+        path.name: bad for path in ROOT.glob("rooms/*.py") if (bad := impure(path.read_text()))
+    } == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "bad"),
+    [
+        ("import subprocess, zlib", {"subprocess"}),
+        ("def f():\n    from urllib.request import urlopen", {"urllib"}),
+        ("import storage.errors", {"storage"}),
+        ("from .state import State\nfrom collections.abc import Callable", set()),
+    ],
+)
+def test_an_impure_import_is_seen(line, bad):
+    """In every spelling, wherever it stands."""
+    assert impure(line) == bad

@@ -28,11 +28,11 @@ def test_fails():
 """
 
 
-def ran(tmp_path, *arguments):
+def ran(tmp_path, *arguments, planted=PLANTED):
     """What pytest itself says of the planted tests: its output and the cases of its report."""
     folder = tmp_path / "tests" / "rules"
     folder.mkdir(parents=True)
-    (folder / "test_planted.py").write_text(PLANTED)
+    (folder / "test_planted.py").write_text(planted)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--junitxml=junit.xml", "tests", *arguments],
@@ -55,6 +55,23 @@ def test_what_was_skipped_or_expected_to_fail_is_a_problem(tmp_path, report):
     ]
     assert report.counts == {"rules": 1}
     assert run_all.summary(report) == 1
+
+
+@pytest.mark.parametrize(
+    ("planted", "problems"),
+    [
+        ("import nothing_of_that_name", []),  # pytest itself fails
+        (
+            "import pytest\npytest.importorskip('nothing')",
+            ["rules: tests.rules.test_planted was skipped"],
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_read_is_no_riddle(tmp_path, report, planted, problems):
+    """The complaint is pytest's, or about what was skipped; never about the counting."""
+    run_all.count(report, "python", *ran(tmp_path, planted=planted))
+    assert report.problems == problems
+    assert not report.counts
 
 
 def test_what_was_deselected_is_a_problem(tmp_path, report):

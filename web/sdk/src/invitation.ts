@@ -26,13 +26,21 @@ const ANSWER_WITHIN = 10_000;
 const DEVICE = "sunup.device";
 
 /** The key by which a reload or a second tab of this browser is the same participant. */
-export function deviceKey(storage: Pick<Storage, "getItem" | "setItem"> | null): string {
+export function deviceKey(storage: Pick<Storage, "getItem" | "setItem"> | null = browserStorage()): string {
   const kept = storage?.getItem(DEVICE);
   if (kept) return kept;
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const made = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").slice(0, 22);
   storage?.setItem(DEVICE, made);
   return made;
+}
+
+function browserStorage(): Storage | null {
+  try {
+    return window.localStorage;
+  } catch {
+    return null; // blocked by the browser: every load is a new device
+  }
 }
 
 /**

@@ -139,6 +139,8 @@ export class Meeting {
   readonly #options: MeetingOptions;
   readonly #device: string;
   #connection: Connection | null = null;
+  /** Counts joins and leaves: what is asked for one is of no use to a later one. */
+  #attempts = 0;
   #media: Media | null = null;
   #known = new Map<string, { who: string | null; source: Source | null; width: number; height: number }>();
   /** Elements outlive a media transport: a new one plays in the same places. */
@@ -153,7 +155,7 @@ export class Meeting {
   constructor(invitation: Invitation, options: MeetingOptions = {}) {
     this.invitation = invitation;
     this.#options = options;
-    this.#device = deviceKey(options.storage === undefined ? storageOf() : options.storage);
+    this.#device = deviceKey(options.storage);
     this.local.onTrack = (source, track) => void this.#media?.setTrack(source, track);
     this.local.onEnded = (source) => void this.#tell(source, false).catch(() => {});
     this.local.onStarted = (source) => void this.#insist(source);
@@ -180,6 +182,7 @@ export class Meeting {
    * hinders it becomes the state, with or without a `lookUp` before; nothing is thrown.
    */
   async join(name: string): Promise<void> {
+    const attempt = (this.#attempts += 1);
     this.#connection?.close();
     if (!this.#supported()) return;
     this.state.set("connecting");
@@ -188,9 +191,10 @@ export class Meeting {
     try {
       info = this.info.get() ?? (await this.#ask());
     } catch (error) {
-      this.#refused(error);
+      if (attempt === this.#attempts) this.#refused(error);
       return;
     }
+    if (attempt !== this.#attempts) return;
     const connection = new Connection({
       url: info.ws,
       token: () => this.#token(),
@@ -218,6 +222,7 @@ export class Meeting {
 
   /** Leaves on purpose. */
   async leave(): Promise<void> {
+    this.#attempts += 1;
     const connection = this.#connection;
     if (connection) await Promise.race([connection.request("leave").catch(() => {}), pause(1000)]);
     connection?.close();
@@ -568,14 +573,6 @@ export class Meeting {
 
   #nameOf(participant: string | null): string | null {
     return (participant && this.roster.get().get(participant)?.name) ?? null;
-  }
-}
-
-function storageOf(): Storage | null {
-  try {
-    return window.localStorage;
-  } catch {
-    return null; // blocked by the browser: every load is a new device
   }
 }
 

@@ -68,14 +68,46 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+const made = () => new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+
 async function joined(snapshot: object): Promise<Meeting> {
-  const meeting = new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
+  const meeting = made();
   await meeting.lookUp();
   await meeting.join("Jane");
   Server.current.tell("snapshot", snapshot);
   await settle();
   return meeting;
 }
+
+describe("a join that somebody thought better of", () => {
+  const answers: ((answer: Response) => void)[] = [];
+  beforeEach(() => {
+    answers.length = 0;
+    vi.stubGlobal("fetch", () => new Promise((resolve) => answers.push(resolve)));
+  });
+
+  it.each([["lets us in", () => Response.json(info)], ["refuses", () => Response.json({ code: "full" }, { status: 409 })]])(
+    "opens nothing when the server %s after we left", async (_, answer) => {
+      const before = Server.current;
+      const meeting = made();
+      const joining = meeting.join("Jane");
+      await meeting.leave();
+      answers[0]?.(answer());
+      await joining;
+      await settle();
+      expect([meeting.state.get(), Server.current === before]).toEqual(["left", true]);
+    });
+
+  it("is one connection though it was asked for twice", async () => {
+    const meeting = made();
+    const opened = vi.fn<() => void>();
+    vi.stubGlobal("WebSocket", class extends Server { constructor() { super(); opened(); } });
+    const joins = [meeting.join("Jane"), meeting.join("Jane")];
+    for (const answer of answers) answer(Response.json(info));
+    await Promise.all(joins);
+    expect(opened).toHaveBeenCalledOnce();
+  });
+});
 
 describe("who speaks", () => {
   it("is not known while the connection is lost", async () => {
