@@ -104,8 +104,8 @@ def chat_page(step: Step, actor: Participant, action: ChatPage) -> dict[str, Any
 def visible(state: State, reader: Participant, before: int | None = None) -> list[ChatMessage]:
     """What the reader may see of the messages in memory, oldest first.
 
-    With the history policy ``since_join`` nothing older than the reader's first arrival, however
-    the cursor is chosen.
+    With the history policy ``since_join`` nothing older than the reader's admission, however the
+    cursor is chosen.
     """
     floor = reader.joined_no if state.policy.history == "since_join" else 0
     return [

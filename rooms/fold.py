@@ -156,11 +156,8 @@ def _moved(state: State, event: Event, body: ParticipantMoved) -> None:
         _relist(state, row)
     elif row.state in SEATED:
         row.revoked = False
-    if row.active and row.join_order == 0:
-        row.join_order = state.next_join
-        row.joined_at = event.at
-        row.joined_no = state.chat_no
-        state.next_join += 1
+    if row.join_order == 0:
+        _joined(state, row, was, event.at)
     if row.state in {ParticipantState.ADMITTED, ParticipantState.JOINING}:
         state.deadlines.set(Timer.ADMITTED, event.now + ADMITTED_S, row.id)
     else:
@@ -178,6 +175,16 @@ def _moved(state: State, event: Event, body: ParticipantMoved) -> None:
         row.revoked = row.revoked or row.state in _PUT_OUT
         _forget_lines(state, [m for m in state.lobby_messages if row.id in {m.waiter, m.to}])
     _watch_empty(state, event.now)
+
+
+def _joined(state: State, row: Participant, was: ParticipantState, at: str) -> None:
+    """What is kept of the first time that somebody is let in, and then in."""
+    if row.state in SEATED and was not in SEATED:
+        row.joined_no = state.chat_no
+    if row.active:
+        row.join_order = state.next_join
+        row.joined_at = at
+        state.next_join += 1
 
 
 def _waits(state: State, _event: Event, body: ParticipantWaits) -> None:

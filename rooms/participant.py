@@ -70,7 +70,7 @@ class Participant(Struct):
         hand: The number of the raised hand; lower is earlier.
         since: Stamp of the arrival at the door.
         joined_at: Stamp of the first time active.
-        joined_no: The chat's number at that time, where newcomers' history begins.
+        joined_no: The chat's number when they were let in, where newcomers' history begins.
         join_order: Rises by first time active; the co-host with the lowest takes over.
         interval: Attendance that is open now.
         shown: Shown to participants in a room that shows a count; sticks once true.

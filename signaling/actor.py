@@ -430,13 +430,14 @@ class RoomActor:
         attached = asyncio.get_running_loop().create_future()
         live = self._open
         streams = live.room.streams(participant)
-        resumable = positions is not None and live.outbound.missed(positions, streams) is not None
+        missed_at = functools.partial(live.outbound.missed, participant)
+        resumable = positions is not None and missed_at(positions, streams) is not None
 
         def attach(_seq: int) -> None:
             if client.closing or attached.done():
                 attached.cancel()
                 return
-            missed = live.outbound.missed(positions or {}, streams) if resumable else None
+            missed = missed_at(positions or {}, streams) if resumable else None
             client.connection.accepted(self._clock.now())
             self.members.attach(client, streams)
             if positions is None:

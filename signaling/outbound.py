@@ -105,6 +105,7 @@ class Outbound:
         """The room as it is now for one participant, with their streams; sent in its turn."""
         streams = self._room.streams(participant)
         positions = self._streams.positions(streams)
+        self._streams.tell(self_stream(participant), positions)
         body = messages.snapshot_body(self._room.snapshot(participant), positions)
         at = stamp(self._clock.now())
 
@@ -120,9 +121,14 @@ class Outbound:
         return Delivery(happen)
 
     def missed(
-        self, positions: Mapping[str, tuple[int, int]], streams: Sequence[str]
+        self,
+        participant: ParticipantId,
+        positions: Mapping[str, tuple[int, int]],
+        streams: Sequence[str],
     ) -> list[Encoded] | None:
         """What a resuming client missed; None when only a snapshot can tell."""
+        if not self._streams.may_have(self_stream(participant), positions):
+            return None
         return self._streams.replay(positions, streams, self._clock.now())
 
     def replay(self, client: Client, participant: ParticipantId, missed: Sequence[Encoded]) -> None:

@@ -110,6 +110,8 @@ class Streams:
         """The highest number of a stream that was let go: if it comes again, it counts on from here,
         so that no number stands for two events."""
         self._tidied = 0.0
+        self._told: dict[str, dict[str, tuple[int, int]]] = {}
+        """Own stream → where the newest snapshot of its owner stands."""
 
     def log(self, stream: str) -> StreamLog:
         """The log of a stream; made on first use.
@@ -136,6 +138,7 @@ class Streams:
             elif now - log.needed_at > RING_SECONDS and log.delivered == log.numbered:
                 self._highest = max(self._highest, log.numbered)
                 del self._logs[stream]
+                self._told.pop(stream, None)
 
     def positions(self, streams: Iterable[str]) -> dict[str, tuple[int, int]]:
         """Stream → (epoch, last number given out): where a snapshot made now stands."""
@@ -144,6 +147,19 @@ class Streams:
             for stream in streams
             if stream != EPHEMERAL
         }
+
+    def tell(self, own: str, positions: dict[str, tuple[int, int]]) -> None:
+        """A snapshot is made for the owner of a stream: what came before is theirs only by it."""
+        self._told[own] = positions
+
+    def may_have(self, own: str, positions: Mapping[str, tuple[int, int]]) -> bool:
+        """Whether a client can be where it says it is: not before its newest snapshot.
+
+        Else a newcomer who claims to have heard nothing would be told what was said, and taken
+        back, before they were let in.
+        """
+        told = self._told.get(own, {})
+        return all(stream in told and at >= told[stream] for stream, at in positions.items())
 
     def replay(
         self,

@@ -1,4 +1,4 @@
-"""A second opinion on rights: who may ask what, in a few lines, written from the study's matrix.
+"""A second opinion on rights: who may ask what, in a few lines, written by hand from the matrix of rights.
 
 It knows roles, states and four policies, and nothing of the room's code paths. ``forbidden`` says
 True (must be refused for a missing right), False (must not be), or None (the model has no opinion,

@@ -1,4 +1,4 @@
-"""Chat: order, privacy, bounds; the numbers are those of the meeting study's list."""
+"""Chat: order, privacy, bounds; cases are numbered over all these files."""
 
 import pytest
 
@@ -158,6 +158,19 @@ def test_history_since_join_cannot_be_paged_around(meeting, host, jane):
         assert "before" not in bodies
     assert [m.body for m in paul.snapshots[-1].chat] == ["after", "while away"]
     assert paul.ask(c.ChatPage(before=1)) == {"messages": [], "more": False}
+
+
+def test_history_since_join_begins_with_the_admission(meeting, host):
+    """Also in the snapshot that comes with it, before the client's first sign of life."""
+    host.ask(c.RoomPolicy(PolicyPatch(history="since_join")))
+    host.ask(c.ChatSend("before"))
+    paul = meeting.guest("Paul")
+    paul.come()
+    host.ask(c.LobbyAdmit(ids=[paul.id]))
+    assert (paul.state, paul.snapshots[-1].chat) == ("joining", [])
+    host.ask(c.ChatSend("heard at once"))
+    paul.arrive()
+    assert [m["body"] for m in paul.ask(c.ChatPage())["messages"]] == ["heard at once"]
 
 
 def test_pages_are_the_newest_below_the_cursor(meeting, host):

@@ -1,4 +1,4 @@
-"""Coming and going, scenario by scenario; the numbers are those of the meeting study's list."""
+"""Coming and going, scenario by scenario; cases are numbered over all these files."""
 
 import msgspec
 import pytest

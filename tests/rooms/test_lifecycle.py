@@ -1,4 +1,4 @@
-"""Lock, policy, the end and its undoing, moving times; numbers of the meeting study's list."""
+"""Lock, policy, the end and its undoing, moving times; cases are numbered over all these files."""
 
 import pytest
 

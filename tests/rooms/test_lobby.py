@@ -1,4 +1,4 @@
-"""The door as hosts work it; the numbers are those of the meeting study's list."""
+"""The door as hosts work it; cases are numbered over all these files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Roles, names, removal; the numbers are those of the meeting study's list."""
+"""Roles, names, removal; cases are numbered over all these files."""
 
 import pytest
 from msgspec.structs import replace

@@ -1,4 +1,4 @@
-"""Rights: the table against the study's matrix, and every command for every role."""
+"""Rights: the table against a second, hand-written one, and every command for every role."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Sources on and off; the numbers are those of the meeting study's list."""
+"""Sources on and off; cases are numbered over all these files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The room as a shell drives it: retries, restores, timers, bugs; numbers of the study's list."""
+"""The room as a shell drives it: retries, restores, timers, bugs; cases are numbered over all these files."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Rules that hold by themselves, the absent host above all; numbers of the meeting study's list."""
+"""Rules that hold by themselves, the absent host above all; cases are numbered over all these files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Hands, reactions, speakers; the numbers are those of the meeting study's list."""
+"""Hands, reactions, speakers; cases are numbered over all these files."""
 
 import pytest
 

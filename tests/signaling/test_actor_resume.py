@@ -48,6 +48,21 @@ class TestResume:
         assert [frame["t"] for frame in events(again)][-1] == "resumed"
         assert "snapshot" not in {frame["t"] for frame in events(again)}
 
+    @pytest.mark.parametrize("shift", [0, -1])
+    async def test_nobody_gets_events_from_before_their_snapshot(self, stage, shift):
+        """A newcomer who says that they heard less would read what was taken back before."""
+        host = await enter(stage, "Ana", Role.HOST)
+        sent = await ask(stage, host, "chat.send", "1", body="a secret")
+        await ask(stage, host, "chat.delete", "2", id=sent["p"]["message"]["id"])
+        jane = await enter(stage, "Jane")
+        at = positions_of(jane)
+        epoch, number = at["scope:main"]
+        stage.actor.lost(jane)
+        again = await resume(stage, jane, {**at, "scope:main": (epoch, number + shift)})
+        assert reply(again, "h")["p"]["resumed"] is not bool(shift)
+        assert not events(again, "chat.msg")
+        assert "a secret" not in str(wire(again).frames)
+
     async def test_who_speaks_is_told_anew(self, stage):
         """Passing events are not kept, and the next change may be far away."""
         host = await enter(stage, "Ana", Role.HOST)

@@ -250,3 +250,21 @@ def test_a_forgotten_stream_never_serves_a_part():
     assert streams.replay({"self:b": (1, 0)}, ["self:b"], now) is None
     filled(streams, "self:b", 1, now)
     assert streams.positions(["self:b"]) == {"self:b": (1, 6)}
+
+
+def test_a_client_is_not_where_it_was_before_its_newest_snapshot():
+    """Nor where it never was told of, nor in another epoch; a stream that is let go takes it along."""
+    streams = Streams(2)
+    filled(streams, "room", 5)
+    filled(streams, "self:a", 1)
+    assert not streams.may_have("self:a", {"room": (2, 5)}), "no snapshot yet"
+    streams.tell("self:a", streams.positions(["room", "self:a"]))
+    assert streams.may_have("self:a", {"room": (2, 5), "self:a": (2, 1)})
+    assert streams.may_have("self:a", {"room": (2, 9)})
+    assert not streams.may_have("self:a", {"room": (2, 4), "self:a": (2, 1)})
+    assert not streams.may_have("self:a", {"room": (1, 9)})
+    assert not streams.may_have("self:a", {"room": (2, 5), "hosts": (2, 0)})
+    assert not streams.may_have("self:b", {"room": (2, 5)})
+    for times in (1, 2, 4):
+        streams.tidy(times * RING_SECONDS, nobody)
+    assert not streams.may_have("self:a", {"self:a": (2, 1)})

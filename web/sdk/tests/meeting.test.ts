@@ -170,7 +170,7 @@ describe("the door", () => {
 
   it("that is locked is told apart from a host's no, at the first knock and after a loss", async () => {
     Server.refusals = { hello: { code: "closed" } };
-    const knocking = fresh();
+    const knocking = made();
     await knocking.join("Jane");
     expect([knocking.state.get(), knocking.detail.get()["code"]]).toEqual(["denied", "closed"]);
     Server.refusals = {};
@@ -218,7 +218,7 @@ describe("a name that the server refuses", () => {
     { code: "too_large", detail: "name" },
   ])("with $code $need $detail leads back to where it is entered, and another one gets in", async (refusal) => {
     Server.refusals = { hello: refusal };
-    const meeting = fresh();
+    const meeting = made();
     await meeting.lookUp();
     await meeting.join("J\u200bane");
     expect([meeting.state.get(), meeting.detail.get()["need"]]).toEqual(["prejoin", "name"]);
@@ -230,17 +230,16 @@ describe("a name that the server refuses", () => {
 
   it("is none when the link itself is malformed", async () => {
     answer(400, { code: "bad_request" });
-    const meeting = fresh();
+    const meeting = made();
     await meeting.join("Jane");
     expect(meeting.state.get()).toBe("unknown");
   });
 });
 
-const fresh = () => new Meeting({ origin: "https://meet.test", code: "abc", secret: "s" }, { storage: null });
 const answer = (status: number, body: object) => vi.stubGlobal("fetch", vi.fn(async () => Response.json(body, { status })));
 
 async function tokenAfter(milliseconds: number): Promise<unknown> {
-  const meeting = fresh();
+  const meeting = made();
   await meeting.lookUp();
   await vi.advanceTimersByTimeAsync(milliseconds);
   await meeting.join("Jane");
@@ -251,14 +250,14 @@ describe("joining", () => {
   it.each([["full", 409, "full"], ["not_found", 404, "unknown"], ["early", 403, "early"]])(
     "without a look first: the refusal %s becomes a state", async (code, status, state) => {
       answer(status, { code, opens_at: "2026-11-25T10:00:00Z" });
-      const meeting = fresh();
+      const meeting = made();
       await meeting.join("Jane");
       expect([meeting.state.get(), meeting.detail.get()["code"]]).toEqual([state, code]);
     });
 
   it("without a server leads to the page offline", async () => {
     vi.stubGlobal("fetch", async () => Promise.reject(new TypeError("no network")));
-    const meeting = fresh();
+    const meeting = made();
     await meeting.join("Jane");
     expect(meeting.state.get()).toBe("offline");
   });
@@ -266,7 +265,7 @@ describe("joining", () => {
   it("without WebRTC says so and asks nobody", async () => {
     vi.stubGlobal("RTCPeerConnection", undefined);
     answer(200, info);
-    const meeting = fresh();
+    const meeting = made();
     await meeting.join("Jane");
     expect(meeting.state.get()).toBe("unsupported");
     expect(fetch).not.toHaveBeenCalled();
@@ -281,14 +280,14 @@ describe("joining", () => {
           if (url === "ws://[") throw new DOMException("not an address", "SyntaxError");
         }
       });
-      const meeting = fresh();
+      const meeting = made();
       await meeting.join("Jane");
       expect(["offline", "unknown"]).toContain(meeting.state.get());
     });
 
   it("without a look first spends one token", async () => {
     answer(200, info);
-    await fresh().join("Jane");
+    await made().join("Jane");
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 
