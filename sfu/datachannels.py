@@ -31,7 +31,8 @@ MAX_STREAMS = 32
 """Streams that we keep state for: channels, and those just closed."""
 MAX_LABEL_BYTES = 64
 CHUNK_RATE = 100.0
-"""Chunks per second that a peer may send for ever; each is work and maybe a reply of the loop's."""
+"""Chunks and their parameters per second that a peer may send for ever; each is work and maybe a reply
+of the loop's."""
 CHUNK_BURST = 500.0
 
 _COMMON_HEADER = 12
@@ -77,7 +78,7 @@ class DataChannels(RTCSctpTransport):
         super().__init__(transport)
         self._on_message = on_message
         self._advertised_rwnd = MAX_BUFFERED_BYTES
-        self._chunks_left = CHUNK_BURST
+        self._parts_left = CHUNK_BURST
         self._counted_at = 0.0
 
     async def open_association(self, *, port: int, max_message_size: int) -> None:
@@ -103,14 +104,14 @@ class DataChannels(RTCSctpTransport):
             _logger.warning("data channels of a peer are ended", exc_info=True)
             await self.stop()
 
-    def _may_cost(self, chunks: int) -> bool:
+    def _may_cost(self, parts: int) -> bool:
         now = asyncio.get_running_loop().time()
         earned = (now - self._counted_at) * CHUNK_RATE
-        self._chunks_left = min(CHUNK_BURST, self._chunks_left + earned)
+        self._parts_left = min(CHUNK_BURST, self._parts_left + earned)
         self._counted_at = now
-        if chunks > self._chunks_left:
+        if parts > self._parts_left:
             return False
-        self._chunks_left -= chunks
+        self._parts_left -= parts
         return True
 
     def _get_inbound_stream(self, stream_id: int) -> InboundStream:
@@ -182,24 +183,24 @@ def check_packet(data: bytes) -> int:
     """Refuse packets on which aiortc's parser would loop for ever or for very long.
 
     Returns:
-        How many chunks it has, at least 1.
+        How many chunks and parameters of chunks it has, at least 1.
 
     Raises:
         ProtocolViolationError: A parameter has no length, or a SACK spans more than we ever send.
     """
-    position, chunks = _COMMON_HEADER, 0
+    position, parts = _COMMON_HEADER, 0
     while position + _CHUNK_HEADER <= len(data):
-        chunks += 1
+        parts += 1
         kind, _, length = unpack_from("!BBH", data, position)
         end = position + length
         if length < _CHUNK_HEADER or end > len(data):
             break  # aiortc refuses the packet on the same grounds
         if kind in _PARAMETERS_AT:
-            _check_parameters(data[position + _CHUNK_HEADER + _PARAMETERS_AT[kind] : end])
+            parts += _check_parameters(data[position + _CHUNK_HEADER + _PARAMETERS_AT[kind] : end])
         elif kind == _SACK:
             _check_sack(data[position + _CHUNK_HEADER : end])
         position = end + -length % 4
-    return max(1, chunks)
+    return max(1, parts)
 
 
 def check_open(data: bytes) -> None:
@@ -222,13 +223,15 @@ def check_open(data: bytes) -> None:
         raise ProtocolViolationError("a label that is no UTF-8") from None
 
 
-def _check_parameters(body: bytes) -> None:
-    position = 0
+def _check_parameters(body: bytes) -> int:
+    position = count = 0
     while position + 4 <= len(body):
+        count += 1
         (length,) = unpack_from("!H", body, position + 2)
         if length < 4:
             raise ProtocolViolationError("a parameter without a length")
         position += length + -length % 4
+    return count
 
 
 def _check_sack(body: bytes) -> None:

@@ -39,8 +39,7 @@ from .limits import (
     CONNECTION_RATE,
     DOOR_BURST,
     DOOR_RATE,
-    ParticipantLimiter,
-    TokenBucket,
+    RoomLimiter,
 )
 from .logs import internal_error
 from .outbound import Outbound
@@ -131,8 +130,8 @@ class RoomActor:
         self._open_feed = open_feed
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
-        self._connections = ParticipantLimiter(CONNECTION_RATE, CONNECTION_BURST)
-        self._at_the_door = TokenBucket.full(DOOR_RATE, DOOR_BURST, clock.now())
+        self._connections = RoomLimiter(CONNECTION_RATE, CONNECTION_BURST)
+        self._at_the_door = RoomLimiter(DOOR_RATE, DOOR_BURST)
         self._timer: asyncio.TimerHandle | None = None
         self._tenure = Tenure(
             key.room_id,
@@ -370,7 +369,7 @@ class RoomActor:
         now, row = self._clock.now(), self.room.participant(participant)
         wait = self._connections.take(participant, now)
         if not wait and row is not None and not row.admitted:
-            wait = self._at_the_door.take(now)
+            wait = self._at_the_door.take(row.link or "", now)
         if wait:
             raise RequestError("rate", "too many connections", retry_ms=int(wait * 1000) + 1)
 

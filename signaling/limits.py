@@ -35,8 +35,8 @@ CONNECTION_RATE: Final = 0.5
 """Connections per second by which one participant may come back; each is facts to keep for ever."""
 CONNECTION_BURST: Final = 10.0
 DOOR_RATE: Final = 5.0
-"""Connections per second by which all who were not let in come back to one room: hundreds of strangers
-could else write a hundred facts a second into its journal, within their own rates."""
+"""Connections per second by which all whom one link brought, and who were not let in, come back to a
+room: hundreds of strangers could else write a hundred facts a second, within their own rates."""
 DOOR_BURST: Final = 1000.0
 """A waiting room that is full comes back at once after a restart, twice."""
 MAX_IN_FLIGHT: Final = 64
@@ -101,11 +101,6 @@ class AddressLimiter:
         """0.0, or the seconds that `address` must wait."""
         return self._bucket(address, now).take(now, amount)
 
-    def wait(self, address: str, now: float) -> float:
-        """What `take` would answer, without taking."""
-        bucket = self._buckets.get(network(address))
-        return 0.0 if bucket is None else bucket.take(now, 0.0) or _shortage(bucket)
-
     def _bucket(self, address: str, now: float) -> TokenBucket:
         address = network(address)
         bucket = self._buckets.get(address)
@@ -118,24 +113,19 @@ class AddressLimiter:
         return bucket
 
 
-def _shortage(bucket: TokenBucket) -> float:
-    return max(0.0, 1.0 - bucket.tokens) / bucket.rate
-
-
-class ParticipantLimiter:
-    """One bucket per participant of a room, which bounds how many those are."""
+class RoomLimiter:
+    """One bucket per participant, or per link, of a room, which bounds how many those are."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
         self._buckets: dict[str, TokenBucket] = {}
 
-    def take(self, participant: str, now: float) -> float:
-        """0.0, or the seconds that the participant must wait."""
-        bucket = self._buckets.get(participant)
+    def take(self, key: str, now: float) -> float:
+        """0.0, or the seconds that whoever is counted under `key` must wait."""
+        bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = TokenBucket.full(self._rate, self._burst, now)
-            self._buckets[participant] = bucket
+            bucket = self._buckets[key] = TokenBucket.full(self._rate, self._burst, now)
         return bucket.take(now)
 
 

@@ -27,7 +27,7 @@ from sfu.transport import MediaState, MediaTransport
 
 from .clock import Clock
 from .errors import RequestError
-from .limits import NEGOTIATION_BURST, NEGOTIATION_RATE, ParticipantLimiter
+from .limits import NEGOTIATION_BURST, NEGOTIATION_RATE, RoomLimiter
 from .messages import MediaClose, MediaOffer, SlotBind, SlotSize, SlotWhy, ViewSet
 from .sdptext import answer_like, offered_sdp, session_id
 from .seats import DEFAULT_SIZES, Seat, fill, labels_of
@@ -144,7 +144,7 @@ class RoomMedia:
         """Whose admission is committed: only they may have a transport."""
         self._on: dict[tuple[ParticipantId, Source], bool] = {}
         self._seats: dict[ParticipantId, Seat] = {}
-        self._negotiations = ParticipantLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
+        self._negotiations = RoomLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
         self._bindings: dict[ParticipantId, int] = {}
         """The highest binding that somebody was told of, likewise: an old one must look old."""

@@ -135,15 +135,15 @@ class JoinEndpoint:
     async def _join(self, request: web.Request) -> web.Response:
         address = self._address_of(request)
         now = self._clock.now()
-        wait = self._attempts.take(address, now) or self._wrong.wait(address, now)
-        if wait:
-            raise RequestError("rate", "too many joins from here", retry_ms=int(wait * 1000) + 1)
+        if wait := self._attempts.take(address, now):
+            raise _too_many("joins", wait)
         body = await read_json(request, JoinRequest, MAX_BODY)
         try:
             opened = await self._links.open(request.match_info["code"], body.secret)
         except RequestError as error:
-            if error.code == "not_found":
-                self._wrong.take(address, now)
+            # Only who is wrong is refused for it: a neighbour behind the same address is not.
+            if error.code == "not_found" and (wait := self._wrong.take(address, now)):
+                raise _too_many("wrong links", wait) from error
             raise
         device = body.device or secrets.token_urlsafe(DEVICE_BYTES)
         grant = msgspec.structs.replace(
@@ -162,6 +162,10 @@ class JoinEndpoint:
             content_type="application/json",
             headers={"Cache-Control": "no-store"},
         )
+
+
+def _too_many(what: str, wait: float) -> RequestError:
+    return RequestError("rate", f"too many {what} from here", retry_ms=int(wait * 1000) + 1)
 
 
 async def read_json(request: web.Request, kind: type[Any], limit: int) -> Any:

@@ -13,7 +13,10 @@ from aiortc.rtcsctptransport import (
     DataChunk,
     HeartbeatChunk,
     InitChunk,
+    ReconfigChunk,
     SackChunk,
+    StreamAddOutgoingParam,
+    encode_params,
     serialize_packet,
 )
 from google_crc32c import value as crc32c
@@ -262,7 +265,19 @@ async def test_a_channel_opened_twice_ends_the_association(
     assert "data channels of a peer are ended: a channel is opened twice" in caplog.text
 
 
-async def test_many_small_chunks_are_not_answered_for_ever(pair: Pair) -> None:
+HEARTBEATS = b"".join(bytes(HeartbeatChunk()) for _ in range(290))
+ADDITIONS = [(17, bytes(StreamAddOutgoingParam(number, 1))) for number in range(92)]
+"""Requests for more streams, all in one chunk."""
+
+
+@pytest.mark.parametrize(
+    ("chunks", "parts"),
+    [(HEARTBEATS, 290), (bytes(ReconfigChunk(body=encode_params(ADDITIONS))), 93)],
+    ids=["chunks", "parameters"],
+)
+async def test_many_small_parts_are_not_answered_for_ever(
+    pair: Pair, chunks: bytes, parts: int
+) -> None:
     """290 heartbeats fit a packet, and each asks for an answer: the loop is everybody's."""
     answered = 0
 
@@ -271,15 +286,12 @@ async def test_many_small_chunks_are_not_answered_for_ever(pair: Pair) -> None:
         answered += 1
 
     pair.ours._send_chunk = count  # type: ignore[method-assign]
-    beat = HeartbeatChunk()
-    beats = b"".join(bytes(beat) for _ in range(290))
-    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, beat)
-    header = packet[:8] + bytes(4)
-    whole = header[:8] + pack("<I", crc32c(header + beats)) + beats
-    assert check_packet(whole) == 290
+    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, HeartbeatChunk())
+    whole = packet[:8] + pack("<I", crc32c(packet[:8] + bytes(4) + chunks)) + chunks
+    assert check_packet(whole) == parts
     for _ in range(20):
         await pair.ours._handle_data(whole)
-    assert 290 <= answered <= CHUNK_BURST
+    assert parts - 1 <= answered <= CHUNK_BURST
     assert pair.ours.state == "connected"
 
 

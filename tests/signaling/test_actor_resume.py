@@ -9,6 +9,7 @@ from signaling.client import Client
 from signaling.connection import Connection
 from signaling.envelope import CODECS
 from signaling.errors import RequestError
+from signaling.limits import DOOR_RATE, RoomLimiter
 from signaling.messages import parse
 from signaling.streams import RING_SECONDS
 from tests.signaling.fakes import FACE, SlowWire, Stage, events, hello, reply, wire
@@ -216,12 +217,17 @@ class TestResume:
         with pytest.raises(RequestError):
             await resume(stage, ana, {})
 
-    async def test_all_who_wait_come_back_only_so_often(self, stage):
-        """Hundreds of strangers write no hundred facts a second; who is in comes back all the same."""
+    async def test_all_who_wait_come_back_only_so_often(self, stage, monkeypatch):
+        """Hundreds of strangers by one link write no hundred facts a second.
+
+        Who is in comes back all the same, and who waits by another link.
+        """
+        monkeypatch.setattr(stage.actor, "_at_the_door", RoomLimiter(DOOR_RATE, 1.0))
         ana = await enter(stage, "Ana", Role.HOST)
-        jane, kim = [await enter(stage, who, lobby=True) for who in ("Jane", "Kim")]
-        stage.actor._at_the_door.tokens = 1.0
+        jane, kim = [await enter(stage, who, lobby=True, link="one") for who in ("Jane", "Kim")]
+        lee = await enter(stage, "Lee", lobby=True, link="another")
         await resume(stage, jane, {})
+        await resume(stage, lee, {})
         with pytest.raises(RequestError) as refused:
             await resume(stage, kim, {})
         assert refused.value.code == "rate"

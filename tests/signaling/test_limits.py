@@ -35,18 +35,8 @@ def test_addresses_are_limited_apart_and_forgotten_when_too_many():
     assert limiter.take("a", 0.0) == 0.0
     assert limiter.take("b", 0.0) == 0.0
     assert limiter.take("a", 0.0) > 0.0
-    assert limiter.wait("a", 0.0) > 0.0
-    assert limiter.wait("nobody", 0.0) == 0.0
     assert limiter.take("c", 0.0) == 0.0  # b is forgotten: it was seen longest ago
     assert limiter.take("b", 0.0) == 0.0
-
-
-def test_waiting_takes_nothing():
-    """`wait` says what `take` would say, and leaves the token."""
-    limiter = AddressLimiter(1.0, 1.0)
-    limiter.take("a", 0.0)
-    assert limiter.wait("a", 1.0) == 0.0
-    assert limiter.take("a", 1.0) == 0.0
 
 
 def test_the_longest_silent_socket_gives_way():
@@ -82,7 +72,7 @@ def test_a_host_with_a_whole_ipv6_network_is_one_visitor():
     assert limiter.take("::ffff:192.0.2.1", 0.0) == 0.0
     assert limiter.take("192.0.2.1", 0.0) > 0.0
     assert limiter.take("192.0.2.2", 0.0) == 0.0
-    assert limiter.wait("2001:db8:1:2::77", 0.0) > 0.0
+    assert limiter.take("2001:db8:1:2::77", 0.0) > 0.0
     sockets = AnonymousSockets(per_address=1, total=9)
     dropped = []
     sockets.enter("fe80::1%eth0", lambda: dropped.append("first"))

@@ -7,16 +7,17 @@ from signaling.tokens import ResumeGrant
 from tests.signaling.fakes import KEY, events, hello, reply, request
 
 
-def entering(who, role=Role.PARTICIPANT, lobby=False):
+def entering(who, role=Role.PARTICIPANT, lobby=False, link=None):
     kind = IdentityKind.STAFF if role is Role.HOST else IdentityKind.GUEST
-    return EnterRoom(Identity(f"{kind}:{who}"), kind, who, role=role, lobby=lobby)
+    identity = Identity(f"{kind}:{who}")
+    return EnterRoom(identity, kind, who, role=role, lobby=lobby, link=link)
 
 
-async def enter(stage, who, role=Role.PARTICIPANT, *, lobby=False, actor=None):
+async def enter(stage, who, role=Role.PARTICIPANT, *, lobby=False, link=None, actor=None):
     """Somebody comes in; the client, attached."""
     client = stage.client()
     hello(client, token="t")
-    await (actor or stage.actor).enter(client, "h", lambda: entering(who, role, lobby))
+    await (actor or stage.actor).enter(client, "h", lambda: entering(who, role, lobby, link))
     (actor or stage.actor).heard(client)
     return client
 
