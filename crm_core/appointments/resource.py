@@ -8,7 +8,7 @@ from ..errors import IllegalTransition
 from ..meetings.rooms import SEATS
 from ..resources.declaration import READ_ONLY, Caller, Include, Outcome, Resource, Verb
 from ..resources.fields import SHORT, TIMESTAMP, Field, text_kind
-from . import service
+from . import service, video
 from .models import (
     ATTENDEE_ROLES,
     LOCATION_KINDS,
@@ -68,9 +68,13 @@ async def _changed(unit: Unit, row: Any, values: dict[str, Any], _caller: Caller
 
 
 async def _removed(unit: Unit, row: Any, _caller: Caller) -> None:
-    """A deleted appointment takes nobody's time and opens no room."""
+    """A deleted appointment takes nobody's time and opens no room.
+
+    One whose people meet now stays, also where it was moved meanwhile: what they do is about it.
+    """
     if row.status == "in_progress":
         raise IllegalTransition("appointment", row.status, "be deleted")
+    await video.require_nobody_meets(unit, row)
     if row.status in OPEN_STATES:
         await service.cancel(unit, row, "deleted")
 

@@ -57,6 +57,23 @@ async def find_shared(unit: Unit, values: dict[str, Any]) -> VideoRoom | None:
     return room
 
 
+async def require_nobody_meets(unit: Unit, appointment: Appointment) -> None:
+    """See that no meeting runs in the appointment's room.
+
+    Raises:
+        Contradiction: one does.
+    """
+    if appointment.video_room_id is None:
+        return
+    room = await rooms.get_room(unit, appointment.video_room_id)
+    if room.status in ("live", "ending"):
+        raise Contradiction(
+            "people meet in its room now: end the meeting first",
+            field="video_room_id",
+            room_status=room.status,
+        )
+
+
 def require_same_time(room: VideoRoom, starts_at: datetime, ends_at: datetime) -> None:
     """Refuse to share a room that is for another time.
 

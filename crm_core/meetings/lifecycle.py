@@ -68,6 +68,12 @@ class _Turnout:
         ]
 
     @property
+    def over_at(self) -> datetime | None:
+        """When the last who came was gone: the room may stay open for long after that."""
+        left = [each.left_at for stretches in self.intervals.values() for each in stretches]
+        return max((when for when in left if when is not None), default=None)
+
+    @property
     def waited(self) -> int:
         """How many others waited in vain: as many as somebody likes, under names of their choice."""
         return sum(
@@ -317,7 +323,7 @@ async def _log_meeting(
     if outcomes and not held:
         status = "no_show" if "no_show" in outcomes else "cancelled"
     started_at = sitting.started_at or sitting.ended_at or unit.now
-    ended_at = sitting.ended_at or unit.now
+    ended_at = max(started_at, turnout.over_at or sitting.ended_at or unit.now)
     row = Communication(
         id=unit.ids(),
         channel=MEETING,

@@ -55,6 +55,8 @@ async def test_a_meeting_that_everybody_left_is_closed_though_nobody_returns(
         assert await outcome(database, booked) == ("ended", "completed", 1)
         assert second.conductor.actors == []
     assert await left_at(database, booked) == {gone}
+    (meeting,) = await rows(database, booked, Communication)
+    assert (meeting.duration_seconds, meeting.completed_at.timestamp()) == (1200, gone)
 
 
 async def test_a_meeting_whose_server_was_killed_is_closed_though_nobody_returns(

@@ -133,12 +133,12 @@ async def test_staff_who_are_let_go_are_out_of_the_meeting(database, booked, clo
     await node.conductor.close()
 
 
-async def _guest_link(database, appointment):
-    """The newest guest link of the appointment, as a hello names it."""
+async def _newest_link(database, appointment, role="participant"):
+    """The newest link of the appointment with this role, as a hello names it."""
     async with database.unit_of_work(appointment.tenant_id, read_only=True) as unit:
         found = await unit.session.scalar(
             sa.select(RoomLink.id)
-            .where(RoomLink.appointment_id == appointment.id, RoomLink.role == "participant")
+            .where(RoomLink.appointment_id == appointment.id, RoomLink.role == role)
             .order_by(RoomLink.id.desc())
         )
     return LinkId(str(found))
@@ -168,7 +168,7 @@ async def test_who_shared_a_room_is_out_when_their_appointment_is_cancelled(
             IdentityKind.PERSON,
             each.person_id,
             lobby=waits,
-            link=await _guest_link(database, each),
+            link=await _newest_link(database, each),
         )
         for each, waits in zip(others, (False, True), strict=True)
     ]
@@ -188,7 +188,7 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
     """Within a renewal; who was let in by it stays, and by the new link one waits as ever."""
     monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
     node = Node(database, clock)
-    old = await _guest_link(database, booked)
+    old = await _newest_link(database, booked)
     await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
     inside = await node.enter(booked, IdentityKind.GUEST, uuid.uuid4(), link=old)
     waiting = {"lobby": True, "link": old}
@@ -196,7 +196,7 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
     await decide(database, booked, fresh_links, LINKS)
     await until(lambda: wire(jane).closed)
     assert wire(jane).closed == (CloseCode.DENIED, "deny")
-    waiting["link"] = await _guest_link(database, booked)
+    waiting["link"] = await _newest_link(database, booked)
     jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, **waiting)
     actor = await node.actor(booked)
     (row,) = [each for each in actor.room.state.participants.values() if each.waiting]
@@ -213,19 +213,27 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
 
 
 @pytest.mark.parametrize(
-    ("renewed", "age", "let_in"), [(True, 30, False), (False, 30, True), (True, 1, True)]
+    ("role", "renewed", "age", "let_in"),
+    [
+        ("participant", True, 30, False),
+        ("participant", False, 30, True),
+        ("participant", True, 1, True),
+        ("host", True, 1, False),
+        ("host", False, 1, True),
+    ],
 )
 async def test_a_token_that_was_kept_opens_nothing_once_its_link_was_replaced(
-    database, booked, clock, renewed, age, let_in
+    database, booked, clock, role, renewed, age, let_in
 ):
     """Whoever drew one before the links were renewed would else be in as the host, for good.
 
-    A fresh one is not asked about: two hundred who come at once would be two hundred questions.
+    A guest's fresh one is not asked about: two hundred who come at once would be two hundred
+    questions.
     """
     node = Node(database, clock)
-    link = await _guest_link(database, booked)
+    link = await _newest_link(database, booked, role)
     room = (str(booked.tenant_id), str(booked.video_room_id))
-    grant = JoinGrant(*room, link, "participant", "guest", "", "d", lobby=False, name="Mal")
+    grant = JoinGrant(*room, link, role, "guest", "", "d", lobby=False, name="Mal")
     token = TOKENS.issue_join(grant, clock.wall())
     if renewed:
         await decide(database, booked, fresh_links, LINKS)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from crm_core.errors import LinkRefused, RoomOver
+from crm_core.meetings.models import VideoRoom
 from crm_core.meetings.service import MeetingService
 from crm_core.metadata import metadata
 from crm_core.tenants.models import Tenant
@@ -258,3 +259,21 @@ async def test_a_deleted_appointment_takes_nobodys_time_and_opens_no_room(rest, 
         with pytest.raises(RoomOver):
             await MeetingService(database).resolve_link(*_code_and_secret(made.json[name]))
     await rest.make("appointments", starts_at=_at(0))
+
+
+async def test_an_appointment_whose_people_meet_is_not_deleted(rest, database, tenant):
+    """Nor when it was moved meanwhile: what they do would be about nothing."""
+    made = await rest.make("appointments", starts_at=_at(0))
+
+    async def become(status):
+        async with database.unit_of_work(tenant.tenant.id) as unit:
+            (room,) = await unit.session.scalars(select(VideoRoom))
+            room.status = status
+
+    for status in ("live", "ending"):
+        await become(status)
+        refused = await rest.call("DELETE", f"/v1/appointments/{made.id}", If_Match=made.etag)
+        assert (refused.status, refused.json["room_status"]) == (409, status)
+    await become("scheduled")
+    answer = await rest.call("DELETE", f"/v1/appointments/{made.id}", If_Match=made.etag)
+    assert answer.status == 204
