@@ -285,7 +285,7 @@ class RoomStateChanged(Body, frozen=True):
 
 
 class RoomEnded(Body, frozen=True):
-    """The sitting is over; the last fact of its journal but interval ends come before it.
+    """The sitting is over: the last fact of its journal, after the ends of all intervals.
 
     ``ended_at`` is earlier than the event by the grace of a host's end that nobody undid.
     """

@@ -33,7 +33,7 @@ MAX_LABEL_BYTES = 64
 CHUNK_RATE = 100.0
 """Chunks and their parameters per second that a peer may send for ever; each is work and maybe a reply
 of the loop's."""
-CHUNK_BURST = 200.0
+CHUNK_BURST = 300.0
 
 _COMMON_HEADER = 12
 _CHUNK_HEADER = 4

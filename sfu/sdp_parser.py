@@ -343,20 +343,21 @@ def _parse_extmap(media: _Media, value: str) -> None:
 def _parse_rid(media: _Media, value: str) -> None:
     identifier, direction, *_ = [*value.split(" "), ""]
     rid = _match(_RID, identifier, "rid")
-    if any(known.id == rid for known in media.rids):
-        raise SDPError(f"rid {rid} twice in one section")
-    if direction == "send":
-        _append(media.rids, RID(rid, "send"), "rids")
-    elif direction == "recv":
-        _append(media.rids, RID(rid, "recv"), "rids")
-    else:
+    declared = {"send": RID(rid, "send"), "recv": RID(rid, "recv")}.get(direction)
+    if declared is None:
         raise SDPError("rid is neither send nor recv")
+    if declared in media.rids:
+        raise SDPError(f"rid {rid} twice in one section")
+    # Pion offers again with what the last answer said beside what it sends: the latter counts.
+    media.rids = [known for known in media.rids if known.id != rid or known.direction == "send"]
+    if all(known.id != rid for known in media.rids):
+        _append(media.rids, declared, "rids")
 
 
 def _parse_simulcast(media: _Media, value: str) -> None:
     words = value.strip().split(" ")
-    if len(words) not in (2, 4) or media.simulcast:
-        raise SDPError("simulcast needs one or two directions, each with its rids, once")
+    if len(words) not in (2, 4):
+        raise SDPError("simulcast needs one or two directions, each with its rids")
     for direction, streams in zip(words[::2], words[1::2], strict=True):
         if direction not in ("send", "recv") or direction in media.simulcast:
             raise SDPError("simulcast direction is neither send nor recv, or comes twice")

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.errors import SDPError
+from sfu.sdp import RID
 from sfu.sdp_parser import MAX_BYTES, parse_sdp
 
 from .offers import DEFAULT, TRIMMED
@@ -35,6 +36,19 @@ def test_a_trimmed_offer_is_read_in_full() -> None:
     assert len(camera.fingerprints) == 1
     assert mic.candidates[0].type == "host"
     assert len(slots) == 12
+
+
+@pytest.mark.parametrize("first", ["send", "recv"])
+def test_layers_that_the_last_answer_named_too_are_those_that_are_sent(first: str) -> None:
+    """Pion repeats the answer's lines beside its own, in one section and under the same names."""
+    lines = {
+        "send": "a=rid:q send\r\na=rid:h send\r\na=simulcast:send q;h\r\n",
+        "recv": "a=rid:q recv\r\na=rid:h recv\r\na=simulcast:recv q;h\r\n",
+    }
+    second = "recv" if first == "send" else "send"
+    (media,) = parse_sdp(MINIMAL + lines[first] + lines[second]).media
+    assert set(media.rids) == {RID("q", "send"), RID("h", "send")}
+    assert media.simulcast_send == media.simulcast_recv == ("q", "h")
 
 
 def test_data_channels_are_read() -> None:

@@ -48,6 +48,9 @@ async def test_a_living_lease_keeps_others_out(database, tenant):
     assert taken.epoch == claim.epoch + 1
     with pytest.raises(Fenced):
         await service.renew_room(*where, claim.epoch, 60)
+    await service.release_room(*where, claim.epoch)  # late, by who lost it: it ends nobody's lease
+    with pytest.raises(RoomOwned):
+        await service.claim_room(*where, "node-1", 60)
     await service.renew_room(*where, taken.epoch, lease_seconds=0)
     assert (await service.claim_room(*where, "node-1", 60)).epoch == taken.epoch + 1
 

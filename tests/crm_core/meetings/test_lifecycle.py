@@ -389,6 +389,9 @@ async def test_a_second_sitting_is_a_second_row(database, tenant):
     keys = {row.message_id for row in await _all(meeting, Communication)}
     assert keys == {f"room:{meeting.room_id}:1", f"room:{meeting.room_id}:2"}
     assert {row.person_id for row in await _all(meeting, Communication)} == {meeting.person_id}
+    peaks = {row.session_no: row.peak_participants for row in await _all(meeting, VideoRoomSession)}
+    assert peaks == {1: 2, 2: 1}
+    assert [row.peak_participants for row in await _all(meeting, VideoRoom)] == [2]
 
 
 async def test_a_meeting_whose_appointment_was_moved_away_is_one_row_and_it_waits(database, tenant):
