@@ -484,6 +484,25 @@ describe("an own source", () => {
     expect(notices).toMatchObject([{ kind: "refused", source: "mic", error: { code: "forbidden" } }]);
   });
 
+  it("that the server refuses goes off again", async () => {
+    const meeting = await joined(inside);
+    Server.refusals = { "track.set": { code: "forbidden", need: "publish_mic" } };
+    await expect(meeting.setSource("mic", true)).rejects.toMatchObject({ code: "forbidden" });
+    expect(meeting.local.sources.mic.get().on).toBe(false);
+  });
+
+  it("is on again when the end is taken back, but for a screen: nobody shares again without a word", async () => {
+    const meeting = await joined(inside);
+    await meeting.setSource("mic", true);
+    meeting.local.sources.screen.update((now) => ({ ...now, on: true }));
+    const set = vi.spyOn(meeting.local, "set");
+    Server.current.tell("room.state", { state: "ending", ends_in_ms: 10_000 });
+    await settle();
+    Server.current.tell("room.state", { state: "live" });
+    await settle();
+    expect(set.mock.calls).toEqual([["mic", true]]);
+  });
+
   it("stays on when only a passing reason hinders, and is told again", async () => {
     const meeting = await joined(outside);
     await meeting.setSource("mic", true);
