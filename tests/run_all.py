@@ -146,7 +146,13 @@ def rust(report: Report) -> None:
         print("clippy is not part of this distribution's Rust: rustc's own warnings are denied")
         plain = ["cargo", "check", "-q", "--locked", "--all-targets"]
         report.lint("clippy", plain, cwd=engine, RUSTFLAGS="-D warnings")
-    output = report.check("rust", ["cargo", "test", "-q", "--locked", "--workspace"], cwd=engine)
+    count_rust(
+        report, report.check("rust", ["cargo", "test", "-q", "--locked", "--workspace"], cwd=engine)
+    )
+
+
+def count_rust(report: Report, output: str) -> None:
+    """Count what cargo's test runs say; what they left out is a problem."""
     for passed, ignored in re.findall(r"test result: ok\. (\d+) passed; \d+ failed; (\d+)", output):
         report.counts["rust"] += int(passed)
         if int(ignored):

@@ -147,3 +147,20 @@ def test_the_lighter_browser_is_taken_where_it_can_be_had(
     monkeypatch.setenv("PATH", str(tmp_path))
     found["test_services"]()
     assert asked == ["chromium-headless-shell"] * installed
+
+
+def test_a_step_that_fails_is_done_again(tmp_path, monkeypatch):
+    """Only one that ended well is stamped, with what it was made from."""
+    module = runpy.run_path(str(BOOTSTRAP))
+    step = module["step"]
+    monkeypatch.setitem(step.__wrapped__.__globals__, "STAMPS", tmp_path)
+
+    def stale(inputs, *, fails=False):
+        with step("web", "setting up", inputs) as is_stale:
+            if fails:
+                raise OSError
+        return is_stale
+
+    with pytest.raises(OSError):
+        stale("one", fails=True)
+    assert [stale(inputs) for inputs in ("one", "one", "two", "two")] == [True, False, True, False]

@@ -74,6 +74,14 @@ def test_a_module_that_cannot_be_read_is_no_riddle(tmp_path, report, planted, pr
     assert not report.counts
 
 
+def test_what_cargo_ignored_is_a_problem(report):
+    """Of any of its runs."""
+    line = "test result: ok. {} passed; 0 failed; {} ignored; 0 measured; 0 filtered out"
+    run_all.count_rust(report, "\n".join(line.format(*each) for each in ((3, 0), (4, 2))))
+    assert report.problems == ["rust: 2 tests were ignored"]
+    assert report.counts == {"rust": 7}
+
+
 def test_what_was_deselected_is_a_problem(tmp_path, report):
     """A forgotten -k leaves no trace among the cases, only in the output."""
     run_all.count(report, "python", *ran(tmp_path, "-k", "passes"))

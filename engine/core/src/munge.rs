@@ -404,6 +404,19 @@ mod tests {
     }
 
     #[test]
+    fn a_late_packet_of_no_time_does_not_leave_nor_break_the_line() {
+        let mut munger = Munger::new(0, 0);
+        munger.switch(0, &video(10, 9_000, 1));
+        munger.munge(0, &video(10, 9_000, 1));
+        let newest = munger.munge(40_000, &video(12, 12_600, 2)).unwrap();
+        let stray = video(11, 2_000_000_000, 1);
+        assert_eq!(munger.munge(50_000, &stray), None);
+        let next = munger.munge(80_000, &video(13, 16_200, 3)).unwrap();
+        assert_eq!(next.sequence, newest.sequence + 1);
+        assert_eq!(next.timestamp, newest.timestamp + 3_600);
+    }
+
+    #[test]
     fn a_silence_of_hours_is_no_leap() {
         let mut munger = Munger::new(0, 0);
         munger.switch(0, &video(10, 0, 1));
