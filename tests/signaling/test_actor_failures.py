@@ -255,8 +255,6 @@ class TestFailures:
         second = Stage(stage.store)
         second.clock.time = alive + 1200
         await second.actor.open()
-        await asyncio.sleep(0.1)
-        print([(f.kind, f.at, f.body) for f in stage.store.facts][-12:])
         assert second.actor.room.state.over
         await second.actor.close()
         closed = {

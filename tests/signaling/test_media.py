@@ -277,7 +277,7 @@ class TestOffers:
         bad = {"sdp": good.sdp, "tracks": TRACKS, "slots": SLOTS, **changes}
         bad["sdp"] = bad["sdp"].replace("{}", session)
         assert await refused(bench, ana, parse("media.offer", bad)) == "bad_request"
-        await asyncio.sleep(0.01)
+        await until(lambda: not bench.media._closing)
         assert before == (
             set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
         )  # fmt: skip

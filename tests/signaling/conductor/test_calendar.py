@@ -1,6 +1,5 @@
 """What the CRM decides about an appointment, and who is in or out of its room by that."""
 
-import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +16,7 @@ from crm_core.tenants.models import Staff
 from rooms.ids import LinkId
 from rooms.policy import IdentityKind, Role
 from signaling.errors import CloseCode, RequestError
-from signaling.journal import find_overdue
+from signaling.journal import CrmJournal, find_overdue
 from signaling.tokens import JoinGrant
 from tests.signaling.conductor.node import TOKENS, Node, decide, left_at, outcome, rows
 from tests.signaling.fakes import Stage, events, hello, request, wire
@@ -187,6 +186,13 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
 ):
     """Within a renewal; who was let in by it stays, and by the new link one waits as ever."""
     monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    renewals, renew = [], CrmJournal.renew
+
+    async def counted(journal, epoch):
+        renewals.append(await renew(journal, epoch))
+        return renewals[-1]
+
+    monkeypatch.setattr(CrmJournal, "renew", counted)
     node = Node(database, clock)
     old = await _newest_link(database, booked)
     await node.enter(booked, IdentityKind.STAFF, booked.staff_id, Role.HOST)
@@ -201,7 +207,8 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
     actor = await node.actor(booked)
     (row,) = [each for each in actor.room.state.participants.values() if each.waiting]
     assert row.link == waiting["link"]
-    await asyncio.sleep(0.2)  # some renewals later
+    before = len(renewals)
+    await until(lambda: len(renewals) > before + 2)
     assert row.waiting
     assert not wire(jane).closed
     assert not wire(inside).closed
