@@ -108,6 +108,15 @@ describe("notes over the stage", () => {
     expect(notes()).toEqual([text]);
   });
 
+  it.each([
+    ["rate", "That was a bit fast. Try again in a moment."],
+    ["forbidden", "You can't do that here."],
+    ["internal", "That didn't work. Try again."],
+  ])("say what hinders: %s", async (code, text) => {
+    await session.wish(Promise.reject(new RequestError({ code })));
+    expect(notes()).toEqual([text]);
+  });
+
   it.each(["ended", "left", "removed", "offline"] as const)("don't outlive the meeting: %s", async (state) => {
     meeting.state.set("live");
     session.toasts.show({ kind: "a", text: "a" });

@@ -167,6 +167,7 @@ export class Session {
 function refusal(error: unknown): MessageKey {
   const { code, verdict } = error instanceof RequestError ? error.extras : { code: "", verdict: null };
   if (code === "forbidden") return "toast.forbidden";
+  if (code === "rate") return "toast.rate";
   if (code !== "already_decided") return "toast.action";
   if (verdict === "admitted") return "toast.admitted";
   return verdict === "denied" || verdict === "banned" ? "toast.denied" : "toast.gone";
