@@ -218,7 +218,8 @@ class RoomActor:
                 there = self.members.get(row.id)
                 if row.connected and (there is None or there.closing):
                     self._tell(Disconnected(row.id, row.conn_epoch), what_is_due=False)
-        self._heed(opened.record.plan)
+        if self._live is not None:  # telling it may have shown a defect
+            self._heed(opened.record.plan)
 
     def _lose_room(self) -> None:
         for client in self.members:

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from rooms.commands import Restarted
 from rooms.policy import Role
+from rooms.room import Room
 from rooms.timers import HOST_GRACE_S, SHOW_LOST_S
 from signaling import actor as actor_module
 from signaling.clock import stamp
@@ -261,6 +263,25 @@ class TestFailures:
             f.body.participant: f.body for f in stage.store.facts if f.kind == "interval.closed"
         }
         assert closed[jane.participant].left_at == stamp(alive)
+
+    async def test_a_defect_at_the_opening_opens_the_room_once_more(self, stage, monkeypatch):
+        """Whoever asked for the room gets it a moment later; no second attempt runs beside the first."""
+        await enter(stage, "Ana", Role.HOST)
+        handle, planted = Room.handle, []
+
+        def defective(room, command, now):
+            if isinstance(command, Restarted) and not planted:
+                planted.append(command)
+                raise RuntimeError("planted")
+            return handle(room, command, now)
+
+        monkeypatch.setattr(Room, "handle", defective)
+        second = Stage(stage.store)
+        epoch = stage.store.epoch
+        await second.actor.open()
+        await enter(second, "Jane")
+        assert (len(planted), stage.store.epoch) == (1, epoch + 2)
+        await second.actor.close()
 
     async def test_a_long_sitting_is_folded_in_turns_with_other_rooms(self, stage, monkeypatch):
         """Whoever else is due on this node need not wait until all facts are folded."""
