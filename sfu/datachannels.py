@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from struct import pack, unpack_from
+from time import thread_time
 from typing import Protocol, TypeAlias
 
 from aiortc import RTCDataChannel, RTCDtlsTransport, RTCSctpCapabilities, RTCSctpTransport
@@ -30,16 +31,17 @@ MAX_CHANNELS = 8
 MAX_STREAMS = 32
 """Streams that we keep state for: channels, and those just closed."""
 MAX_LABEL_BYTES = 64
-CHUNK_RATE = 100.0
-"""Chunks and their parameters per second that a peer may send for ever; each is work and maybe a reply
-of the loop's."""
-CHUNK_BURST = 300.0
+WORK_RATE = 0.02
+"""Seconds of the loop's own time per second that the packets of a peer may cost for ever. Time, as
+aiortc does much for little in more ways than can be counted: 290 heartbeats in a packet, say."""
+WORK_BURST = 0.1
 
 _COMMON_HEADER = 12
 _CHUNK_HEADER = 4
 # Where the parameters of a chunk begin, after its header (RFC 9260 section 3.3, RFC 6525).
 _PARAMETERS_AT = {1: 16, 2: 16, 4: 0, 5: 0, 6: 0, 9: 0, 130: 0}
 _SACK = 3
+_FORWARD_TSN = 192
 _MAX_GAP = 4096
 
 _logger = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class DataChannels(RTCSctpTransport):
         super().__init__(transport)
         self._on_message = on_message
         self._advertised_rwnd = MAX_BUFFERED_BYTES
-        self._parts_left = CHUNK_BURST
+        self._work_left = WORK_BURST
         self._counted_at = 0.0
 
     async def open_association(self, *, port: int, max_message_size: int) -> None:
@@ -89,10 +91,12 @@ class DataChannels(RTCSctpTransport):
 
     async def _handle_data(self, data: bytes) -> None:
         """Override: look at the packet first; whatever goes wrong ends here."""
+        if not self._may_work():
+            return  # as if it had been lost: an honest peer sends it again, and slows down
+        started = thread_time()
         try:
-            if not self._may_cost(check_packet(data)):
-                return  # as if it had been lost: an honest peer sends it again, and slows down
-            await super()._handle_data(data)
+            check_packet(data)
+            await super()._handle_data(data)  # which waits for nothing: the time is its own
             self._check_buffers()
         except ConnectionError:
             self._set_state(self.State.CLOSED)
@@ -103,16 +107,15 @@ class DataChannels(RTCSctpTransport):
             # The peer chose the bytes, and aiortc asserts on many of them; it may also be a bug.
             _logger.warning("data channels of a peer are ended", exc_info=True)
             await self.stop()
+        finally:
+            self._work_left -= thread_time() - started
 
-    def _may_cost(self, parts: int) -> bool:
+    def _may_work(self) -> bool:
         now = asyncio.get_running_loop().time()
-        earned = (now - self._counted_at) * CHUNK_RATE
-        self._parts_left = min(CHUNK_BURST, self._parts_left + earned)
+        earned = (now - self._counted_at) * WORK_RATE
+        self._work_left = min(WORK_BURST, self._work_left + earned)
         self._counted_at = now
-        if parts > self._parts_left:
-            return False
-        self._parts_left -= parts
-        return True
+        return self._work_left > 0
 
     def _get_inbound_stream(self, stream_id: int) -> InboundStream:
         if stream_id not in self._inbound_streams and len(self._inbound_streams) >= MAX_STREAMS:
@@ -179,28 +182,26 @@ class DataChannels(RTCSctpTransport):
         self._data_channel_queue.append((queued, kind, header + label + protocol))
 
 
-def check_packet(data: bytes) -> int:
-    """Refuse packets on which aiortc's parser would loop for ever or for very long.
-
-    Returns:
-        How many chunks and parameters of chunks it has, at least 1.
+def check_packet(data: bytes) -> None:
+    """Refuse packets on which aiortc would loop for ever or for very long.
 
     Raises:
-        ProtocolViolationError: A parameter has no length, or a SACK spans more than we ever send.
+        ProtocolViolationError: A parameter has no length, a SACK spans more than we ever send, or a
+            FORWARD-TSN names more streams than there can be.
     """
-    position, parts = _COMMON_HEADER, 0
+    position = _COMMON_HEADER
     while position + _CHUNK_HEADER <= len(data):
-        parts += 1
         kind, _, length = unpack_from("!BBH", data, position)
         end = position + length
         if length < _CHUNK_HEADER or end > len(data):
             break  # aiortc refuses the packet on the same grounds
         if kind in _PARAMETERS_AT:
-            parts += _check_parameters(data[position + _CHUNK_HEADER + _PARAMETERS_AT[kind] : end])
+            _check_parameters(data[position + _CHUNK_HEADER + _PARAMETERS_AT[kind] : end])
         elif kind == _SACK:
             _check_sack(data[position + _CHUNK_HEADER : end])
+        elif kind == _FORWARD_TSN and length > _CHUNK_HEADER + 4 + 4 * MAX_STREAMS:
+            raise ProtocolViolationError(f"a FORWARD-TSN of more than {MAX_STREAMS} streams")
         position = end + -length % 4
-    return max(1, parts)
 
 
 def check_open(data: bytes) -> None:
@@ -223,15 +224,13 @@ def check_open(data: bytes) -> None:
         raise ProtocolViolationError("a label that is no UTF-8") from None
 
 
-def _check_parameters(body: bytes) -> int:
-    position = count = 0
+def _check_parameters(body: bytes) -> None:
+    position = 0
     while position + 4 <= len(body):
-        count += 1
         (length,) = unpack_from("!H", body, position + 2)
         if length < 4:
             raise ProtocolViolationError("a parameter without a length")
         position += length + -length % 4
-    return count
 
 
 def _check_sack(body: bytes) -> None:

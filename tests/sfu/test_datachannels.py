@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from math import ceil
 from struct import pack
 
 import pytest
@@ -11,6 +12,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_BINARY,
     WEBRTC_DCEP,
     DataChunk,
+    ForwardTsnChunk,
     HeartbeatChunk,
     InitChunk,
     ReconfigChunk,
@@ -24,10 +26,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfu.datachannels import (
-    CHUNK_BURST,
     MAX_BUFFERED_BYTES,
     MAX_BUFFERED_CHUNKS,
     MAX_CHANNELS,
+    MAX_STREAMS,
+    WORK_BURST,
     DataChannel,
     DataChannels,
     ProtocolViolationError,
@@ -166,7 +169,7 @@ async def test_fragments_without_end_are_bounded(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A message that never ends is cut off at the receive window that we gave."""
-    monkeypatch.setattr("sfu.datachannels.CHUNK_RATE", 1e9)  # or some would count as lost
+    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 1e9)  # or some would count as lost
     tsn = pair.ours._last_received_tsn
     flags = SCTP_DATA_FIRST_FRAG
     for index in range(1, 400):
@@ -181,7 +184,7 @@ async def test_fragments_without_end_are_bounded(
 
 async def test_empty_fragments_are_bounded_too(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks without data cost memory as well; their number is bounded."""
-    monkeypatch.setattr("sfu.datachannels.CHUNK_RATE", 1e9)  # or it would take ten seconds
+    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 1e9)  # or it would take ten seconds
     tsn = pair.ours._last_received_tsn
     for index in range(2, 1200):
         await pair.send_raw(data_chunk(tsn + index, b"", flags=0))
@@ -274,12 +277,12 @@ ADDITIONS = [(17, bytes(StreamAddOutgoingParam(number, 1))) for number in range(
 
 
 @pytest.mark.parametrize(
-    ("chunks", "parts"),
-    [(HEARTBEATS, 290), (bytes(ReconfigChunk(body=encode_params(ADDITIONS))), 93)],
+    ("chunks", "answers"),
+    [(HEARTBEATS, 290), (bytes(ReconfigChunk(body=encode_params(ADDITIONS))), 92)],
     ids=["chunks", "parameters"],
 )
-async def test_many_small_parts_are_not_answered_for_ever(
-    pair: Pair, chunks: bytes, parts: int
+async def test_work_is_not_done_for_ever(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, chunks: bytes, answers: int
 ) -> None:
     """290 heartbeats fit a packet, and each asks for an answer: the loop is everybody's."""
     answered = 0
@@ -289,13 +292,30 @@ async def test_many_small_parts_are_not_answered_for_ever(
         answered += 1
 
     pair.ours._send_chunk = count  # type: ignore[method-assign]
+    monkeypatch.setattr("sfu.datachannels.thread_time", lambda: answered / 10_000)
+    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 0.0)
+    pair.ours._work_left = WORK_BURST
     packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, HeartbeatChunk())
     whole = packet[:8] + pack("<I", crc32c(packet[:8] + bytes(4) + chunks)) + chunks
-    assert check_packet(whole) == parts
     for _ in range(20):
         await pair.ours._handle_data(whole)
-    assert parts - 1 <= answered <= CHUNK_BURST
+    assert answered == answers * ceil(WORK_BURST * 10_000 / answers)
     assert pair.ours.state == "connected"
+    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 1e9)
+    before = answered
+    await pair.ours._handle_data(whole)
+    assert answered == before + answers
+
+
+async def test_a_forward_tsn_of_many_streams_is_refused(pair: Pair) -> None:
+    """All fragments that wait would be walked for each of them, however often one is named."""
+    chunk = ForwardTsnChunk()
+    chunk.cumulative_tsn = pair.ours._last_received_tsn
+    chunk.streams = [(1, 0)] * MAX_STREAMS
+    check_packet(serialize_packet(5000, 5000, 0, chunk))
+    chunk.streams.append((1, 0))
+    await pair.send_raw(chunk)
+    await ended(pair)
 
 
 async def test_packets_that_would_loop_for_ever_are_refused(pair: Pair) -> None:
