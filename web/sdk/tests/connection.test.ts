@@ -328,6 +328,15 @@ describe("a path that swallows everything", () => {
     expect(seen.endings).toEqual(["lost"]);
   });
 
+  it("has a second for the last answer, when the minute is over", async () => {
+    const { seen } = await connected();
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(60_900);
+    FakeSocket.last.welcome(true, "r2");
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([seen.lost, seen.endings]).toEqual([[true, false], []]);
+  });
+
   it("is given up a minute after the last word of a server that fell silent", async () => {
     const { seen } = await connected();
     await vi.advanceTimersByTimeAsync(58_000);

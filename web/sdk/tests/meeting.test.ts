@@ -503,6 +503,19 @@ describe("an own source", () => {
     expect(set.mock.calls).toEqual([["mic", true]]);
   });
 
+  it("that was missing at the end is asked for still when the end is taken back: it starts when it is plugged in", async () => {
+    const devices = new FakeDevices();
+    const meeting = await joined(inside);
+    await expect(meeting.setSource("mic", true)).rejects.toThrow("none");
+    Server.current.tell("room.state", { state: "ending", ends_in_ms: 10_000 });
+    await settle();
+    Server.current.tell("room.state", { state: "live" });
+    await settle();
+    devices.plugIn("mic A");
+    await noticed();
+    expect([meeting.local.sources.mic.get().on, devices.running]).toEqual([true, ["mic A"]]);
+  });
+
   it("stays on when only a passing reason hinders, and is told again", async () => {
     const meeting = await joined(outside);
     await meeting.setSource("mic", true);

@@ -26,6 +26,8 @@ afterEach(() => {
 
 const mic = () => local.sources.mic.get();
 const camera = () => local.sources.camera.get();
+/** An element that plays on every speaker, but for what comes of this one. */
+const but = (id: string, outcome: () => Promise<void>) => ({ setSinkId: (to: string) => (to === id ? outcome() : Promise.resolve()) }) as unknown as HTMLMediaElement;
 
 describe("the chosen microphone", () => {
   let devices: FakeDevices;
@@ -94,6 +96,22 @@ describe("the chosen microphone", () => {
     expect(devices.running).toEqual(["mic B"]);
   });
 
+  it("that returns and does not start, while what stood in is unplugged, is stood in for by the next", async () => {
+    devices.plugIn("mic C");
+    devices.plugOut("mic B");
+    await noticed();
+    devices.refusals.set("mic B", "NotReadableError");
+    const open = devices.getUserMedia;
+    vi.spyOn(devices, "getUserMedia").mockImplementationOnce((constraints) => {
+      devices.plugOut("mic A");
+      return open(constraints);
+    });
+    devices.plugIn("mic B");
+    await noticed();
+    expect([devices.running, mic().on, ended]).toEqual([["mic C"], true, []]);
+    expect(told.at(-1)).toEqual({ kind: "device_gone", source: "mic", device: "mic A", used: "mic C" });
+  });
+
   it("is not taken back when another one was chosen meanwhile, be it the one in use", async () => {
     devices.plugOut("mic B");
     await noticed();
@@ -131,6 +149,13 @@ describe("the chosen microphone", () => {
     devices.plugIn("mic B");
     await noticed();
     expect(devices.running).toEqual(["mic B"]);
+  });
+
+  it("that ends by itself, and starts again as the standard one, is nothing to tell", async () => {
+    await local.choose("mic", "");
+    devices.tracks.at(-1)?.end();
+    await noticed();
+    expect([devices.running, mic().on, told]).toEqual([["mic A"], true, []]);
   });
 
   it("whose permission is taken back is not called unplugged", async () => {
@@ -229,23 +254,46 @@ describe("a device that is missing", () => {
 });
 
 describe("a device that is forbidden", () => {
-  it("starts as soon as it is allowed, for who asked for it", async () => {
-    const devices = new FakeDevices("mic A");
-    const status = Object.assign(new EventTarget(), { state: "denied" });
+  let devices: FakeDevices;
+  let status: EventTarget & { state: string };
+  const allow = () => {
+    status.state = "granted";
+    status.dispatchEvent(new Event("change"));
+  };
+  beforeEach(() => {
+    devices = new FakeDevices();
+    status = Object.assign(new EventTarget(), { state: "denied" });
     const query = async ({ name }: { name: string }) => (name === "microphone" ? status : Promise.reject(new TypeError()));
     vi.stubGlobal("navigator", { mediaDevices: devices, permissions: { query } });
+  });
+
+  it("starts as soon as it is allowed, for who asked for it", async () => {
+    devices.plugIn("mic A");
     devices.refusals.set("all", "NotAllowedError");
     await expect(local.set("mic", true)).rejects.toThrow("denied");
     devices.refusals.clear();
-    status.state = "granted";
-    status.dispatchEvent(new Event("change"));
+    allow();
     await noticed();
     expect(mic()).toMatchObject({ on: true, problem: null });
     expect([started, told]).toEqual([["mic"], []]);
     await local.set("mic", false);
-    status.dispatchEvent(new Event("change"));
+    allow();
     await noticed();
     expect(mic().on).toBe(false);
+  });
+
+  it("is started once when it is allowed because it was plugged in", async () => {
+    await expect(local.set("mic", true)).rejects.toThrow("none");
+    await noticed();
+    const open = devices.getUserMedia;
+    vi.spyOn(devices, "getUserMedia").mockImplementationOnce(async (constraints) => {
+      await Promise.resolve(); // the browser asks
+      allow();
+      return open(constraints);
+    });
+    devices.plugIn("mic A");
+    await noticed();
+    expect([mic().on, devices.tracks.length]).toEqual([true, 1]);
   });
 });
 
@@ -354,6 +402,57 @@ describe("what is plugged in", () => {
   });
 });
 
+describe("the list of devices", () => {
+  it("is what the latest look found, whichever look ends last", async () => {
+    const devices = new FakeDevices("mic A");
+    const found = await devices.enumerateDevices();
+    vi.spyOn(devices, "enumerateDevices").mockImplementationOnce(() => new Promise((resolve) => { setTimeout(() => resolve(found), 10); }));
+    const slow = local.devices.read();
+    devices.plugIn("mic B");
+    await local.devices.read();
+    await vi.advanceTimersByTimeAsync(10);
+    await slow;
+    expect(local.devices.of("audioinput").map(({ deviceId }) => deviceId)).toEqual(["mic A", "mic B"]);
+  });
+
+  it("knows by its name the device itself, not what the system prefers today", async () => {
+    const devices = new FakeDevices();
+    const usb = { kind: "audioinput", label: "USB", groupId: "" } as const;
+    vi.spyOn(devices, "enumerateDevices").mockResolvedValue([{ ...usb, deviceId: "default" }, { ...usb, deviceId: "7" }]);
+    await local.devices.read();
+    expect(local.devices.idOf("audioinput", "USB")).toBe("7");
+  });
+
+  it("is not read any more once everything was stopped", async () => {
+    const devices = new FakeDevices("mic A");
+    await local.set("mic", true);
+    await noticed();
+    local.stop();
+    devices.looks.mockClear();
+    devices.plugIn("mic B");
+    await noticed();
+    expect(devices.looks).not.toHaveBeenCalled();
+  });
+});
+
+describe("a camera that another program has", () => {
+  it("is tried again when something is plugged in, not when something is unplugged", async () => {
+    const devices = new FakeDevices("cam A", "mic A");
+    const tries = vi.spyOn(devices, "getUserMedia");
+    devices.refusals.set("cam A", "NotReadableError");
+    await expect(local.set("camera", true)).rejects.toThrow("in_use");
+    await noticed();
+    devices.plugOut("mic A");
+    await noticed();
+    expect(tries).toHaveBeenCalledTimes(1);
+    devices.refusals.clear();
+    devices.plugIn("cam B");
+    await noticed();
+    expect([camera().on, started]).toEqual([true, ["camera"]]);
+    expect(told).toEqual([{ kind: "device_found", source: "camera", device: "cam A" }]);
+  });
+});
+
 describe("a camera that the browser lists and does not find", () => {
   it("is looked for again when something else is plugged in, not for ever", async () => {
     const devices = new FakeDevices("cam A");
@@ -416,14 +515,37 @@ describe("the chosen speaker", () => {
   });
 
   it("is the choice still when sound came up while another one refused", async () => {
-    const slow = { setSinkId: (id: string) => (id === "spk C" ? new Promise((_, reject) => { setTimeout(() => reject(new Error("no")), 10); }) : Promise.resolve()) };
-    speaker.add(slow as unknown as HTMLMediaElement);
+    speaker.add(but("spk C", () => new Promise((_, reject) => { setTimeout(() => reject(new Error("no")), 10); })));
     const choosing = speaker.choose("spk C").catch(() => {});
     refused = "spk C";
     speaker.add({ ...element } as HTMLMediaElement);
     await vi.advanceTimersByTimeAsync(20);
     await choosing;
     expect(speaker.state.get()).toEqual({ deviceId: "spk B", used: "spk B", refused: "spk C" });
+  });
+
+  it("plays everything again when another one took a part of it and refused the rest", async () => {
+    speaker.add(but("spk C", () => Promise.reject(new Error("no"))));
+    await expect(speaker.choose("spk C")).rejects.toThrow("no");
+    expect(sink).toBe("spk B");
+  });
+
+  it("gives way to the standard one for all when it refuses sound that came up", async () => {
+    speaker.add(but("spk B", () => Promise.reject(new Error("no"))));
+    await noticed();
+    expect([sink, speaker.state.get()]).toEqual(["", { deviceId: "spk B", used: "", refused: null }]);
+  });
+
+  it("is the choice still when an earlier one comes back slowly", async () => {
+    devices.plugOut("spk B");
+    await noticed();
+    speaker.add(but("spk B", () => new Promise((resolve) => { setTimeout(resolve, 10); })));
+    devices.plugIn("spk B");
+    await noticed();
+    await speaker.choose("spk C");
+    await vi.advanceTimersByTimeAsync(10);
+    expect(speaker.state.get()).toEqual({ deviceId: "spk C", used: "spk C", refused: null });
+    expect(told.map(({ kind }) => kind)).toEqual(["device_gone"]);
   });
 
   it("that is not there from the start is none that was unplugged", async () => {
