@@ -96,6 +96,14 @@ describe("what vanishes with the focus", () => {
     }
   });
 
+  it("takes nothing with it after the room was left", async () => {
+    get("deny2").focus();
+    stop();
+    get("row2").remove();
+    await settle();
+    expect(document.activeElement).toBe(document.body);
+  });
+
   it("moves nothing while it has the focus no longer", async () => {
     get("deny2").focus();
     get("deny2").blur(); // a click on what can't have it
@@ -128,6 +136,24 @@ describe("walking the regions", () => {
     get("admit0").focus();
     walkRegions(room, false);
     expect(focused()).toBe("stage");
+  });
+
+  it("passes by the stage of a small screen while a panel lies over it", () => {
+    get("stage").getBoundingClientRect = () => new DOMRect(0, 100, 300, 500);
+    const over = vi.spyOn(document, "elementFromPoint").mockImplementation((x, y) => (x === 150 && y === 350 ? get("heading") : null));
+    get("admit0").focus();
+    walkRegions(room, false);
+    expect(focused()).toBe("heading");
+    over.mockRestore();
+  });
+
+  it("comes out of a region that lies in another one, either way", () => {
+    get("stage").insertAdjacentHTML("afterbegin", "<div data-region='pictures'><button id='picture'></button></div>");
+    get("picture").focus();
+    expect(round(false)).toEqual(["heading", "close", "mute", "admit0", "next"]);
+    get("picture").focus();
+    walkRegions(room, true);
+    expect(focused()).toBe("next");
   });
 
   it("stays in what is open over the room", () => {

@@ -33,6 +33,11 @@ describe("the grid", () => {
     expect(bestGrid(2, border - 10, 764, 1).columns).toBe(1);
   });
 
+  it.each([[3, 949, 412, "3x1"], [13, 1587, 832, "5x3"]])("leaves as few places empty as it can where that costs no room: %i on %ix%i", (n, width, height, grid) => {
+    const { columns, rows } = bestGrid(n, width, height);
+    expect(`${columns}x${rows}`).toBe(grid);
+  });
+
   it("crops to between 4:3 and 16:9 and never stretches", () => {
     for (let n = 1; n <= 25; n += 1) {
       for (const [width, height] of [[1424, 764], [374, 640], [828, 262], [500, 500]] as const) {
@@ -63,6 +68,15 @@ const own = (width: number, height: number, w = 112, h = 63): Box => ({ x: width
 const pager = (width: number, height: number): Box => ({ x: (width - 128) / 4, y: height - 60, w: 158, h: 52 });
 const STAGES = [[1264, 600, 220, 124], [1904, 960, 220, 124], [374, 672, 112, 63], [344, 468, 112, 63], [304, 308, 112, 63], [828, 270, 149, 84], [624, 240, 112, 63]] as const;
 const apart = (a: Box, b: Box) => a.x + a.w <= b.x || b.x + b.w <= a.x || a.y + a.h <= b.y || b.y + b.h <= a.y;
+
+describe("what must be in reach on a tile", () => {
+  it.each([[false, "left below, right above"], [true, "left above, right below"]])("is its menu at the upper end and its name at the lower start: right to left %s", (rtl, parts) => {
+    const [left, right, above, below] = [8, 372, 8, 272];
+    const corners = { "left above": [left, above], "left below": [left, below], "right above": [right, above], "right below": [right, below] } as const;
+    const needed = Object.entries(corners).filter(([, [x, y]]) => !inReach([{ x: 0, y: 0, w: 400, h: 300 }], [{ x, y, w: 20, h: 20 }], rtl));
+    expect(needed.map(([corner]) => corner).join(", ")).toBe(parts);
+  });
+});
 
 describe("the grid under overlays", () => {
   it.each(STAGES)("on %ix%i keeps every name and menu from under the own picture and the pager", (width, height, w, h) => {

@@ -34,6 +34,16 @@ const here = async (...ids: string[]) => {
   meeting.roster.set(others(...ids));
   await vi.advanceTimersByTimeAsync(100);
 };
+/** So are these, and "a" among them shares a screen, the camera on. */
+const sharing = async (...ids: string[]) => {
+  const people = others(...ids);
+  const one = people.get("a");
+  if (one) people.set("a", { ...one, tracks: { mic: true, camera: true, screen: true } });
+  meeting.slotList.set([{ mid: "3", kind: "video" }, { mid: "4", kind: "screen" }]);
+  meeting.slots.set(new Map([["3", shown(1)], ["4", { ...shown(1), slot: "4", kind: "screen", source: "screen" }]]));
+  meeting.roster.set(people);
+  await vi.advanceTimersByTimeAsync(100);
+};
 /** The stage is in its region, which can have the focus. */
 const region = () => {
   const made = document.body.appendChild(document.createElement("section"));
@@ -127,6 +137,16 @@ describe("the focus on a tile", () => {
     expect(focused()).toBe("Options for A");
   });
 
+  it("of a shared screen stays there when people come, and goes to the picture of who shared it", async () => {
+    await sharing("a", "b");
+    focus("B");
+    press("Home");
+    await sharing("a", "b", "c");
+    expect(onTile()).toBe("A, screen");
+    await here("a", "b", "c");
+    expect(onTile()).toBe("A");
+  });
+
   it("is not taken from elsewhere, nor from nowhere, by who leaves", async () => {
     const field = document.body.appendChild(document.createElement("input"));
     await here("b", "c");
@@ -161,6 +181,23 @@ describe("the strip", () => {
     await vi.advanceTimersByTimeAsync(100);
     expect([names().length, sign()?.hidden]).toEqual([12, true]);
   });
+
+  it("counts those, too, of whom only the number is known", async () => {
+    stage.layout = "speaker";
+    meeting.count.set(100); // me among them
+    await here("a", "b");
+    expect(sign()?.textContent).toBe(`+${99 - names().length}`);
+  });
+
+  it("is no order for the grid: after a share people are in the places of those who came first, whoever spoke", async () => {
+    await sharing(..."abcdefghijkl");
+    meeting.speakers.set(["l"]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(names()).toContain("L");
+    await here(..."abcdefghijkl");
+    focus("L");
+    expect(walk("Home", "End")).toEqual(["A", "L"]);
+  });
 });
 
 describe("the keys of the stage", () => {
@@ -177,13 +214,7 @@ describe("the keys of the stage", () => {
   });
 
   it("go by the pictures, too: a shared screen and its sharer are two tiles", async () => {
-    const people = others("a", "b");
-    const one = people.get("a");
-    if (one) people.set("a", { ...one, tracks: { mic: true, camera: true, screen: true } });
-    meeting.slotList.set([{ mid: "3", kind: "video" }, { mid: "4", kind: "screen" }]);
-    meeting.slots.set(new Map([["3", shown(1)], ["4", { ...shown(1), slot: "4", kind: "screen", source: "screen" }]]));
-    meeting.roster.set(people);
-    await vi.advanceTimersByTimeAsync(100);
+    await sharing("a", "b");
     focus("B");
     press("Home");
     expect(onTile()).toBe("A, screen");
