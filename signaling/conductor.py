@@ -15,7 +15,6 @@ from typing import Final
 from uuid import UUID
 
 from rooms.ids import Identity, ParticipantId
-from rooms.policy import Role
 
 from .actor import RoomActor, RoomKey
 from .client import Client
@@ -30,9 +29,6 @@ from .tokens import JoinGrant, ResumeGrant, Tokens
 
 log: Final = logging.getLogger("sunup.conductor")
 DRAIN_SPREAD_MS: Final = 5000
-FRESH: Final = 2.0
-"""Seconds for which a guest's join token is as good as its link was: a crowd asks the database once
-each. A host's link is asked about every time: whoever redeems a token of a voided one would be host."""
 OVERDUE_AT_MOST: Final = 50
 """Rooms that one look for overdue ones opens."""
 
@@ -246,9 +242,8 @@ class Conductor:
     # ------------------------------------------------------------------------------ hello
 
     async def _join(self, client: Client, request_id: str, hello: Hello) -> None:
-        grant, age = self._tokens.redeem_join(hello.token or "", self._clock.wall())
-        if age > FRESH or grant.role == Role.HOST:
-            await self._check_link(grant)
+        grant = self._tokens.redeem_join(hello.token or "", self._clock.wall())
+        await self._check_link(grant)  # void since, maybe: the token outlives its link by a minute
         actor = await self.sitting(RoomKey(grant.tenant_id, grant.room_id))
 
         def device_of(identity: Identity) -> str | None:

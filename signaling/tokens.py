@@ -66,14 +66,6 @@ class JoinGrant(Struct, frozen=True):
     name: str | None = None
 
 
-class Redeemed(NamedTuple):
-    """A join token that was used up just now."""
-
-    grant: JoinGrant
-    age: float
-    """Seconds since it was issued."""
-
-
 class ResumeGrant(Struct, frozen=True):
     """What a resume secret says: which connection of whom it continues."""
 
@@ -110,7 +102,7 @@ class Tokens:
         claims = {"sub": f"{grant.kind}:{grant.subject}", "jti": secrets.token_urlsafe(16)}
         return self._issue(JOIN, grant, now, claims)
 
-    def redeem_join(self, token: str, now: float) -> Redeemed:
+    def redeem_join(self, token: str, now: float) -> JoinGrant:
         """Use a join token up.
 
         Raises:
@@ -119,7 +111,7 @@ class Tokens:
         """
         claims = self._verify(JOIN, token, now)
         self._use_up(str(claims["jti"]), float(claims["exp"]), now)
-        return Redeemed(_grant(claims, JoinGrant), now - float(claims["iat"]))
+        return _grant(claims, JoinGrant)
 
     def issue_resume(self, grant: ResumeGrant, now: float) -> str:
         """A resume secret; `now` is Unix time."""

@@ -74,8 +74,8 @@ async def _removed(unit: Unit, row: Any, _caller: Caller) -> None:
     """
     if row.status == "in_progress":
         raise IllegalTransition("appointment", row.status, "be deleted")
-    await video.require_nobody_meets(unit, row)
     if row.status in OPEN_STATES:
+        await video.require_nobody_meets(unit, row)
         await service.cancel(unit, row, "deleted")
 
 

@@ -1,7 +1,7 @@
 """``POST /m/{code}/join``: a link's secret for a one-time join token.
 
 The secret comes in the body, never in a URL. Absent rooms, wrong and revoked secrets get the same
-answer; who guesses is slowed down by address. Nothing about the room is told before the secret is
+answer. How many joins come from an address is limited, and how many wrong ones. Nothing about the room is told before the secret is
 right. What the token is then good for is in ``signaling.tokens``.
 """
 

@@ -64,6 +64,20 @@ class TestResume:
         assert not events(again, "chat.msg")
         assert "a secret" not in str(wire(again).frames)
 
+    async def test_who_was_sent_out_for_a_while_hears_nothing_of_it(self, stage):
+        """Not by saying where they stood before: the newest snapshot counts, not the first."""
+        host, jane = await enter(stage, "Ana", Role.HOST), await enter(stage, "Jane")
+        before = positions_of(jane)
+        await ask(stage, host, "lobby.back", "1", who=jane.participant)
+        await ask(stage, host, "chat.send", "2", body="about Jane")
+        await ask(stage, host, "lobby.admit", "3", ids=[jane.participant])
+        stage.actor.heard(jane)
+        assert set(positions_of(jane)) == set(before)
+        stage.actor.lost(jane)
+        again = await resume(stage, jane, before)
+        assert reply(again, "h")["p"]["resumed"] is False
+        assert not events(again, "chat.msg")
+
     async def test_who_speaks_is_told_anew(self, stage):
         """Passing events are not kept, and the next change may be far away."""
         host = await enter(stage, "Ana", Role.HOST)

@@ -56,6 +56,10 @@ def with_section(made, mid, **changes):
     return msgspec.structs.replace(made, sdp="\r\n".join(lines))
 
 
+SLOT = next(each for each in parse_sdp(TRIMMED).media if each.mid == "6")
+FEWER_CODECS = {"formats": SLOT.formats[:2], "payloads": SLOT.payloads[:2]}
+
+
 def slots_alone(prefix, count):
     """An offer of nothing but video slots, under mids that begin so."""
     stored = parse_sdp(TRIMMED)
@@ -456,14 +460,24 @@ class TestSlots:
         await bench.media.perform(jane, view)
         before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
         bench.engine.deliver(SlotBound(before, track, 4_000_000_000, 5))
-        section = next(each for each in parse_sdp(TRIMMED).media if each.mid == "6")
-        fewer = {"formats": section.formats[:2], "payloads": section.payloads[:2]}
-        await bench.media.perform(jane, with_section(offer("2"), "6", **fewer))
+        await bench.media.perform(jane, with_section(offer("2"), "6", **FEWER_CODECS))
         slot = bench.slot(jane, "6")
         assert slot != before
         assert bench.engine.sizes[slot] == (320, 180)
         bench.engine.deliver(SlotBound(slot, track, 1, 1))
         assert [told.binding for told in bench.of(jane, SlotBind)] == [5, 6]
+
+    async def test_a_slot_in_the_place_of_another_is_filled_as_that_was(self, bench):
+        """And what the engine still says of the other is nobody's any more."""
+        ana, jane = await self.pair(bench)
+        bench.act(ana, TrackSet(Source.CAMERA, on=True))
+        before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
+        await until(lambda: bench.engine.bindings.get(before) == track)
+        await bench.media.perform(jane, with_section(offer("2"), "6", **FEWER_CODECS))
+        await until(lambda: bench.engine.bindings.get(bench.slot(jane, "6")) == track)
+        bench.told.clear()
+        bench.engine.deliver(SlotBound(before, track, 1, 9))
+        assert not bench.of(jane, SlotBind)
 
     async def test_a_slot_that_was_gone_for_a_while_comes_back_empty(self, bench):
         """What was on it, and why, was said of another slot of the engine: it is not told again."""

@@ -213,7 +213,9 @@ describe("the keys of the stage", () => {
     expect(walk("End", "Home")).toEqual(["D", "A"]);
   });
 
-  it("go by the pictures, too: a shared screen and its sharer are two tiles", async () => {
+  it.each([["3", "4"], ["4", "3"]])("go by the pictures, too: a shared screen and its sharer are two tiles, made in any order", async (...slots) => {
+    meeting.slotList.set(slots.map((mid) => ({ mid, kind: mid === "4" ? "screen" : "video" })));
+    await here("b");
     await sharing("a", "b");
     focus("B");
     press("Home");
@@ -239,9 +241,30 @@ describe("the keys of the stage", () => {
     expect(last).toBeGreaterThan(0);
     expect(pages.at(-1)).toBe(last);
     expect(new Set(pages)).toEqual(new Set(Array.from({ length: last + 1 }, (_, page) => page)));
-    const held = new KeyboardEvent("keydown", { key: "PageUp", ctrlKey: true, bubbles: true, cancelable: true });
-    around.dispatchEvent(held);
-    expect(held.defaultPrevented).toBe(false);
+    for (const modifier of ["ctrlKey", "altKey", "metaKey", "shiftKey"]) {
+      const held = new KeyboardEvent("keydown", { key: "PageUp", [modifier]: true, bubbles: true, cancelable: true });
+      around.dispatchEvent(held);
+      expect([modifier, held.defaultPrevented]).toEqual([modifier, false]);
+    }
+  });
+
+  it("are nobody's when something on the stage had a use for them", async () => {
+    region();
+    await here("a", "b");
+    focus("A");
+    stage.element.addEventListener("keydown", (event) => event.preventDefault(), { once: true });
+    expect(walk("ArrowDown")).toEqual(["A"]);
+    expect(walk("ArrowDown")).toEqual(["B"]);
+  });
+
+  it("come to the sign of how many more there are, at last", async () => {
+    stage.layout = "speaker";
+    await here(..."bcdefghijklm");
+    focus("B");
+    press("End");
+    expect(document.activeElement).toBe(sign());
+    press("Home");
+    expect(focused()).toBe("Options for B");
   });
 
   it("leave the focus on the first tile of the page that was turned to", async () => {

@@ -6,6 +6,10 @@ import { boxFor } from "../src/media/tileKeys";
 const five = [[0, 0], [16, 0], [32, 0], [8, 9], [24, 9]].map(([x = 0, y = 0]) => ({ x, y, w: 16, h: 9 }));
 /** A large tile with four beside it. */
 const strip = [{ x: 0, y: 0, w: 80, h: 45 }, ...[0, 9, 18, 27].map((y) => ({ x: 80, y, w: 16, h: 9 }))];
+/** The same with two, which lie higher than its middle. */
+const short = strip.slice(0, 3);
+/** A tile with another some way on in its row, and one that is nearer and half a row below. */
+const uneven = [{ x: 0, y: 0, w: 16, h: 9 }, { x: 32, y: 0, w: 16, h: 9 }, { x: 18, y: 8, w: 16, h: 9 }];
 
 describe("the arrow keys", () => {
   it.each([
@@ -17,6 +21,11 @@ describe("the arrow keys", () => {
     ["from the large tile to the middle of the strip", strip, 0, "ArrowRight", 3],
     ["from the strip to the large tile", strip, 4, "ArrowLeft", 0],
     ["along the strip", strip, 1, "ArrowDown", 2],
+    ["not from its end to the large tile beside it", short, 2, "ArrowDown", -1],
+    ["not from the large tile up to what lies beside it", short, 0, "ArrowUp", -1],
+    ["to the side from there all the same", short, 2, "ArrowLeft", 0],
+    ["along the row, not to what is nearer and beside it", uneven, 0, "ArrowRight", 1],
+    ["to what lies far on and a little beside", [...uneven.slice(0, 1), { x: 64, y: 9, w: 16, h: 9 }], 0, "ArrowRight", 1],
     ["to the first from nowhere", strip, -1, "ArrowUp", 0],
     ["with Home to the first", five, 3, "Home", 0],
     ["with End to the last", five, 0, "End", 4],

@@ -222,11 +222,11 @@ export class Meeting {
 
   /** Leaves on purpose. */
   async leave(): Promise<void> {
-    this.#attempts += 1;
+    const attempt = (this.#attempts += 1);
     const connection = this.#connection;
     if (connection) await Promise.race([connection.request("leave").catch(() => {}), pause(1000)]);
     connection?.close();
-    this.#over("left");
+    if (attempt === this.#attempts) this.#over("left");
   }
 
   /**

@@ -98,6 +98,19 @@ describe("a join that somebody thought better of", () => {
       expect([meeting.state.get(), Server.current === before]).toEqual(["left", true]);
     });
 
+  it("goes on when it came after a leave that was under way", async () => {
+    vi.stubGlobal("fetch", async () => Response.json(info));
+    const meeting = await joined(inside);
+    const leaving = meeting.leave();
+    await meeting.join("Jane");
+    await leaving;
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(meeting.state.get()).toBe("live");
+    await meeting.sendChat("heard");
+    expect(Server.current.asked("chat.send")).toHaveLength(1);
+  });
+
   it("is one connection though it was asked for twice", async () => {
     const meeting = made();
     const opened = vi.fn<() => void>();

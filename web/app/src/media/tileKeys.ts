@@ -5,6 +5,8 @@ import type { Box } from "./layout";
 
 /** What lies beside the way counts this much more than what lies on it: rows and columns are kept to. */
 const ASIDE = 3;
+/** Further beside the way than twice as far as on it, a box does not lie that way. */
+const WIDEST = 2;
 const WAYS: Readonly<Record<string, { x: number; y: number }>> = {
   ArrowLeft: { x: -1, y: 0 },
   ArrowRight: { x: 1, y: 0 },
@@ -29,8 +31,9 @@ export function boxFor(key: string, boxes: readonly Box[], from: number): number
     const right = box.x + box.w / 2 - here.x - here.w / 2;
     const down = box.y + box.h / 2 - here.y - here.h / 2;
     const ahead = right * way.x + down * way.y;
-    const far = ahead + ASIDE * Math.abs(right * way.y + down * way.x);
-    if (ahead < 1 || far >= least) continue;
+    const aside = Math.abs(right * way.y + down * way.x);
+    const far = ahead + ASIDE * aside;
+    if (ahead < 1 || aside > WIDEST * ahead || far >= least) continue;
     best = index;
     least = far;
   }
