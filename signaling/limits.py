@@ -24,8 +24,11 @@ CONTROL_RATE: Final = 30.0
 """Frames per second that are no message's first: pings, pongs and continuations of RFC 6455."""
 CONTROL_BURST: Final = 300.0
 JOIN_RATE: Final = 2.0
-"""``POST /m/{code}/join`` per second and address; a class of 200 behind one NAT fits the burst."""
+"""``POST /m/{code}/join`` per second, room and address; a class of 200 behind one NAT fits the burst."""
 JOIN_BURST: Final = 300.0
+JOIN_ALL_RATE: Final = 20.0
+"""The same to all rooms together: strangers to a room behind its people's address cost them nothing."""
+JOIN_ALL_BURST: Final = 1000.0
 WRONG_SECRET_RATE: Final = 0.2
 """Wrong link secrets per second and address."""
 WRONG_SECRET_BURST: Final = 20.0

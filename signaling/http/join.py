@@ -17,11 +17,14 @@ from msgspec import Meta, Struct
 from signaling.clock import Clock
 from signaling.errors import RequestError
 from signaling.limits import (
+    JOIN_ALL_BURST,
+    JOIN_ALL_RATE,
     JOIN_BURST,
     JOIN_RATE,
     WRONG_SECRET_BURST,
     WRONG_SECRET_RATE,
     AddressLimiter,
+    network,
 )
 from signaling.tokens import JOIN_LIFETIME, JoinGrant, Tokens
 
@@ -30,6 +33,8 @@ from .problems import problem
 
 MAX_BODY: Final = 4096
 DEVICE_BYTES: Final = 16
+CODE_COUNTED: Final = 64
+"""Characters of a code by which joins are counted; no room's is longer."""
 
 Secret = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_-]+\Z")]
 Device = Annotated[str, Meta(min_length=16, max_length=64, pattern=r"^[A-Za-z0-9_-]+\Z")]
@@ -122,7 +127,8 @@ class JoinEndpoint:
         self._clock = clock
         self._websocket_url = websocket_url
         self._address_of = address_of
-        self._attempts = AddressLimiter(JOIN_RATE, JOIN_BURST)
+        self._attempts = AddressLimiter(JOIN_ALL_RATE, JOIN_ALL_BURST)
+        self._attempts_by_room = AddressLimiter(JOIN_RATE, JOIN_BURST)
         self._wrong = AddressLimiter(WRONG_SECRET_RATE, WRONG_SECRET_BURST)
 
     async def post(self, request: web.Request) -> web.Response:
@@ -135,11 +141,14 @@ class JoinEndpoint:
     async def _join(self, request: web.Request) -> web.Response:
         address = self._address_of(request)
         now = self._clock.now()
-        if wait := self._attempts.take(address, now):
+        code = request.match_info["code"]
+        room = f"{network(address)} {code[:CODE_COUNTED]}"
+        wait = self._attempts.take(address, now) or self._attempts_by_room.take(room, now)
+        if wait:
             raise _too_many("joins", wait)
         body = await read_json(request, JoinRequest, MAX_BODY)
         try:
-            opened = await self._links.open(request.match_info["code"], body.secret)
+            opened = await self._links.open(code, body.secret)
         except RequestError as error:
             # Only who is wrong is refused for it: a neighbour behind the same address is not.
             if error.code == "not_found" and (wait := self._wrong.take(address, now)):

@@ -110,7 +110,9 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"{MAX_MEMBERS} in all arrays and maps" in TEXT
     assert f"{limits.FRAME_FLOOD} refused: close 4429" in TEXT
     assert f"| requests under way | {limits.MAX_IN_FLIGHT}; " in TEXT
-    assert f"| {limits.JOIN_BURST:.0f} at once, then {limits.JOIN_RATE:.0f} per second;" in TEXT
+    room = f"| to one room {limits.JOIN_BURST:.0f} at once, then {limits.JOIN_RATE:.0f} per second;"
+    everywhere = f"{limits.JOIN_ALL_BURST:.0f} at once, then {limits.JOIN_ALL_RATE:.0f} per second;"
+    assert f"{room} to all {everywhere} wrong secrets" in TEXT
     assert f"`sdp` and `sdp_z` {messages.MAX_SDP:,} characters each;" in TEXT
     assert f"`sdp_z` {MAX_INFLATED // 1024} KiB inflated; {MAX_LINES:,} lines," in TEXT
     assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT

@@ -6,7 +6,7 @@ import pytest
 
 from signaling.errors import RequestError
 from signaling.http.join import JoinEndpoint, OpenedLink, RoomSummary
-from signaling.limits import JOIN_BURST, JOIN_RATE, WRONG_SECRET_BURST
+from signaling.limits import JOIN_ALL_BURST, JOIN_BURST, JOIN_RATE, WRONG_SECRET_BURST
 from signaling.tokens import JoinGrant
 from tests.signaling.fakes import ManualClock
 
@@ -40,11 +40,11 @@ class Tokens:
 class Join:
     """A request with a good body; it is its own content."""
 
-    match_info = {"code": "code"}
     headers = {}
 
-    def __init__(self, address):
+    def __init__(self, address, code="code"):
         self.address = address
+        self.match_info = {"code": code}
         self.content = self
 
     async def iter_any(self):
@@ -73,7 +73,10 @@ def endpoint(links, clock):
 
 
 async def test_more_joins_than_the_burst_are_refused_by_address(endpoint, links, clock):
-    """Even with a good secret: each costs the database; the time that is told lets one more in."""
+    """Even with a good secret: each costs the database; the time that is told lets one more in.
+
+    Other rooms' people behind the address are not concerned.
+    """
     for _ in range(int(JOIN_BURST)):
         assert (await endpoint.post(Join(ONE))).status == 200
     refused = await endpoint.post(Join(ONE))
@@ -82,8 +85,28 @@ async def test_more_joins_than_the_burst_are_refused_by_address(endpoint, links,
     assert (told["code"], told["retry_ms"]) == ("rate", int(1000 / JOIN_RATE) + 1)
     assert links.opened == JOIN_BURST
     assert (await endpoint.post(Join(OTHER))).status == 200
+    assert (await endpoint.post(Join(ONE, "another"))).status == 200
     clock.time += told["retry_ms"] / 1000
     assert [(await endpoint.post(Join(ONE))).status for _ in range(2)] == [200, 429]
+
+
+async def test_joins_to_all_rooms_are_limited_by_address_too(endpoint, links, clock):
+    """Whoever makes rooms up is refused, whatever they call them; a moment later one more is not."""
+    rooms = [f"room{number}" for number in range(int(JOIN_ALL_BURST))]
+    assert {(await endpoint.post(Join(ONE, room))).status for room in rooms} == {200}
+    refused = await endpoint.post(Join(ONE, "one more"))
+    assert refused.status == 429
+    assert links.opened == JOIN_ALL_BURST
+    assert (await endpoint.post(Join(OTHER))).status == 200
+    clock.time += json.loads(refused.body)["retry_ms"] / 1000
+    assert (await endpoint.post(Join(ONE, "one more"))).status == 200
+
+
+async def test_a_room_is_counted_by_what_can_be_its_code(endpoint):
+    """A name is kept for each, and it may be as long as a URL."""
+    long = "x" * 2000
+    await endpoint.post(Join(ONE, long))
+    assert {len(key) for key in endpoint._attempts_by_room._buckets} == {len(ONE) + 65}
 
 
 @pytest.mark.parametrize("code", ["not_found", "ended", "cancelled", "early", "unavailable"])
