@@ -47,7 +47,7 @@ from .journal import CrmJournal, find_overdue
 from .limits import AnonymousSockets
 from .links import CrmLinks
 from .media import MediaHub
-from .port import LateUpgrades, bind, descriptors, listen
+from .port import become_websocket, bind, descriptors, listen
 from .tokens import KEY_BYTES, Tokens
 from .visitors import Proxies
 
@@ -130,7 +130,6 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             origins=config.allowed_origins,
         )
         sockets = AnonymousSockets(total=min(ANONYMOUS, descriptors() // 4))
-        late = LateUpgrades(sockets)
         proxies = Proxies(config.trusted_proxies)
         application = make_application(proxies, config.allowed_origins)
         rest.add_routes(application, database=database, base_url=base_url)
@@ -164,7 +163,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 }
             ),
             dev=None if dev is None else DevLinks(dev.links, base_url),
-            upgrade=late.begin,
+            upgrade=become_websocket,
         )
         runner = web.AppRunner(
             application,
@@ -184,7 +183,6 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             accept=gateway.accept,
             http=runner.server,
             sockets=sockets,
-            late=late,
             proxies=proxies,
             tls=_tls(config),
         )

@@ -2,7 +2,7 @@
 
 A small protocol reads the head of the first request on each connection, and then hands the
 transport, with the bytes read so far, to the right server. A connection that went to HTTP may
-still become a WebSocket with a later request (`LateUpgrades`), as proxies and clients that keep
+still become a WebSocket with a later request (`become_websocket`), as proxies and clients that keep
 connections do. It bounds what an anonymous host can hold: 16 KiB of head, 10 s of time until it is
 here, and, until a hello was accepted, a number of sockets per visitor and in all. It bounds the
 frames that no `Connection` sees. It knows no route and no message.
@@ -13,7 +13,6 @@ import re
 import resource
 import socket
 import ssl
-import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -98,12 +97,59 @@ class PublicConnection(ServerConnection):
         return self.request is not None and self.response is None
 
 
-class HttpConnection(asyncio.Protocol):
-    """A connection of the HTTP server that keeps its place among the anonymous sockets."""
+def _refusal(status: str) -> bytes:
+    return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
 
-    def __init__(self, server: asyncio.Protocol, place: SocketPlace) -> None:
+
+def _begin(
+    transport: asyncio.Transport,
+    make: Callable[[], PublicConnection],
+    place: SocketPlace,
+    head: bytes,
+    rest: bytes = b"",
+) -> None:
+    """Give the transport to a new WebSocket connection that reads `head` and then `rest`."""
+    # Let frames of a slow client wait here, where they are counted; the kernel alone would take
+    # megabytes for each client.
+    connected = transport.get_extra_info("socket")
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    connection = make()
+    connection.place = place
+    transport.set_protocol(connection)
+    connection.connection_made(transport)
+    connection.data_received(head)
+    if rest:
+        connection.data_received(rest)
+
+
+class HttpConnection(asyncio.Protocol):
+    """A connection of the HTTP server, which a later request may make a WebSocket.
+
+    Args:
+        server: aiohttp's protocol of this connection.
+        websocket: makes the protocol that would take over.
+        sockets: the count of anonymous sockets.
+        place: the connection's among them.
+    """
+
+    def __init__(
+        self,
+        server: asyncio.Protocol,
+        websocket: Callable[[], PublicConnection],
+        sockets: AnonymousSockets,
+        place: SocketPlace,
+    ) -> None:
         self._server = server
+        self._websocket = websocket
+        self._sockets = sockets
         self._place = place
+
+    def become_websocket(self, transport: asyncio.Transport, head: bytes, visitor: str) -> None:
+        """See `become_websocket` of the module."""
+        self._place.release()
+        transport.resume_reading()
+        place = self._sockets.enter(visitor, transport.abort)
+        _begin(transport, self._websocket, place, head)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hand on."""
@@ -132,61 +178,18 @@ class HttpConnection(asyncio.Protocol):
         self._server.connection_lost(exc)
 
 
-def _refusal(status: str) -> bytes:
-    return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode()
+def become_websocket(transport: asyncio.Transport, head: bytes, visitor: str) -> None:
+    """Make a WebSocket of a connection that HTTP has let go of.
 
-
-def _begin(
-    transport: asyncio.Transport,
-    make: Callable[[], PublicConnection],
-    place: SocketPlace,
-    head: bytes,
-    rest: bytes = b"",
-) -> None:
-    """Give the transport to a new WebSocket connection that reads `head` and then `rest`."""
-    # Let frames of a slow client wait here, where they are counted; the kernel alone would take
-    # megabytes for each client.
-    connected = transport.get_extra_info("socket")
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-    connection = make()
-    connection.place = place
-    transport.set_protocol(connection)
-    connection.connection_made(transport)
-    connection.data_received(head)
-    if rest:
-        connection.data_received(rest)
-
-
-class LateUpgrades:
-    """WebSockets on connections that have carried HTTP requests before."""
-
-    def __init__(self, sockets: AnonymousSockets) -> None:
-        self._sockets = sockets
-        self._kept: weakref.WeakKeyDictionary[
-            asyncio.BaseTransport, tuple[Callable[[], PublicConnection], SocketPlace]
-        ] = weakref.WeakKeyDictionary()
-
-    def remember(
-        self,
-        transport: asyncio.BaseTransport,
-        make: Callable[[], PublicConnection],
-        place: SocketPlace,
-    ) -> None:
-        """The connection goes to HTTP, with its `place`; `make` would make it a WebSocket."""
-        self._kept[transport] = make, place
-
-    def begin(self, transport: asyncio.Transport, head: bytes, visitor: str) -> None:
-        """Make a WebSocket of a connection that HTTP has let go of.
-
-        Args:
-            transport: one that `remember` was told.
-            head: of the request that asks for it, as it would stand on the wire.
-            visitor: whom to count it for.
-        """
-        make, place = self._kept.pop(transport)
-        place.release()
-        transport.resume_reading()
-        _begin(transport, make, self._sockets.enter(visitor, transport.abort), head)
+    Args:
+        transport: of a connection that came through this port, and has carried HTTP.
+        head: of the request that asks for it, as it would stand on the wire.
+        visitor: whom to count it for.
+    """
+    connection = transport.get_protocol()
+    if not isinstance(connection, HttpConnection):
+        raise TypeError("that is no connection of HTTP")
+    connection.become_websocket(transport, head, visitor)
 
 
 class Sniffer(asyncio.Protocol):
@@ -197,13 +200,11 @@ class Sniffer(asyncio.Protocol):
         websocket: Callable[[], PublicConnection],
         http: Callable[[], asyncio.BaseProtocol],
         sockets: AnonymousSockets,
-        late: LateUpgrades,
         proxies: Proxies,
     ) -> None:
         self._websocket = websocket
         self._http = http
         self._sockets = sockets
-        self._late = late
         self._proxies = proxies
         self._peer = ""
         self._buffer = bytearray()
@@ -256,10 +257,9 @@ class Sniffer(asyncio.Protocol):
         _begin(self._transport, self._websocket, self._place, data[:end], data[end:])
 
     def _to_http(self) -> None:
-        self._late.remember(self._transport, self._websocket, self._place)
         server = self._http()
         assert isinstance(server, asyncio.Protocol)  # noqa: S101 aiohttp's is a stream protocol
-        connection = HttpConnection(server, self._place)
+        connection = HttpConnection(server, self._websocket, self._sockets, self._place)
         self._transport.set_protocol(connection)
         connection.connection_made(self._transport)
         connection.data_received(bytes(self._buffer))
@@ -300,7 +300,6 @@ async def listen(
     accept: Callable[[Any, Any], Any],
     http: Callable[[], asyncio.BaseProtocol],
     sockets: AnonymousSockets,
-    late: LateUpgrades,
     proxies: Proxies,
     tls: ssl.SSLContext | None = None,
 ) -> Server:
@@ -312,7 +311,6 @@ async def listen(
         accept: `process_request` of websockets: may refuse the upgrade with an HTTP answer.
         http: makes a protocol of the HTTP server.
         sockets: the count of sockets over which nobody has said hello.
-        late: told of every connection that goes to HTTP.
         proxies: whose X-Forwarded-For names the visitor to count.
         tls: serve HTTPS and WSS.
     """
@@ -321,7 +319,7 @@ async def listen(
         def make() -> PublicConnection:
             return PublicConnection(protocol, server, **options)
 
-        return Sniffer(make, http, sockets, late, proxies)
+        return Sniffer(make, http, sockets, proxies)
 
     return await serve(
         websocket,  # type: ignore[arg-type]  # the factory below makes PublicConnections

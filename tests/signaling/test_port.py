@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 
 import pytest
 from aiohttp import web
@@ -11,8 +12,8 @@ from websockets.protocol import State
 
 from signaling import port as port_module
 from signaling.envelope import CODECS
-from signaling.limits import CONTROL_BURST, AnonymousSockets
-from signaling.port import MAX_TURN, LateUpgrades, bind, descriptors, listen
+from signaling.limits import CONTROL_BURST, AnonymousSockets, SocketPlace
+from signaling.port import MAX_TURN, HttpConnection, PublicConnection, bind, descriptors, listen
 from signaling.visitors import Proxies
 from tests.support.wait import until
 
@@ -42,7 +43,6 @@ async def port(sockets, *trusted, accept=lambda _connection, _request: None, kee
         accept=accept,
         http=runner.server,
         sockets=sockets,
-        late=LateUpgrades(sockets),
         proxies=Proxies(trusted),
     )
     try:
@@ -128,6 +128,31 @@ async def test_a_refused_upgrade_gives_its_place_back():
             with pytest.raises(InvalidHandshake):
                 await connect(f"ws://127.0.0.1:{number}/ws", subprotocols=["other"], proxy=None)
             await until(lambda: sockets.count == 0)
+
+
+async def test_connections_that_ended_leave_nothing():
+    """Neither of HTTP nor of a WebSocket, taken or refused: whoever comes often would fill the memory."""
+
+    def left():
+        gc.collect()
+        kinds = (HttpConnection, PublicConnection, SocketPlace)
+        return [each for each in gc.get_objects() if isinstance(each, kinds)]
+
+    sockets, before = AnonymousSockets(), len(left())
+    async with port(sockets) as number:
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", number)
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()
+            await writer.wait_closed()
+            with pytest.raises(InvalidHandshake):
+                await connect(f"ws://127.0.0.1:{number}/ws", subprotocols=["other"], proxy=None)
+            async with connect(
+                f"ws://127.0.0.1:{number}/ws", subprotocols=list(CODECS), proxy=None
+            ):
+                pass
+        await until(lambda: len(left()) == before)
 
 
 UPGRADE = (
