@@ -58,7 +58,10 @@ def forbidden(state: State, actor: Participant, action: c.Action) -> bool | None
     if isinstance(action, c.RoomEnd | c.RoomEndUndo):
         return not (role is Role.HOST or (role is Role.COHOST and policy.cohost_may_end))
     if isinstance(action, c.TrackSet):
-        return action.on and not _publishes(state, actor, action.source)
+        if not action.on:
+            return False
+        taken = action.source is Source.SCREEN and _screen_is_taken(state, actor)
+        return taken or not _publishes(state, actor, action.source)
     if isinstance(action, c.HandSet):
         return action.up and not (features.hands and role in TALKERS)
     if isinstance(action, c.React):
@@ -76,6 +79,12 @@ def _publishes(state: State, actor: Participant, source: Source) -> bool:
     if source in actor.permissions:
         return actor.permissions[source]
     return actor.role in LEADERS or bool(getattr(state.policy, source.value))
+
+
+def _screen_is_taken(state: State, actor: Participant) -> bool:
+    """Somebody else shares, and is there; hosts take over."""
+    others = [row for row in state.participants.values() if row is not actor and row.connected]
+    return actor.role not in HOSTS and any(row.publishes(Source.SCREEN) for row in others)
 
 
 def _chat(state: State, role: Role, action: c.ChatSend) -> bool | None:
