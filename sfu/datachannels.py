@@ -21,6 +21,7 @@ from aiortc.rtcsctptransport import (
     InboundStream,
 )
 
+from .budget import Budget
 from .errors import DataChannelError
 from .sections import MAX_MESSAGE_SIZE
 
@@ -80,8 +81,7 @@ class DataChannels(RTCSctpTransport):
         super().__init__(transport)
         self._on_message = on_message
         self._advertised_rwnd = MAX_BUFFERED_BYTES
-        self._work_left = WORK_BURST
-        self._counted_at = 0.0
+        self._work = Budget(WORK_RATE, WORK_BURST)
 
     async def open_association(self, *, port: int, max_message_size: int) -> None:
         """Start SCTP with what the peer's SDP said (RFC 8841)."""
@@ -91,7 +91,7 @@ class DataChannels(RTCSctpTransport):
 
     async def _handle_data(self, data: bytes) -> None:
         """Override: look at the packet first; whatever goes wrong ends here."""
-        if not self._may_work():
+        if not self._work.allows(asyncio.get_running_loop().time()):
             return  # as if it had been lost: an honest peer sends it again, and slows down
         started = thread_time()
         try:
@@ -108,14 +108,7 @@ class DataChannels(RTCSctpTransport):
             _logger.warning("data channels of a peer are ended", exc_info=True)
             await self.stop()
         finally:
-            self._work_left -= thread_time() - started
-
-    def _may_work(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        earned = (now - self._counted_at) * WORK_RATE
-        self._work_left = min(WORK_BURST, self._work_left + earned)
-        self._counted_at = now
-        return self._work_left > 0
+            self._work.charge(thread_time() - started)
 
     def _get_inbound_stream(self, stream_id: int) -> InboundStream:
         if stream_id not in self._inbound_streams and len(self._inbound_streams) >= MAX_STREAMS:
@@ -131,6 +124,8 @@ class DataChannels(RTCSctpTransport):
             raise ProtocolViolationError("too many fragments wait for their messages")
         if len(self._sack_duplicates) > MAX_BUFFERED_CHUNKS:
             raise ProtocolViolationError("too many duplicates")
+        if len(self._outbound_queue) + len(self._sent_queue) > MAX_BUFFERED_CHUNKS:
+            raise ProtocolViolationError("too much waits for its acknowledgement")
 
     async def _data_channel_receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
         if len(data) > MAX_MESSAGE_SIZE:

@@ -163,6 +163,13 @@ class DTLSTransport(RTCDtlsTransport):
             SRTPKeys(PROFILES[known], local[:size], local[size:], remote[:size], remote[size:])
         )
 
+    async def _send_data(self, data: bytes) -> None:
+        """Override: a peer that has begun what OpenSSL does not do (a renegotiation) gets no more."""
+        try:
+            await super()._send_data(data)
+        except SSL.Error as error:
+            raise ConnectionError("the association cannot send") from error
+
     async def _write_ssl(self) -> None:
         """Override: send all that OpenSSL wrote, in datagrams of whole records.
 

@@ -11,12 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from struct import unpack_from
 
+from .budget import Budget
+
 MAX_HANDSHAKE_BYTES = 64 * 1024
 """Bytes taken from a peer before the handshake ends; a browser needs about 3,000."""
 MAX_QUEUED_BYTES = 256 * 1024
 """Bytes of records that wait for the event loop; more is dropped, as a full socket would."""
 MAX_DATAGRAM = 1200
 """Bytes of a datagram that we send (IPv6 minimum MTU less headers, as browsers do)."""
+
+RECORD_RATE = 200.0
+"""Records per second that a peer may send for ever once the handshake is over; an empty one is work, too."""
+RECORD_BURST = 400.0
 
 _HEADER = 13
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA = 20, 21, 22, 23
@@ -70,10 +76,11 @@ class RecordQueue:
         self._queued_bytes = 0
         self._handshake_bytes = 0
         self._handshaking = True
+        self._budget = Budget(RECORD_RATE, RECORD_BURST)
         self._closed = False
         self._readable = asyncio.Event()
         self.dropped = 0
-        """Records that were dropped: forged alerts and what did not fit."""
+        """Records that were dropped: forged alerts, what did not fit, and what was too much."""
 
     def feed(self, datagram: bytes) -> None:
         """Take a datagram from the engine; never blocks, never raises."""
@@ -85,7 +92,7 @@ class RecordQueue:
                 self.close()
                 return
         for record in split_records(datagram):
-            if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
+            if not self._takes(record):
                 self.dropped += 1
                 continue
             self._records.append(record)
@@ -93,8 +100,17 @@ class RecordQueue:
         if self._records:
             self._readable.set()
 
+    def _takes(self, record: bytes) -> bool:
+        if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
+            return False
+        if not self._handshaking:
+            if not self._budget.allows(asyncio.get_running_loop().time()):
+                return False
+            self._budget.charge(1)
+        return True
+
     def handshake_done(self) -> None:
-        """Lift the bound on handshake bytes: from now on records are authenticated."""
+        """Lift the bound on handshake bytes: from now on records are counted."""
         self._handshaking = False
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import random
 from math import ceil
 from struct import pack
+from types import SimpleNamespace
 
 import pytest
 from aiortc import RTCDataChannel, RTCDataChannelParameters, RTCSctpCapabilities, RTCSctpTransport
@@ -24,6 +25,7 @@ from aiortc.rtcsctptransport import (
 from google_crc32c import value as crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from OpenSSL import SSL
 
 from sfu.datachannels import (
     MAX_BUFFERED_BYTES,
@@ -165,11 +167,9 @@ async def test_a_message_larger_than_the_limit_ends_the_association(pair: Pair) 
     assert pair.messages == []
 
 
-async def test_fragments_without_end_are_bounded(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_fragments_without_end_are_bounded(pair: Pair) -> None:
     """A message that never ends is cut off at the receive window that we gave."""
-    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 1e9)  # or some would count as lost
+    pair.ours._work.rate = 1e9  # or some would count as lost
     tsn = pair.ours._last_received_tsn
     flags = SCTP_DATA_FIRST_FRAG
     for index in range(1, 400):
@@ -182,9 +182,10 @@ async def test_fragments_without_end_are_bounded(
     assert buffered <= MAX_BUFFERED_BYTES + MAX_MESSAGE_SIZE + 1100
 
 
-async def test_empty_fragments_are_bounded_too(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_empty_fragments_are_bounded_too(pair: Pair) -> None:
     """Chunks without data cost memory as well; their number is bounded."""
-    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 1e9)  # or it would take ten seconds
+    for budget in (pair.ours._work, pair.server.dtls._records._budget):
+        budget.rate = 1e9  # or it would take ten seconds
     tsn = pair.ours._last_received_tsn
     for index in range(2, 1200):
         await pair.send_raw(data_chunk(tsn + index, b"", flags=0))
@@ -201,6 +202,30 @@ async def test_duplicates_are_bounded(pair: Pair) -> None:
     pair.ours._sack_duplicates.append(0)
     await pair.ours._handle_data(packet)
     await ended(pair)
+
+
+async def test_what_is_not_acknowledged_is_bounded(pair: Pair) -> None:
+    """Whoever asks for answers and acknowledges none would have them all kept, and sent again."""
+    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, SackChunk())
+    pair.ours._outbound_queue.extend(DataChunk() for _ in range(MAX_BUFFERED_CHUNKS + 1))
+    await pair.ours._handle_data(packet)
+    await ended(pair)
+
+
+async def test_a_peer_that_wants_to_renegotiate_ends_its_channels_quietly(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """OpenSSL sends nothing from then on; timers would fail, each with a traceback."""
+
+    def in_init(_data: bytes) -> int:
+        raise SSL.WantReadError
+
+    ssl = pair.server.dtls._ssl
+    pair.server.dtls._ssl = SimpleNamespace(send=in_init)
+    await pair.ours._send_chunk(HeartbeatChunk())
+    pair.server.dtls._ssl = ssl
+    assert pair.ours.state == "closed"
+    assert not caplog.records
 
 
 async def test_streams_are_bounded(pair: Pair) -> None:
@@ -293,15 +318,14 @@ async def test_work_is_not_done_for_ever(
 
     pair.ours._send_chunk = count  # type: ignore[method-assign]
     monkeypatch.setattr("sfu.datachannels.thread_time", lambda: answered / 10_000)
-    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 0.0)
-    pair.ours._work_left = WORK_BURST
+    pair.ours._work.rate, pair.ours._work.left = 0.0, WORK_BURST
     packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, HeartbeatChunk())
     whole = packet[:8] + pack("<I", crc32c(packet[:8] + bytes(4) + chunks)) + chunks
     for _ in range(20):
         await pair.ours._handle_data(whole)
     assert answered == answers * ceil(WORK_BURST * 10_000 / answers)
     assert pair.ours.state == "connected"
-    monkeypatch.setattr("sfu.datachannels.WORK_RATE", 1e9)
+    pair.ours._work.rate = 1e9
     before = answered
     await pair.ours._handle_data(whole)
     assert answered == before + answers

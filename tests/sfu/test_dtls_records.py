@@ -12,6 +12,8 @@ from sfu.dtls_records import (
     MAX_DATAGRAM,
     MAX_HANDSHAKE_BYTES,
     MAX_QUEUED_BYTES,
+    RECORD_BURST,
+    RECORD_RATE,
     RecordQueue,
     is_plaintext_alert,
     pack_datagrams,
@@ -116,3 +118,22 @@ def test_flights_are_packed_into_datagrams_of_whole_records() -> None:
     assert b"".join(datagrams) == b"".join(records)
     assert max(map(len, datagrams)) <= MAX_DATAGRAM
     assert all(b"".join(split_records(datagram)) == datagram for datagram in datagrams)
+
+
+async def test_records_are_counted_once_the_handshake_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hundred empty ones fit a datagram; what is too many is lost, and a second later some pass."""
+    now = 1000.0
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: now)
+    queue = RecordQueue(lambda datagram: None)
+    many = record(23, b"", epoch=1) * 100
+    queue.feed(many)
+    assert queue.dropped == 0
+    queue.handshake_done()
+    for _ in range(10):
+        queue.feed(many)
+    assert queue.dropped == 1000 - RECORD_BURST
+    now += 1.0
+    queue.feed(many * 3)
+    assert queue.dropped == 1300 - RECORD_BURST - RECORD_RATE
