@@ -7,7 +7,7 @@ it does costs the measured process nothing but the kernel's part.
 import dataclasses
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from .machine import ROOT, pinned
@@ -136,6 +136,9 @@ def running(
             yield load
         finally:
             process.terminate()
+            if process.stdin:
+                with suppress(BrokenPipeError):  # it ended before it had read all of the plan
+                    process.stdin.close()
 
 
 def _peer(association: Association) -> str:
