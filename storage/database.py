@@ -7,6 +7,7 @@ is made by ``schema.py``; what a session may see is decided in ``tenancy.py``.
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,6 +92,20 @@ def _with_driver_options(url: URL) -> URL:
     return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
 
 
+class SqliteConnection(sqlite3.Connection):
+    """A connection whose transaction ends with it.
+
+    SQLite keeps one that is closed as long as a cursor of it lives, its transaction and the lock of
+    the one writer with it (sqlite3_close_v2): of a unit that was given up, that may be for ever.
+    """
+
+    def close(self) -> None:
+        """Roll back, then close."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False) -> AsyncEngine:
     """An engine with this program's connection rules; the caller disposes of it.
 
@@ -106,7 +121,7 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
         "hide_parameters": True,  # errors are logged, and values of rows have no place there
     }
     if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed, **rules)
+        engine = create_async_engine(parsed, connect_args={"factory": SqliteConnection}, **rules)
         _prepare_sqlite(engine, read_only=read_only)
         return engine
     return create_async_engine(

@@ -169,6 +169,22 @@ async def test_a_unit_that_is_cancelled_while_it_ends_is_no_fault(database, tena
     assert [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"] == []
 
 
+async def test_a_connection_that_is_given_up_leaves_no_lock(sqlite_url):
+    """Though a cursor of it lives on, in a traceback, say: nobody else could write until it is gone."""
+    pool = Database(sqlite_url)
+    connection = await pool.writers.connect()
+    await connection.begin()
+    driver = (await connection.get_raw_connection()).driver_connection
+    cursor = await driver.execute("SELECT id FROM tenants UNION SELECT 1 UNION SELECT 2")
+    assert await cursor.fetchone()
+    await connection.invalidate()
+    await connection.close()
+    async with asyncio.timeout(5), pool.writers.begin() as another:
+        await another.execute(sa.text("DELETE FROM tenants"))
+    del cursor
+    await pool.close()
+
+
 async def test_a_session_level_tenant_never_reaches_the_next_caller(app_url, caplog):
     """The pool throws away a connection that comes back with a tenant on it, loudly."""
     pool = Database(app_url, pool_size=1)
