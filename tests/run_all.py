@@ -1,9 +1,9 @@
 """Run every check of the project and count what ran: ``make test``.
 
-Linters, type checkers, and the Rust, web, Python and browser suites. The run fails when a check fails, when any test was skipped, expected to fail
-or deselected, or when a suite ran fewer tests than the floor in ``tests/floors.json`` says: a
-suite that quietly stops running is a failure too. ``--fast`` leaves out the browser and the
-journeys and does not look at the floors.
+Linters, type checkers, and the Rust, web, Python and browser suites. The run fails when a check
+fails, when any test was skipped, expected to fail or deselected, or when a suite ran fewer tests than
+the floor in ``tests/floors.json`` says: a suite that quietly stops running is a failure too.
+``--fast`` leaves out the browser and the journeys and does not look at the floors.
 
 Lanes, each with databases of its own, run side by side. The plain tests take from the first moment
 on what others leave of the machine, and the checks what these leave. Beside them come the journey and

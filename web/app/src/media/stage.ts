@@ -64,14 +64,13 @@ export class Stage {
   #layout: Layout = "grid";
   #pins: readonly string[] = [];
   #page = 0;
-  #pages = 1;
   #places: readonly string[] = [];
   /** Whether there is one large tile and a strip. */
   #strip = false;
   /** Whose tiles are on the stage, in the order in which they are seen. */
   #seen: readonly string[] = [];
-  /** Where what can have the focus is, in that order, too. */
-  #stops: readonly Stop[] = [];
+  /** What was drawn last. */
+  #scene: Scene | null = null;
   #columns: number | undefined;
   #dominant: string | null = null;
   #dominantSince = -HOLD_FLOOR;
@@ -143,18 +142,20 @@ export class Stage {
 
   /** Arrows, Home and End go from tile to tile; PageUp and PageDown turn the page from anywhere on the stage. */
   #key(event: KeyboardEvent, region: HTMLElement): void {
-    if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    const scene = this.#scene;
+    if (!scene || event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
     const turned = { PageUp: -1, PageDown: 1 }[event.key];
     if (turned !== undefined) {
       event.preventDefault();
       const page = this.#page + turned;
-      if (page >= 0 && page < this.#pages) this.turn(page);
+      if (page >= 0 && page < scene.pages) this.turn(page);
       return;
     }
     const active = document.activeElement;
-    const from = this.#stops.findIndex(({ target }) => (target instanceof Tile ? target.element : target).contains(active));
+    const stops = this.#stopsOf(scene);
+    const from = stops.findIndex(({ target }) => (target instanceof Tile ? target.element : target).contains(active));
     if (from < 0 && active !== region) return; // what lies over the stage has keys of its own
-    const to = this.#stops[boxFor(event.key, this.#stops.map(({ box }) => box), from)];
+    const to = stops[boxFor(event.key, stops.map(({ box }) => box), from)];
     if (!to) return;
     event.preventDefault();
     to.target.focus();
@@ -231,13 +232,12 @@ export class Stage {
     const unseen = Math.max(this.#meeting.count.get() - 1 - others.length, 0);
     const shown = strip ? withStrip(input, screen !== null, this.#dominant, unseen) : this.#inGrid(input);
     this.#places = shown.order;
-    this.#pages = shown.pages;
+    this.#scene = shown;
     const held = this.#held();
     const before = this.#seen;
     this.#placeTiles(people, shown.order, screen, shown.boxes);
     this.#seen = [...shown.boxes.keys()].filter((id) => id !== SCREEN);
     this.#sayMore(shown.more);
-    this.#stops = this.#stopsOf(shown);
     this.#keepFocus(held, before);
     this.onInfo({ pages: shown.pages, page: shown.page, sharing: screen?.participant.name ?? null });
     const tiles = this.#seen.length;
@@ -269,6 +269,7 @@ export class Stage {
     place(sign, more.box);
   }
 
+  /** In the order in which they are seen. */
   #stopsOf({ boxes, more }: Scene): Stop[] {
     const tiles = this.#shown();
     const stops = [...boxes].flatMap(([id, box]): Stop[] => {
