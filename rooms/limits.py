@@ -36,8 +36,9 @@ GUEST_ROWS: Final = 4000
 """Those of them that may be guests: the others are kept for hosts and people known by name."""
 LINK_ROWS: Final = 1000
 """Guests of one sitting that came by one link."""
-REPLIES: Final = 64
-"""Stored answers per identity."""
+REPLIES: Final = 256
+"""Stored answers per identity: a host who admits a whole training one by one, and is told after a
+stalled commit to ask again, finds each of them."""
 EMOJI_KINDS: Final = 32
 """Different reactions in one sum."""
 SPEAKERS: Final = 5

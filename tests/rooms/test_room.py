@@ -110,6 +110,19 @@ def test_kept_answers_are_bounded():
     meeting.check()
 
 
+def test_who_admits_a_whole_training_one_by_one_may_ask_for_each_answer_again():
+    """A stalled commit makes a client repeat all of them; the first finds its answer still."""
+    meeting = Meeting(capacity=200)
+    host = meeting.host()
+    guests = [meeting.guest(f"guest-{number}") for number in range(199)]
+    for number, guest in enumerate(guests):
+        guest.come()
+        host.ask(c.LobbyAdmit(ids=[guest.id]), rid=f"t{number}")
+    first = guests[0].id
+    assert host.ask(c.LobbyAdmit(ids=[first]), rid="t0")["admitted"] == [first]
+    meeting.check()
+
+
 def test_answers_of_those_who_left_are_let_go():
     """After ten minutes no retry gets them: a crowd that came and went leaves none behind."""
     meeting = Meeting(capacity=50)
