@@ -92,28 +92,25 @@ def network(address: str) -> str:
 
 
 class AddressLimiter:
-    """One bucket per client address, bounded in memory."""
+    """One bucket per client address, bounded in memory; more per address for what is apart."""
 
     def __init__(self, rate: float, burst: float, *, capacity: int = MAX_ADDRESSES) -> None:
         self._rate = rate
         self._burst = burst
         self._capacity = capacity
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
 
-    def take(self, address: str, now: float, amount: float = 1.0) -> float:
-        """0.0, or the seconds that `address` must wait."""
-        return self._bucket(address, now).take(now, amount)
-
-    def _bucket(self, address: str, now: float) -> TokenBucket:
-        address = network(address)
-        bucket = self._buckets.get(address)
+    def take(self, address: str, now: float, *, to: str = "") -> float:
+        """0.0, or the seconds that `address` must wait; each `to` is counted apart."""
+        key = network(address), to
+        bucket = self._buckets.get(key)
         if bucket is None:
-            bucket = self._buckets[address] = TokenBucket.full(self._rate, self._burst, now)
+            bucket = self._buckets[key] = TokenBucket.full(self._rate, self._burst, now)
             if len(self._buckets) > self._capacity:
                 self._buckets.popitem(last=False)
         else:
-            self._buckets.move_to_end(address)
-        return bucket
+            self._buckets.move_to_end(key)
+        return bucket.take(now)
 
 
 class RoomLimiter:

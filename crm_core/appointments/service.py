@@ -150,9 +150,15 @@ async def cancel(unit: Unit, appointment: Appointment, reason: str | None = None
 
 
 async def change_person(unit: Unit, appointment: Appointment, person_id: UUID | None) -> None:
-    """The appointment is with somebody else: they are expected, and its guest link is void."""
+    """The appointment is with somebody else: they are expected, and its guest link is void.
+
+    Raises:
+        Contradiction: people meet in its room: whoever came would be taken for somebody else.
+    """
     if person_id == appointment.person_id:
         return
+    if appointment.status in OPEN_STATES:
+        await video.require_nobody_meets(unit, appointment)
     await unit.session.execute(
         sa.delete(AppointmentAttendee)
         .where(

@@ -1,8 +1,8 @@
 """``POST /m/{code}/join``: a link's secret for a one-time join token.
 
 The secret comes in the body, never in a URL. Absent rooms, wrong and revoked secrets get the same
-answer. How many joins come from an address is limited, and how many wrong ones. Nothing about the room is told before the secret is
-right. What the token is then good for is in ``signaling.tokens``.
+answer. How many joins come from an address is limited, and how many wrong ones. Nothing about the
+room is told before the secret is right. What the token is then good for is in ``signaling.tokens``.
 """
 
 import hashlib
@@ -24,7 +24,6 @@ from signaling.limits import (
     WRONG_SECRET_BURST,
     WRONG_SECRET_RATE,
     AddressLimiter,
-    network,
 )
 from signaling.tokens import JOIN_LIFETIME, JoinGrant, Tokens
 
@@ -142,8 +141,9 @@ class JoinEndpoint:
         address = self._address_of(request)
         now = self._clock.now()
         code = request.match_info["code"]
-        room = f"{network(address)} {code[:CODE_COUNTED]}"
-        wait = self._attempts.take(address, now) or self._attempts_by_room.take(room, now)
+        wait = self._attempts.take(address, now) or self._attempts_by_room.take(
+            address, now, to=code[:CODE_COUNTED]
+        )
         if wait:
             raise _too_many("joins", wait)
         body = await read_json(request, JoinRequest, MAX_BODY)

@@ -261,27 +261,39 @@ async def test_a_deleted_appointment_takes_nobodys_time_and_opens_no_room(rest, 
     await rest.make("appointments", starts_at=_at(0))
 
 
-async def test_an_appointment_whose_people_meet_is_not_deleted(rest, database, tenant):
-    """Nor when it was moved meanwhile; one that was called off is nothing to those who meet."""
+async def test_an_appointment_whose_people_meet_stays_and_is_with_whom_it_was(
+    rest, database, tenant
+):
+    """Also when it was moved meanwhile; one that was called off is nothing to those who meet."""
     made = await rest.make("appointments", starts_at=_at(0))
     shared = {"starts_at": _at(0), "video_room_id": made.json["video_room_id"]}
     other = await rest.make("appointments", **shared)
     phone = await rest.make("appointments", starts_at=_at(60), location_kind="phone")
+    somebody = await rest.make("people", first_name="Somebody")
 
     async def become(status):
         async with database.unit_of_work(tenant.tenant.id) as unit:
             (room,) = await unit.session.scalars(select(VideoRoom))
             room.status = status
 
-    async def delete(row):
+    async def call(method, row, **body):
         etag = (await rest.get(f"/v1/appointments/{row.id}")).etag
-        return await rest.call("DELETE", f"/v1/appointments/{row.id}", If_Match=etag)
+        return await rest.call(method, f"/v1/appointments/{row.id}", **body, If_Match=etag)
+
+    async def delete(row):
+        return await call("DELETE", row)
+
+    async def give_to_somebody(row):
+        return await call("PATCH", row, body={"person_id": somebody.id})
 
     await rest.post(f"/v1/appointments/{other.id}:cancel", {})
     for status in ("live", "ending"):
         await become(status)
-        refused = await delete(made)
-        assert (refused.status, refused.json["room_status"]) == (409, status)
+        for refused in (await delete(made), await give_to_somebody(made)):
+            assert (refused.status, refused.json["room_status"]) == (409, status)
+        assert (await call("PATCH", made, body={"notes": status})).status == 200
+    assert [(await give_to_somebody(row)).status for row in (other, phone)] == [200, 200]
     assert [(await delete(row)).status for row in (other, phone)] == [204, 204]
     await become("scheduled")
+    assert (await give_to_somebody(made)).json["person_id"] == somebody.id
     assert (await delete(made)).status == 204
