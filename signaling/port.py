@@ -147,7 +147,7 @@ class HttpConnection(asyncio.Protocol):
     def become_websocket(self, transport: asyncio.Transport, head: bytes, visitor: str) -> None:
         """See `become_websocket` of the module."""
         self._place.release()
-        transport.resume_reading()
+        transport.resume_reading()  # aiohttp pauses who asks faster than it answers
         place = self._sockets.enter(visitor, transport.abort)
         _begin(transport, self._websocket, place, head)
 

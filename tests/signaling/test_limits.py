@@ -73,6 +73,9 @@ def test_a_host_with_a_whole_ipv6_network_is_one_visitor():
     assert limiter.take("192.0.2.1", 0.0) > 0.0
     assert limiter.take("192.0.2.2", 0.0) == 0.0
     assert limiter.take("2001:db8:1:2::77", 0.0) > 0.0
+    assert limiter.take("2001:db8:1:2::1", 0.0, to="a room") == 0.0
+    assert limiter.take("2001:db8:1:2::2", 0.0, to="a room") > 0.0
+    assert limiter.take("2001:db8:1:2::2", 0.0, to="another") == 0.0
     sockets = AnonymousSockets(per_address=1, total=9)
     dropped = []
     sockets.enter("fe80::1%eth0", lambda: dropped.append("first"))

@@ -13,11 +13,23 @@ from websockets.protocol import State
 from signaling import port as port_module
 from signaling.envelope import CODECS
 from signaling.limits import CONTROL_BURST, AnonymousSockets, SocketPlace
-from signaling.port import MAX_TURN, HttpConnection, PublicConnection, bind, descriptors, listen
+from signaling.port import (
+    MAX_TURN,
+    HttpConnection,
+    PublicConnection,
+    become_websocket,
+    bind,
+    descriptors,
+    listen,
+)
 from signaling.visitors import Proxies
 from tests.support.wait import until
 
 ONE, OTHER = "203.0.113.1", "203.0.113.2"
+UPGRADE = (
+    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 
 
 @contextlib.asynccontextmanager
@@ -32,8 +44,18 @@ async def port(sockets, *trusted, accept=lambda _connection, _request: None, kee
     async def here(_request):
         return web.Response(text="here\n")
 
+    async def upgrade(request):
+        transport = request.transport
+        transport.pause_reading()  # as aiohttp does with who asks faster than it answers
+        request.protocol.transport = None
+        request.protocol.connection_lost(None)
+        protocol = b"Sec-WebSocket-Protocol: " + next(iter(CODECS)).encode()
+        become_websocket(transport, UPGRADE[:-2] + protocol + b"\r\n\r\n", request.remote)
+        return web.Response()
+
     application = web.Application()
     application.router.add_get("/", here)
+    application.router.add_get("/ws", upgrade)
     runner = web.AppRunner(application, keepalive_timeout=keep_alive)
     await runner.setup()
     bound = bind("127.0.0.1", 0)
@@ -108,6 +130,22 @@ async def test_a_kept_connection_keeps_its_place():
         await until(lambda: sockets.count == 0)
 
 
+async def test_a_kept_connection_that_becomes_a_websocket_has_one_place_and_is_read():
+    """Its place as a connection of HTTP is free, and what came to a stop goes on."""
+    sockets = AnonymousSockets()
+    async with port(sockets) as number:
+        reader, writer = await asyncio.open_connection("127.0.0.1", number)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"here\n"), 5)
+        writer.write(UPGRADE)
+        assert b" 101 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert sockets.count == 1
+        writer.write(b"\x81\x82\0\0\0\0hi")
+        assert await asyncio.wait_for(reader.readexactly(4), 5) == b"\x81\x02hi"
+        writer.close()
+        await until(lambda: sockets.count == 0)
+
+
 async def test_a_connection_that_rests_too_long_is_closed():
     """Also one that has begun its next request, and goes no further."""
     sockets = AnonymousSockets()
@@ -153,12 +191,6 @@ async def test_connections_that_ended_leave_nothing():
             ):
                 pass
         await until(lambda: len(left()) == before)
-
-
-UPGRADE = (
-    b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 def errors(caplog):
