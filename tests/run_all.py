@@ -178,10 +178,26 @@ def web(report: Report) -> None:
         argv = ["npx", "vitest", "run", "--reporter=default", "--reporter=json"]
         report.check("web", [*argv, f"--outputFile.json={result}"], cwd=folder)
         if result.exists():
-            numbers = json.loads(result.read_text())
-            report.counts["web"] += numbers["numPassedTests"]
-            if idle := numbers["numPendingTests"] + numbers["numTodoTests"]:
-                report.problems.append(f"web: {idle} tests were skipped")
+            count_web(report, json.loads(result.read_text()))
+    for path in expected_failures(folder):
+        report.problems.append(f"web: {path.relative_to(folder)} expects a test to fail")
+
+
+def count_web(report: Report, numbers: dict[str, int]) -> None:
+    """Count what vitest ran; what it left out is a problem."""
+    report.counts["web"] += numbers["numPassedTests"]
+    if idle := numbers["numPendingTests"] + numbers["numTodoTests"]:
+        report.problems.append(f"web: {idle} tests were skipped")
+
+
+def expected_failures(folder: Path) -> list[Path]:
+    """Test files of the pages with a test that is to fail: in vitest's report it has passed."""
+    return [
+        path
+        for part in ("app", "sdk", "tools")
+        for path in sorted((folder / part).rglob("*.test.ts*"))
+        if re.search(r"\.fails\b|\bfails\s*:", path.read_text())
+    ]
 
 
 def servers(folders: list[str]) -> list[str]:

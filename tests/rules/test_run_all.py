@@ -82,6 +82,37 @@ def test_what_cargo_ignored_is_a_problem(report):
     assert report.counts == {"rust": 7}
 
 
+def test_what_vitest_skipped_or_expected_to_fail_is_a_problem(tmp_path, report):
+    """The former it counts apart, the latter not: such a test has passed for it."""
+    run_all.count_web(report, {"numPassedTests": 3, "numPendingTests": 1, "numTodoTests": 1})
+    assert report.problems == ["web: 2 tests were skipped"]
+    assert report.counts == {"web": 3}
+    folder = tmp_path / "app" / "tests"
+    folder.mkdir(parents=True)
+    planted = {
+        "a.test.ts": 'test.fails("x", () => {});',
+        "b.test.tsx": 'test("x", { fails: true }, () => {});',
+        "c.test.ts": 'test("what fails is told", () => {});',
+    }
+    for name, text in planted.items():
+        (folder / name).write_text(text)
+    assert [path.name for path in run_all.expected_failures(tmp_path)] == [
+        "a.test.ts",
+        "b.test.tsx",
+    ]
+    assert run_all.expected_failures(run_all.ROOT / "web") == []
+
+
+def test_a_check_that_fails_does_not_count(report):
+    """One beside it does, whatever others found."""
+    report.problems.append("web: 2 tests were skipped")
+    run_all_checks = {"good": "pass", "bad": "raise SystemExit(1)"}
+    for name, program in run_all_checks.items():
+        report.lint(name, [sys.executable, "-c", program])
+    assert report.counts == {"lint": 1}
+    assert report.problems[1].startswith("bad: ")
+
+
 def test_what_was_deselected_is_a_problem(tmp_path, report):
     """A forgotten -k leaves no trace among the cases, only in the output."""
     run_all.count(report, "python", *ran(tmp_path, "-k", "passes"))
