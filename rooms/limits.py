@@ -37,8 +37,10 @@ GUEST_ROWS: Final = 4000
 LINK_ROWS: Final = 1000
 """Guests of one sitting that came by one link."""
 REPLIES: Final = 256
-"""Stored answers per identity: a host who admits a whole training one by one, and is told after a
+"""Journaled answers per identity: a host who admits a whole training one by one, and is told after a
 stalled commit to ask again, finds each of them."""
+UNJOURNALED_REPLIES: Final = 64
+"""Answers per identity to what changed nothing or passes."""
 EMOJI_KINDS: Final = 32
 """Different reactions in one sum."""
 SPEAKERS: Final = 5

@@ -50,13 +50,13 @@ class Replies(Struct):
             raise RoomError(Code.CONFLICT, "this request id was used for another request")
         return reply
 
-    def remember(self, done: Done, now: float) -> None:
-        """Keep an answer, and let the ones go that are too old or too many."""
+    def remember(self, done: Done, now: float, at_most: int = REPLIES) -> None:
+        """Keep an answer, and let the ones go that are too old, or more than `at_most`."""
         kept = self.by_identity.pop(done.identity, {})
         self.by_identity[done.identity] = kept
         kept.pop(done.id, None)
         kept[done.id] = Reply(done.digest, done.reply, now)
-        while len(kept) > REPLIES or now - next(iter(kept.values())).now > REPLY_KEPT_S:
+        while len(kept) > at_most or now - next(iter(kept.values())).now > REPLY_KEPT_S:
             del kept[next(iter(kept))]
         while now - self._newest(first := next(iter(self.by_identity))).now > REPLY_KEPT_S:
             del self.by_identity[first]

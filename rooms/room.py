@@ -64,6 +64,7 @@ from .errors import Code, RoomBug, RoomError
 from .events import Done, Event
 from .fold import apply
 from .ids import Ids, ParticipantId, Stamp, Stream
+from .limits import UNJOURNALED_REPLIES
 from .live import Live
 from .outcome import Outcome
 from .participant import Participant
@@ -222,7 +223,8 @@ class Room:
             raise RoomError(Code.NOT_FOUND, "there is no such participant")
         if request.conn_epoch != actor.conn_epoch:
             raise RoomError(Code.STALE_EPOCH, "a newer connection has taken over")
-        for replies in (step.state.replies, step.live.replies):
+        reads = isinstance(request.action, _READS)
+        for replies in () if reads else (step.state.replies, step.live.replies):
             known = replies.find(actor.identity, request.id, request.action, step.now)
             if known is not None:
                 return Outcome(reply=known.reply, repeated=True)
@@ -237,7 +239,7 @@ class Room:
         reply = handler(step, actor, request.action)
         entry.arrive(step, actor)
         done = Done(actor.identity, request.id, digest(request.action), reply)
-        return self._finish(step, reply, done)
+        return self._finish(step, reply, None if reads else done)
 
     def _finish(self, step: Step, reply: dict[str, Any], done: Done | None = None) -> Outcome:
         rules.apply_rules(step)
@@ -245,7 +247,7 @@ class Room:
             if step.facts:
                 step.sign(done)
             else:
-                step.live.replies.remember(done, step.now)
+                step.live.replies.remember(done, step.now, UNJOURNALED_REPLIES)
         settle(step)
         return step.outcome(reply)
 
@@ -308,6 +310,8 @@ def _check_request(step: Step, actor: Participant, request: Request) -> None:
 
 
 _WHILE_WAITING: Final = (Leave, NameSet, LobbySay)
+_READS: Final = (ChatPage,)
+"""They change nothing, and their answers are large: a repeated one is carried out again."""
 _VERSIONED: Final = (RoomLock, RoomPolicy)
 
 _ACTIONS: Final[dict[type[Action], Callable[[Step, Participant, Any], dict[str, Any]]]] = {

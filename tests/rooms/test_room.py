@@ -7,7 +7,7 @@ from rooms import commands as c
 from rooms import room as room_module
 from rooms.errors import Code, CorruptHistory, RoomBug, RoomError
 from rooms.events import from_record
-from rooms.limits import REPLIES
+from rooms.limits import REPLIES, UNJOURNALED_REPLIES
 from rooms.policy import Source
 from rooms.room import _ACTIONS, _INPUTS, _TIMERS, Room
 from rooms.snapshot import to_wire
@@ -121,6 +121,30 @@ def test_who_admits_a_whole_training_one_by_one_may_ask_for_each_answer_again():
     first = guests[0].id
     assert host.ask(c.LobbyAdmit(ids=[first]), rid="t0")["admitted"] == [first]
     meeting.check()
+
+
+def test_of_answers_that_are_not_journaled_fewer_are_kept():
+    """Such a request costs its asker nothing, and the room a fact neither."""
+    meeting = Meeting()
+    host = meeting.host()
+    for number in range(UNJOURNALED_REPLIES + 10):
+        host.ask(c.HandSet(up=False), rid=f"t{number}")
+        meeting.wait(1.0)
+    kept = meeting.room._live.replies.by_identity[host.row.identity]
+    assert list(kept) == [f"t{n}" for n in range(10, UNJOURNALED_REPLIES + 10)]
+
+
+def test_a_page_that_was_read_is_not_kept():
+    """Its answer is large, and one that is asked for again shows what is true now."""
+    meeting = Meeting()
+    host = meeting.host()
+    sent = host.ask(c.ChatSend("said too much"))["message"]
+    assert [each["body"] for each in host.ask(c.ChatPage(), rid="r1")["messages"]] == [
+        "said too much"
+    ]
+    assert "r1" not in meeting.room._live.replies.by_identity.get(host.row.identity, {})
+    host.ask(c.ChatDelete(sent["id"]))
+    assert [each["body"] for each in host.ask(c.ChatPage(), rid="r1")["messages"]] == [""]
 
 
 def test_answers_of_those_who_left_are_let_go():
