@@ -42,7 +42,7 @@ from .events import (
 )
 from .ids import MAIN, ParticipantId
 from .limits import CHAT_KEPT, LOBBY_KEPT, LOBBY_LINK_KEPT
-from .participant import SHOWN_ROLES, Interval, Participant, Publication
+from .participant import SHOWN_ROLES, Interval, Participant, Parting, Publication
 from .policy import Features, Policy
 from .state import Kept, State
 from .states import (
@@ -158,6 +158,7 @@ def _moved(state: State, event: Event, body: ParticipantMoved) -> None:
         row.revoked = False
     if row.join_order == 0:
         _joined(state, row, was, event.at)
+    _part(state, row, Parting(event.now, body.reason))
     if row.state in {ParticipantState.ADMITTED, ParticipantState.JOINING}:
         state.deadlines.set(Timer.ADMITTED, event.now + ADMITTED_S, row.id)
     else:
@@ -185,6 +186,14 @@ def _joined(state: State, row: Participant, was: ParticipantState, at: str) -> N
         row.join_order = state.next_join
         row.joined_at = at
         state.next_join += 1
+
+
+def _part(state: State, row: Participant, parting: Parting) -> None:
+    """Keep when somebody left in the grace of a host's end; who is back in it was never away."""
+    if row.active:
+        state.partings.pop(row.id, None)
+    elif row.interval is not None and state.may_be_undone:
+        state.partings.setdefault(row.id, parting)
 
 
 def _waits(state: State, _event: Event, body: ParticipantWaits) -> None:
@@ -236,6 +245,7 @@ def _interval_opened(state: State, event: Event, body: IntervalOpened) -> None:
 
 def _interval_closed(state: State, _event: Event, body: IntervalClosed) -> None:
     _touch(state, body.participant).interval = None
+    state.partings.pop(body.participant, None)
 
 
 def _track(state: State, _event: Event, body: TrackState) -> None:

@@ -37,6 +37,13 @@ class Interval(Struct, frozen=True):
     joined_at: str
 
 
+class Parting(Struct, frozen=True):
+    """Attendance that is over unless the meeting is: since when, as room time, and why."""
+
+    at: float
+    reason: str
+
+
 class Participant(Struct):
     """A row.
 

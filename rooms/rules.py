@@ -26,7 +26,7 @@ from .ids import ROOM, ParticipantId
 from .lifecycle import begin_end, change, end, enter_state
 from .lobby import reconsider
 from .moderation import give_role
-from .participant import Interval, Participant
+from .participant import Interval, Participant, Parting
 from .permissions import PUBLISH, may
 from .policy import Right, Role
 from .publishing import turn_off
@@ -53,13 +53,19 @@ def settle_hands(step: Step) -> None:
 
 
 def settle_attendance(step: Step) -> None:
-    """Exactly the active people have an open interval."""
-    for id_ in _moved(step):
-        row = step.state.participants[id_]
+    """Exactly the active people have an open interval.
+
+    And those who left in the grace of a host's end: when theirs ended is not known before that is
+    undone, or was not.
+    """
+    state, moved = step.state, _moved(step)
+    for id_ in dict.fromkeys((*moved, *state.partings)):
+        row = state.participants[id_]
         if row.person and row.active and row.interval is None:
             step.fact(IntervalOpened(row.id, row.scope, step.at))
-        elif row.interval is not None and not row.active:
-            _close_interval(step, row, row.interval)
+        elif row.interval is not None and not row.active and not state.may_be_undone:
+            parting = state.partings.get(id_) or Parting(step.now, moved[id_])
+            _close_interval(step, row, row.interval, parting)
 
 
 def settle_start(step: Step) -> None:
@@ -127,7 +133,7 @@ def settle_end(step: Step) -> None:
 _RULES: Final[tuple[tuple[Callable[[Step], None], frozenset[type[Body]]], ...]] = (
     (settle_rights, frozenset({ParticipantRole, ParticipantPermission, RoomChanged})),
     (settle_hands, frozenset({ParticipantMoved, ParticipantRole, RoomChanged})),
-    (settle_attendance, frozenset({ParticipantMoved})),
+    (settle_attendance, frozenset({ParticipantMoved, RoomStateChanged})),
     (settle_start, frozenset({ParticipantMoved, ParticipantRole, RoomChanged, RoomStateChanged})),
     (settle_host, frozenset({ParticipantMoved, ParticipantRole, RoomStateChanged})),
     (
@@ -225,8 +231,8 @@ def _moved(step: Step) -> dict[ParticipantId, str]:
     }
 
 
-def _close_interval(step: Step, row: Participant, interval: Interval) -> None:
-    gone = (step.now, row.lost_at, step.state.parted_at)
+def _close_interval(step: Step, row: Participant, interval: Interval, parting: Parting) -> None:
+    gone = (parting.at, row.lost_at, step.state.parted_at)
     left_at = max(interval.since, min(when for when in gone if when is not None))
     step.fact(
         IntervalClosed(
@@ -235,6 +241,6 @@ def _close_interval(step: Step, row: Participant, interval: Interval) -> None:
             joined_at=interval.joined_at,
             left_at=step.stamp(left_at),
             seconds=round(left_at - interval.since, 3),
-            reason=_moved(step)[row.id],
+            reason=parting.reason,
         )
     )

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from .events import ChatMessage, LobbyMessage
 from .ids import Identity, LinkId, MessageId, ParticipantId
-from .participant import Participant
+from .participant import Participant, Parting
 from .policy import Features, Policy, Role, RoomConfig
 from .replies import Replies
 from .states import OVER, HostPresence, RoomState
@@ -39,6 +39,7 @@ class State(Struct):
         parted_at: Room time when a host ended it for all; the grace in which that can be undone
             is no time in company, so attendance and the sitting end then.
         parted_by: That host.
+        partings: Whose attendance ended in that grace: with the meeting, or if that is undone, then.
         finished: Whether the last fact, ``room.ended``, was written.
         started_at: Stamp of the moment it went live.
         locked: Whether nobody new gets in.
@@ -73,6 +74,7 @@ class State(Struct):
     end_reason: str | None = None
     parted_at: float | None = None
     parted_by: ParticipantId | None = None
+    partings: dict[ParticipantId, Parting] = {}
     finished: bool = False
     started_at: str | None = None
     locked: bool = False
@@ -134,6 +136,11 @@ class State(Struct):
     def opens_at(self) -> float | None:
         """When people may come to the door, or None for any time."""
         return None if self.starts_at is None else self.starts_at - self.config.opens_before_s
+
+    @property
+    def may_be_undone(self) -> bool:
+        """Whether a host has ended it, and it goes on if a host takes that back."""
+        return self.state is RoomState.ENDING and self.parted_at is not None
 
     @property
     def over(self) -> bool:

@@ -214,8 +214,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def attendance_is_activity(self):
+        partings = self.meeting.room.state.partings if hasattr(self, "meeting") else {}
         for p in self.rows():
-            assert (p.interval is not None) is (p.person and p.active)
+            assert (p.interval is not None) is (p.person and (p.active or p.id in partings))
+            assert p.id not in partings or self.meeting.room.state.may_be_undone
 
     @invariant()
     def nothing_is_published_without_right(self):

@@ -104,6 +104,28 @@ def test_after_undo_the_books_go_on(meeting, host):
     assert meeting.bodies("room.ended")[0].ended_at == stamp(meeting.now)
 
 
+def test_who_left_in_the_grace_of_an_end_that_was_undone_left_then(meeting, host):
+    """Put out, or by a loss: not at the end that was none; who was back in it was never away."""
+    out, lost, back = (meeting.member(name) for name in ("Jane", "Lee", "Kim"))
+    meeting.wait(100)
+    host.ask(c.RoomEnd(grace_s=10))
+    meeting.wait(1)
+    lost.drop()
+    back.drop()
+    meeting.wait(2)
+    host.ask(c.Remove(out.id))
+    meeting.wait(4)
+    back.resume()
+    assert meeting.bodies("interval.closed") == []
+    host.ask(c.RoomEndUndo())
+    closed = {b.participant: (b.seconds, b.reason) for b in meeting.bodies("interval.closed")}
+    assert closed == {out.id: (103.0, "host"), lost.id: (101.0, "lost")}
+    meeting.check()
+    meeting.wait(93)
+    host.ask(c.RoomEnd())
+    assert [b.seconds for b in meeting.bodies("interval.closed")][2:] == [200.0] * 2
+
+
 def test_an_end_that_nobody_is_left_to_undo_waits_no_longer(meeting, host):
     """When the last who may undo leaves, the meeting ends; a dropped host may come back."""
     meeting.member("Jane")
