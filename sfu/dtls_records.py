@@ -80,7 +80,7 @@ class RecordQueue:
         self._closed = False
         self._readable = asyncio.Event()
         self.dropped = 0
-        """Records that were dropped: forged alerts, what did not fit, and what was too much."""
+        """Records that were dropped, as forged alerts, and rests of datagrams that were too much."""
 
     def feed(self, datagram: bytes) -> None:
         """Take a datagram from the engine; never blocks, never raises."""
@@ -91,23 +91,22 @@ class RecordQueue:
             if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
                 self.close()
                 return
+        elif not self._budget.allows(asyncio.get_running_loop().time()):
+            self.dropped += 1
+            return
         for record in split_records(datagram):
-            if not self._takes(record):
+            if not self._handshaking:
+                if self._budget.left <= 0:
+                    self.dropped += 1
+                    break  # to look at each of the others would be work, too
+                self._budget.charge(1)
+            if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
                 self.dropped += 1
                 continue
             self._records.append(record)
             self._queued_bytes += len(record)
         if self._records:
             self._readable.set()
-
-    def _takes(self, record: bytes) -> bool:
-        if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
-            return False
-        if not self._handshaking:
-            if not self._budget.allows(asyncio.get_running_loop().time()):
-                return False
-            self._budget.charge(1)
-        return True
 
     def handshake_done(self) -> None:
         """Lift the bound on handshake bytes: from now on records are counted."""

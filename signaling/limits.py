@@ -27,7 +27,7 @@ JOIN_RATE: Final = 2.0
 """``POST /m/{code}/join`` per second, room and address; a class of 200 behind one NAT fits the burst."""
 JOIN_BURST: Final = 300.0
 JOIN_ALL_RATE: Final = 20.0
-"""The same to all rooms together: strangers to a room behind its people's address cost them nothing."""
+"""The same to all rooms together: rooms can be made up."""
 JOIN_ALL_BURST: Final = 1000.0
 WRONG_SECRET_RATE: Final = 0.2
 """Wrong link secrets per second and address."""

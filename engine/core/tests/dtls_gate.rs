@@ -59,7 +59,7 @@ fn a_peer_with_keys_cannot_keep_the_owner_busy_with_tiny_records() {
         server.wait(20); // 50,000 a second
     }
     let passed = server.records_of(&peer).len() as u64;
-    assert!((DTLS_BURST..DTLS_BURST + 502).contains(&passed), "{passed}");
+    assert!((DTLS_BURST..DTLS_BURST + 202).contains(&passed), "{passed}");
     let figures = server.core.transport(peer.transport).unwrap().counters;
     assert_eq!(figures.dropped_dtls_flood, flood - passed);
     assert_eq!(server.core.counters().dropped_dtls_flood, flood - passed);
@@ -71,5 +71,6 @@ fn a_peer_with_keys_cannot_keep_the_owner_busy_with_tiny_records() {
     for _ in 0..500 {
         server.receive(from, &[23; 1_000]);
     }
-    assert_eq!(server.records_of(&peer).len() as u64, passed + 500);
+    let again = server.records_of(&peer).len() as u64 - passed;
+    assert!((200..=201).contains(&again), "{again}");
 }
