@@ -233,6 +233,8 @@ def count(report: Report, name: str, output: str, cases: list[ET.Element]) -> No
     with report.lock:
         if "deselected" in output:
             report.problems.append(f"{name}: tests were deselected")
+        if "xpassed" in output:
+            report.problems.append(f"{name}: tests were expected to fail, and passed")
         for case in cases:
             # A module of which nothing could be collected has no class, only its own name.
             folder = (case.get("classname") or case.get("name", "")).split(".")[1]

@@ -1,5 +1,6 @@
 """``/healthz`` and ``/metrics``: is it ready, and how much is there of what."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -9,6 +10,34 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 Check = Callable[[], Awaitable[None]]
 Reading = Callable[[], Mapping[str, float]]
+
+
+PATIENCE: Final = 2.0
+"""Seconds that an asker waits for a check: as long as a room does with its own."""
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks of a `SharedCheck`, however many ask."""
+
+
+class SharedCheck:
+    """A check that takes something from others, as a turn to write: one look serves all who ask.
+
+    A look that takes too long is waited for no longer, and goes on: to give it up would cost more.
+    """
+
+    def __init__(self, check: Check, now: Callable[[], float]) -> None:
+        self._check = check
+        self._now = now
+        self._look: asyncio.Future[None] | None = None
+        self._began = 0.0
+
+    async def __call__(self) -> None:
+        """Raise unless the newest look was fine."""
+        if self._look is None or (self._look.done() and self._now() - self._began >= LOOK_EVERY):
+            self._look = asyncio.ensure_future(self._check())
+            self._look.add_done_callback(lambda look: look.cancelled() or look.exception())
+            self._began = self._now()
+        async with asyncio.timeout(PATIENCE):
+            await asyncio.shield(self._look)
 
 
 class Health:

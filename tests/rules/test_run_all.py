@@ -57,6 +57,13 @@ def test_what_was_skipped_or_expected_to_fail_is_a_problem(tmp_path, report):
     assert run_all.summary(report) == 1
 
 
+def test_what_passed_and_was_expected_to_fail_is_a_problem(tmp_path, report):
+    """Where a mark says so of itself, pytest counts it as passed."""
+    planted = "import pytest\n@pytest.mark.xfail(strict=False)\ndef test_passes(): pass\n"
+    run_all.count(report, "python", *ran(tmp_path, planted=planted))
+    assert report.problems == ["python: tests were expected to fail, and passed"]
+
+
 @pytest.mark.parametrize(
     ("planted", "problems"),
     [

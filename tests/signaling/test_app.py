@@ -1,16 +1,20 @@
 """The composition root and the command line over it: what the process does when a part dies."""
 
 import asyncio
+import contextlib
 import signal
+import sqlite3
 
 import aiohttp
 
 from sfu import native
 from signaling.app import serving
 from signaling.config import Config
+from signaling.http import health as health_module
 from tests.support.broken_engine import BreakableEngine
 from tests.support.server import Server, free_udp_port
 from tests.support.services import free_port
+from tests.support.wait import until
 
 
 async def health(url: str) -> tuple[int, str]:
@@ -35,6 +39,26 @@ async def test_a_server_without_its_engine_is_not_ready(tmp_path, monkeypatch) -
         made[0].break_worker()
         await asyncio.wait_for(running.media.died(), 10)
         assert await health(url) == (503, "not ready: engine")
+
+
+async def test_a_server_whose_database_nobody_may_write_is_not_ready(tmp_path, monkeypatch) -> None:
+    """Reading goes on, and nothing that matters does; it is ready again when the lock is gone."""
+    monkeypatch.setattr(health_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(health_module, "LOOK_EVERY", 0.0)
+    config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_udp_port())
+    async with serving(config) as running:
+        url = f"http://127.0.0.1:{running.port}"
+        assert await health(url) == (200, "ok")
+        (path,) = tmp_path.glob("*.sqlite3")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert await health(url) == (503, "not ready: database")
+        await until(lambda: is_ready(url))
+
+
+async def is_ready(url: str) -> bool:
+    """Whether a supervisor would send people here."""
+    return await health(url) == (200, "ok")
 
 
 async def test_the_process_ends_with_1_when_its_engine_dies(tmp_path) -> None:

@@ -18,6 +18,8 @@ import msgpack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.wait import PATIENCE
+
 JSON = "sunup.v1.json"
 MSGPACK = "sunup.v1.msgpack"
 _numbers = itertools.count(1)
@@ -96,7 +98,7 @@ class Peer:
         """The newest snapshot."""
         return self.of("snapshot")[-1]
 
-    async def until(self, condition: Any, *, timeout: float = 10.0) -> Any:
+    async def until(self, condition: Any, *, timeout: float = PATIENCE) -> Any:
         """Wait until `condition()` is truthy; it is asked after every frame."""
         async with asyncio.timeout(timeout):
             while not (value := condition()):
@@ -107,12 +109,12 @@ class Peer:
                 await self._changed.wait()
         return value
 
-    async def next(self, kind: str, *, count: int = 1, timeout: float = 10.0) -> dict[str, Any]:
+    async def next(self, kind: str, *, count: int = 1, timeout: float = PATIENCE) -> dict[str, Any]:
         """The body of the `count`-th event of this type."""
         await self.until(lambda: len(self.of(kind)) >= count, timeout=timeout)
         return self.of(kind)[count - 1]
 
-    async def closed(self, *, timeout: float = 10.0) -> int | None:
+    async def closed(self, *, timeout: float = PATIENCE) -> int | None:
         """Wait for the end; the close code."""
         async with asyncio.timeout(timeout):
             await asyncio.wait([self._reader])
@@ -137,7 +139,7 @@ class Peer:
         params: dict[str, Any] | None = None,
         *,
         request_id: str | None = None,
-        timeout: float = 10.0,
+        timeout: float = PATIENCE,
         **more: Any,
     ) -> dict[str, Any]:
         """A request; the whole reply frame.

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE = 30.0
+"""Seconds after which a test gives up what it waits for: a busy machine makes it wait, not fail."""
 
 
 async def until(
-    condition: Callable[[], T | Awaitable[T]], *, timeout: float = 10.0, every: float = 0.01
+    condition: Callable[[], T | Awaitable[T]], *, timeout: float = PATIENCE, every: float = 0.01
 ) -> T:
     """Poll `condition` until it is truthy and return its value.
 

@@ -17,6 +17,7 @@ from aioice import stun
 from pylibsrtp import Policy, Session
 
 from sfu import _engine
+from tests.support.wait import PATIENCE
 
 PROFILES = {
     _engine.PROFILE_AEAD_AES_128_GCM: (16, 12, Policy.SRTP_PROFILE_AEAD_AES_128_GCM),
@@ -33,7 +34,7 @@ class EventLog:
         self.events: list[tuple[Any, ...]] = []
 
     def wait_for(
-        self, condition: Callable[[tuple[Any, ...]], bool], *, timeout: float = 10.0
+        self, condition: Callable[[tuple[Any, ...]], bool], *, timeout: float = PATIENCE
     ) -> tuple[Any, ...]:
         """Return the first event that fulfils the condition, old or new."""
         deadline = time.monotonic() + timeout
@@ -155,7 +156,7 @@ class WirePeer:
         """Protect and send an RTCP packet."""
         self.socket.sendto(self._outbound.protect_rtcp(packet), self.server)
 
-    def receive_rtp(self, *, timeout: float = 10.0) -> bytes:
+    def receive_rtp(self, *, timeout: float = PATIENCE) -> bytes:
         """Return the next RTP packet in clear; RTCP on the way is opened and kept in `other`."""
         deadline = time.monotonic() + timeout
         while (remaining := deadline - time.monotonic()) > 0:
@@ -168,7 +169,7 @@ class WirePeer:
                 return self._inbound.unprotect(datagram)
         raise TimeoutError("no RTP arrived")
 
-    def wait_for_stat(self, name: str, value: int, *, timeout: float = 10.0) -> int:
+    def wait_for_stat(self, name: str, value: int, *, timeout: float = PATIENCE) -> int:
         """Wait until a figure of the transport has reached a value; return it."""
         deadline = time.monotonic() + timeout
         while (figure := self.engine.transport_stats(self.transport)[name]) < value:
