@@ -164,3 +164,23 @@ def test_a_step_that_fails_is_done_again(tmp_path, monkeypatch):
     with pytest.raises(OSError):
         stale("one", fails=True)
     assert [stale(inputs) for inputs in ("one", "one", "two", "two")] == [True, False, True, False]
+
+
+def test_what_a_step_makes_is_nothing_it_is_made_from(tmp_path):
+    """Or the pages, once built, would be other sources, and be built again by the next set-up."""
+    tree_digest = runpy.run_path(str(BOOTSTRAP))["tree_digest"]
+    (tmp_path / "app").mkdir()
+    source = tmp_path / "app" / "meet.html"
+
+    def digest():
+        return tree_digest(tmp_path, ("*.html", "*.json"), skip="node_modules")
+
+    source.write_text("a page")
+    before = digest()
+    for made in ("dist/meet.html", "node_modules/react/package.json"):
+        file = tmp_path / made
+        file.parent.mkdir(parents=True)
+        file.write_text("made")
+        assert digest() == before, made
+    source.write_text("another page")
+    assert digest() != before

@@ -68,6 +68,7 @@ beforeEach(() => {
 afterEach(() => {
   stage.close();
   document.body.replaceChildren();
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -189,6 +190,23 @@ describe("the strip", () => {
     expect(sign()?.textContent).toBe(`+${99 - names().length}`);
   });
 
+  it("keeps who has the floor large while I speak, and is the next speaker's though I spoke just now", async () => {
+    const around = region();
+    const large = async (...speakers: string[]) => {
+      await vi.advanceTimersByTimeAsync(3000);
+      for (const id of speakers) meeting.speakers.set([id]);
+      await vi.advanceTimersByTimeAsync(100);
+      around.focus();
+      return walk("Home")[0];
+    };
+    meeting.me.set({ ...ana, id: "me" });
+    stage.layout = "speaker";
+    await here("a", "b", "c");
+    expect(await large("b")).toBe("B");
+    expect(await large("me")).toBe("B");
+    expect(await large("me", "c")).toBe("C");
+  });
+
   it("is no order for the grid: after a share people are in the places of those who came first, whoever spoke", async () => {
     await sharing(..."abcdefghijkl");
     meeting.speakers.set(["l"]);
@@ -197,6 +215,16 @@ describe("the strip", () => {
     await here(..."abcdefghijkl");
     focus("L");
     expect(walk("Home", "End")).toEqual(["A", "L"]);
+  });
+});
+
+describe("a hidden page", () => {
+  it("has its tiles drawn, though it gets no animation frames", async () => {
+    await vi.advanceTimersByTimeAsync(100);
+    vi.spyOn(document, "hidden", "get").mockReturnValue(true);
+    vi.spyOn(globalThis, "requestAnimationFrame").mockReturnValue(0);
+    await here("a", "b");
+    expect(names()).toEqual(["A", "B"]);
   });
 });
 
@@ -246,6 +274,27 @@ describe("the keys of the stage", () => {
       around.dispatchEvent(held);
       expect([modifier, held.defaultPrevented]).toEqual([modifier, false]);
     }
+  });
+
+  it.each(["PageUp", "PageDown"])("draw nothing anew where there is no page to turn to: %s", async (key) => {
+    const around = region();
+    await here("a", "b", "c");
+    meeting.hands.set(["c"]); // first on a page that is drawn anew
+    await vi.advanceTimersByTimeAsync(100);
+    around.focus();
+    press(key);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(walk("Home", "End")).toEqual(["A", "C"]);
+  });
+
+  it("turn no page of the grid behind a share", async () => {
+    const around = region();
+    const everybody = "abcdefghijklmnopqrstuvwxyz0123";
+    await sharing(...everybody);
+    around.focus();
+    press("PageDown");
+    await here(...everybody);
+    expect(names()).toHaveLength(25);
   });
 
   it("are nobody's when something on the stage had a use for them", async () => {

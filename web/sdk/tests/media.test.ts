@@ -134,6 +134,13 @@ describe("a closed one", () => {
 });
 
 describe("more slots", () => {
+  it("are offered up to as many as the server binds, whatever is asked for", async () => {
+    const { media } = await started();
+    const added = vi.spyOn(last(), "addTransceiver");
+    await media.grow(30);
+    expect(added).toHaveBeenCalledTimes(25 - 8);
+  });
+
   it("that were refused are offered again, later and later, until they are taken", async () => {
     const answers = new Answers();
     const { media } = make(answers);

@@ -1,6 +1,6 @@
 // @vitest-environment happy-dom
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { linesOf, Meeting, type Notice } from "../src/index";
+import { linesOf, Meeting, type Notice, type View } from "../src/index";
 import { FakeDevices, noticed } from "./fakeDevices";
 import { FakePeerConnection } from "./fakePeerConnection";
 
@@ -393,6 +393,35 @@ describe("the offer", () => {
     Server.current.tell("snapshot", inside);
     await settle();
     expect(FakePeerConnection.made.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+});
+
+const offersAndViews = () => Server.current.requests.map(({ m }) => m).filter((method) => method === "media.offer" || method === "view.set");
+
+describe("the view", () => {
+  const view: View = { layout: "grid", page: 0, pins: [], slots: [{ slot: "6", w: 640, h: 360 }] };
+
+  it("of who waited is told once there are slots to fill", async () => {
+    const meeting = await joined(outside);
+    await meeting.setView(view);
+    expect(offersAndViews()).toEqual([]);
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(offersAndViews()).toEqual(["media.offer", "view.set"]);
+  });
+
+  it("is told again to who has not seen it: a transport made anew, and slots that came later", async () => {
+    const meeting = await joined(inside);
+    await meeting.setView(view);
+    Server.current.close(1006);
+    await vi.advanceTimersByTimeAsync(400);
+    Server.current.tell("snapshot", inside);
+    await settle();
+    expect(offersAndViews()).toEqual(["media.offer", "view.set"]);
+    await meeting.grow(12);
+    await settle();
+    expect(offersAndViews()).toEqual(["media.offer", "view.set", "media.offer", "view.set"]);
+    expect(Server.current.asked("view.set")).toEqual([view, view]);
   });
 });
 

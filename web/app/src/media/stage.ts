@@ -2,7 +2,7 @@
 // gets another owner; a tile without picture for everybody on the page whose camera is off. Sizes go
 // to the server, which fills the slots accordingly. Who is shown where is `scene.ts`.
 
-import { type Meeting, type Participant, type Shown, MOST_VIDEO_SLOTS, VIDEO_SLOTS } from "../../../sdk/src/index";
+import { type Meeting, type Participant, type Shown, VIDEO_SLOTS } from "../../../sdk/src/index";
 import { Demand } from "./demand";
 import type { Box, Overlays } from "./layout";
 import { inGrid, type Scene, type SceneInput, SCREEN, withStrip } from "./scene";
@@ -241,7 +241,7 @@ export class Stage {
     this.#keepFocus(held, before);
     this.onInfo({ pages: shown.pages, page: shown.page, sharing: screen?.participant.name ?? null });
     const tiles = this.#seen.length;
-    if (tiles > VIDEO_SLOTS) void this.#meeting.grow(Math.min(tiles, MOST_VIDEO_SLOTS));
+    if (tiles > VIDEO_SLOTS) void this.#meeting.grow(tiles);
     this.#demand.want({ layout: this.#layout, page: shown.page, pins: [...this.#pins], boxes: shown.boxes, screen: shown.boxes.get(SCREEN) ?? null });
   }
 
