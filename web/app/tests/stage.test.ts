@@ -228,6 +228,19 @@ describe("a hidden page", () => {
   });
 });
 
+describe("a page that is hidden while a drawing is due", () => {
+  it("is drawn all the same: the server hears that nobody looks", async () => {
+    await vi.advanceTimersByTimeAsync(100);
+    vi.spyOn(globalThis, "requestAnimationFrame").mockReturnValue(7); // never comes
+    await here("a");
+    expect(names()).toEqual(["Ana"]);
+    vi.spyOn(document, "hidden", "get").mockReturnValue(true);
+    document.dispatchEvent(new Event("visibilitychange"));
+    await here("a", "b");
+    expect(names()).toEqual(["A", "B"]);
+  });
+});
+
 describe("the keys of the stage", () => {
   it("lead from tile to tile as they lie, and nowhere from what lies over them", async () => {
     const around = region();
@@ -287,14 +300,19 @@ describe("the keys of the stage", () => {
     expect(walk("Home", "End")).toEqual(["A", "C"]);
   });
 
-  it("turn no page of the grid behind a share", async () => {
+  it.each([
+    ["PageDown", 0, 25],
+    ["PageUp", 1, 6],
+  ])("turn no page of the grid behind a share: %s", async (key, page, shown) => {
     const around = region();
     const everybody = "abcdefghijklmnopqrstuvwxyz0123";
+    await here(...everybody);
+    stage.turn(page);
     await sharing(...everybody);
     around.focus();
-    press("PageDown");
+    press(key);
     await here(...everybody);
-    expect(names()).toHaveLength(25);
+    expect(names()).toHaveLength(shown);
   });
 
   it("are nobody's when something on the stage had a use for them", async () => {

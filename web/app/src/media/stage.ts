@@ -74,7 +74,8 @@ export class Stage {
   #columns: number | undefined;
   #dominant: string | null = null;
   #dominantSince = -HOLD_FLOOR;
-  #scheduled = false;
+  /** Takes back the drawing that is due. */
+  #undraw: (() => void) | null = null;
   #closed = false;
 
   /** What is in `overlays` lies over the stage: names and menus of tiles keep from under it. */
@@ -107,8 +108,13 @@ export class Stage {
     meeting.onFrame = (shown) => this.#frame(shown);
     const timer = setInterval(() => this.#look(), 500);
     this.#stop.push(() => clearInterval(timer));
-    document.addEventListener("visibilitychange", later);
-    this.#stop.push(() => document.removeEventListener("visibilitychange", later));
+    const shownOrHidden = () => {
+      this.#undraw?.(); // by a frame that a hidden page does not get
+      this.#undraw = null;
+      this.#schedule();
+    };
+    document.addEventListener("visibilitychange", shownOrHidden);
+    this.#stop.push(() => document.removeEventListener("visibilitychange", shownOrHidden));
     this.#schedule();
   }
 
@@ -148,7 +154,7 @@ export class Stage {
     if (turned !== undefined) {
       event.preventDefault();
       const page = this.#page + turned;
-      if (page >= 0 && page < scene.pages) this.turn(page);
+      if (scene.pages > 1 && page >= 0 && page < scene.pages) this.turn(page); // a strip has no pages
       return;
     }
     const active = document.activeElement;
@@ -162,15 +168,19 @@ export class Stage {
   }
 
   #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    // A hidden page gets no animation frames, but its slots still change.
+    if (this.#undraw) return;
     const run = () => {
-      this.#scheduled = false;
+      this.#undraw = null;
       if (this.element.isConnected && !this.#closed) this.#draw();
     };
-    if (document.hidden) setTimeout(run, 50);
-    else requestAnimationFrame(run);
+    // A hidden page gets no animation frames, but its slots still change.
+    if (document.hidden) {
+      const timer = setTimeout(run, 50);
+      this.#undraw = () => clearTimeout(timer);
+    } else {
+      const frame = requestAnimationFrame(run);
+      this.#undraw = () => cancelAnimationFrame(frame);
+    }
   }
 
   #speakersChanged(): void {
