@@ -12,7 +12,7 @@ from storage.database import Unit
 from ..appointments.models import Appointment
 from ..errors import NotFound
 from ..people.models import Person
-from ..tenants.models import Staff
+from ..tenants.models import Staff, Tenant
 from .journal_models import RoomOwner
 from .links import CODE_BYTES, RandomBytes, random_text
 from .models import RoomLink, VideoRoom, VideoRoomSession
@@ -37,7 +37,7 @@ class RoomPlan:
     closed_links: tuple[UUID, ...] = ()
     """Those made for who is not expected any more, whoever is in by them; see `load_plan`."""
     voided_links: tuple[UUID, ...] = ()
-    """The others that open nothing any more, as new ones were made."""
+    """The others that open nothing any more: new ones were made, or the tenant was switched off."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,10 @@ _LINKS_SHUT = (  # likewise, as every renewal of a lease asks it
     .outerjoin(Staff, Staff.id == RoomLink.staff_id)
     .outerjoin(Person, Person.id == RoomLink.person_id)
     .outerjoin(Appointment, Appointment.id == RoomLink.appointment_id)
+    .join(Tenant, Tenant.id == RoomLink.tenant_id)
     .where(
         RoomLink.room_id == sa.bindparam("room_id"),
-        sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED),
+        sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED, Tenant.is_active.is_(False)),
     )
     .order_by(RoomLink.id)
 )

@@ -81,6 +81,13 @@ class TestBusContract:
         with pytest.raises(GapError):
             await take(bus, "room", 1, position)
 
+    async def test_a_position_ahead_of_its_feed_is_a_gap(self, bus):
+        """Who waited there for the feed to catch up would miss all that comes until then."""
+        position = (await bus.publish("room", [b"x"]))[0]
+        epoch, _, number = position.rpartition(".")
+        with pytest.raises(GapError):
+            await take(bus, "room", 1, f"{epoch}.{int(number) + 1}")
+
     async def test_any_number_of_readers(self, bus):
         """Readers do not take envelopes from each other."""
         start = (await bus.publish("room", [b"start"]))[0]

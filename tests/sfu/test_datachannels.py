@@ -14,6 +14,7 @@ from aiortc.rtcsctptransport import (
     WEBRTC_DCEP,
     DataChunk,
     ForwardTsnChunk,
+    HeartbeatAckChunk,
     HeartbeatChunk,
     InitChunk,
     ReconfigChunk,
@@ -204,10 +205,19 @@ async def test_duplicates_are_bounded(pair: Pair) -> None:
     await ended(pair)
 
 
-async def test_what_is_not_acknowledged_is_bounded(pair: Pair) -> None:
-    """Whoever asks for answers and acknowledges none would have them all kept, and sent again."""
-    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, SackChunk())
-    pair.ours._outbound_queue.extend(DataChunk() for _ in range(MAX_BUFFERED_CHUNKS + 1))
+@pytest.mark.parametrize("sent", [0, MAX_BUFFERED_CHUNKS // 2, MAX_BUFFERED_CHUNKS])
+async def test_what_is_not_acknowledged_is_bounded(pair: Pair, sent: int) -> None:
+    """Whoever asks for answers and acknowledges none would have them all kept, and sent again.
+
+    Those that were sent count with those that wait for their turn.
+    """
+    packet = serialize_packet(5000, 5000, pair.ours._local_verification_tag, HeartbeatAckChunk())
+    pair.ours._sent_queue.extend(DataChunk() for _ in range(sent))
+    waiting = MAX_BUFFERED_CHUNKS - sent
+    pair.ours._outbound_queue.extend(DataChunk() for _ in range(waiting))
+    await pair.ours._handle_data(packet)
+    assert pair.ours.state == "connected"
+    (pair.ours._outbound_queue if waiting else pair.ours._sent_queue).append(DataChunk())
     await pair.ours._handle_data(packet)
     await ended(pair)
 

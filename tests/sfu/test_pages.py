@@ -116,6 +116,14 @@ def test_joiners_come_at_the_end() -> None:
     assert page.tiles == ("a", None, "c", "d")
 
 
+def test_a_free_place_of_a_later_page_is_for_who_is_on_no_earlier_one() -> None:
+    """Whoever turned the page sees the newcomer there, not again those of the page before."""
+    view = replace(VIEW, page=1)
+    page = draw(Stage(people(*"abcdef")), view)
+    page = draw(Stage(people(*"abcdefg")), view, page)
+    assert page.tiles == ("e", "f", "g")
+
+
 def test_a_speaker_off_the_page_replaces_who_spoke_longest_ago() -> None:
     """One swap per three seconds; pinned and spotlighted tiles stay."""
     stage = Stage(
@@ -128,6 +136,13 @@ def test_a_speaker_off_the_page_replaces_who_spoke_longest_ago() -> None:
     assert soon.tiles == page.tiles
     later = draw(replace(stage, dominant="g"), view, page, now=10.0 + SWAP_SECONDS)
     assert later.tiles == ("a", "f", "c", "g")
+
+
+def test_of_those_who_never_spoke_the_last_makes_room() -> None:
+    """The first places are whom the order put first."""
+    stage = Stage(people(*"abcdef"), dominant="f", spoke_at={"f": 9.0})
+    page = draw(stage, before=draw(replace(stage, dominant=None)), now=9.0)
+    assert page.tiles == ("a", "b", "c", "f")
 
 
 def test_speech_on_the_page_moves_nobody() -> None:

@@ -353,6 +353,29 @@ mod tests {
     }
 
     #[test]
+    fn counters_that_a_source_does_not_have_stand_still_while_it_flows() {
+        let (mut munger, with) = (Munger::new(0, 0), video(1, 0, 10));
+        munger.switch(0, &with);
+        let before = munger.munge(0, &with).unwrap();
+        let payload = [0x10, 0]; // a descriptor of one byte
+        let without = MediaPacket {
+            frame: inspect(CodecName::Vp8, &payload),
+            ..video(1, 0, 0)
+        };
+        assert_eq!(without.frame.vp8.unwrap().tl0_picture_index, None);
+        munger.switch(SECOND, &without);
+        munger.munge(SECOND, &without).unwrap();
+        munger.switch(2 * SECOND, &with);
+        let after = munger.munge(2 * SECOND, &with).unwrap();
+        let next = vp8::Patch {
+            picture_id: before.vp8.picture_id + 1,
+            tl0_picture_index: before.vp8.tl0_picture_index.wrapping_add(1),
+            key_index: (before.vp8.key_index + 1) % vp8::KEY_INDEX_MODULUS,
+        };
+        assert_eq!(after.vp8, next);
+    }
+
+    #[test]
     fn audio_steps_by_a_packet_at_least() {
         let mut munger = Munger::new(0, 0);
         munger.switch(0, &audio(1, 0));

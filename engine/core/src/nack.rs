@@ -193,4 +193,17 @@ mod tests {
         assert_eq!(tracker.received(0, 303), Gap::TooLarge);
         assert_eq!(ask(&mut tracker, 10_000), []);
     }
+
+    #[test]
+    fn many_small_gaps_are_a_huge_one() {
+        let mut tracker = LossTracker::default();
+        for sequence in (1..=2 * MAX_MISSING as u64 + 1).step_by(2) {
+            assert_eq!(tracker.received(0, sequence), Gap::Fine);
+        }
+        let next = 2 * MAX_MISSING as u64 + 3;
+        assert_eq!(tracker.received(0, next), Gap::TooLarge);
+        assert_eq!(ask(&mut tracker, 10_000), []);
+        assert_eq!(tracker.received(0, next + 2), Gap::Fine, "it begins anew");
+        assert_eq!(ask(&mut tracker, 10_000), [next as u16 + 1]);
+    }
 }

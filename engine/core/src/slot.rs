@@ -508,6 +508,30 @@ mod tests {
     }
 
     #[test]
+    fn what_was_sent_again_of_another_source_is_not_counted_when_numbers_return() {
+        let (mut tape, mut log) = (Tape::default(), SendLog::default());
+        let mut exit = Exit {
+            now_us: 0,
+            sink: &mut tape,
+            log: &mut log,
+        };
+        let mut slot = slot(true);
+        slot.switch(0, SOURCE, &packet(9, KEY));
+        let sent = slot.forward(&packet(9, KEY), &mut exit).unwrap();
+        let again = (0..4).filter(|second| {
+            exit.now_us = second * 1_000_000;
+            slot.resend(&packet(9, KEY), 0, &mut exit)
+        });
+        assert_eq!(again.count(), 3);
+        slot.switch(exit.now_us, SOURCE, &packet(1, KEY));
+        let same = (1..=1 << 16).find(|&number| {
+            let munged = slot.forward(&packet(number, KEY), &mut exit).unwrap();
+            munged.sequence == sent.sequence
+        });
+        assert!(slot.resend(&packet(same.unwrap(), KEY), 0, &mut exit));
+    }
+
+    #[test]
     fn without_rtx_nothing_is_sent_again() {
         let (mut tape, mut log) = (Tape::default(), SendLog::default());
         let mut exit = Exit {

@@ -76,6 +76,39 @@ async def test_a_participant_walks_through_the_door(database, tenant):
     ]
 
 
+async def test_who_comes_back_has_not_left(database, tenant):
+    """Same row: the CRM shows somebody who is in, since when they first were."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    who = meeting.enter(f"person:{meeting.person_id}", second=10)
+    meeting.leave(who, 20, joined=10)
+    await meeting.commit(epoch)
+    (row,) = await _rows(meeting, VideoRoomParticipant)
+    assert ((row.left_at - START).seconds, row.leave_reason) == (20, "left")
+    meeting.move(who, "joining", 30)
+    meeting.move(who, "active", 31)
+    await meeting.commit(epoch)
+    (row,) = await _rows(meeting, VideoRoomParticipant)
+    assert (row.status, row.left_at, row.leave_reason) == ("active", None, None)
+    assert (row.joined_at - START).seconds == 10
+
+
+async def test_a_hand_is_up_since_it_was_raised(database, tenant):
+    """Other hands change its place in the queue, not its time; raised anew, it has a new one."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    ana, jane = meeting.enter("guest:1"), meeting.enter("guest:2")
+    queue = ((5, [ana, jane]), (9, [jane]), (12, [jane, ana]))
+    for rev, (second, order) in enumerate(queue, 1):
+        meeting.event("hands", second, rev=rev, order=order)
+        await meeting.commit(epoch)
+    hands = {
+        str(row.id): (row.hand_seq, (row.hand_raised_at - START).seconds)
+        for row in await _rows(meeting, VideoRoomParticipant)
+    }
+    assert hands == {jane: (1, 5), ana: (2, 12)}
+
+
 async def test_an_admission_that_leads_straight_in_is_an_admission(database, tenant):
     """A room may tell waiting to joining in one fact: its flag says that the row was admitted."""
     meeting = await book_meeting(database, tenant)
@@ -194,6 +227,21 @@ async def test_a_cancelled_room_stays_cancelled(database, tenant, state):
         assert (sitting.status, sitting.started_at) == ("cancelled", None)
         assert appointment.status == "cancelled"
         assert (await unit.session.scalars(sa.select(Communication))).all() == []
+
+
+async def test_a_room_that_is_over_may_be_archived(database, tenant):
+    """Of all states it is the one that may follow an end; the end stays what it was."""
+    meeting = await book_meeting(database, tenant)
+    epoch = await meeting.claim()
+    meeting.event("room.state", 1, state="live")
+    meeting.end(60)
+    meeting.event("room.state", 90, state="archived")
+    await meeting.commit(epoch)
+    async with database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
+        room = (await unit.session.scalars(sa.select(VideoRoom))).one()
+        sitting = (await unit.session.scalars(sa.select(VideoRoomSession))).one()
+    assert (room.status, sitting.status) == ("archived", "archived")
+    assert ((sitting.ended_at - START).seconds, sitting.end_reason) == (60, "host")
 
 
 async def test_unknown_kinds_are_kept_and_need_no_row(database, tenant):

@@ -288,6 +288,28 @@ async def test_an_appointment_given_to_another_person(training):
     assert sorted(roles, key=str) == [("guest", kim_id), ("host", None)]
 
 
+async def test_who_is_expected_in_another_role_stays_so(training):
+    """The appointment is with somebody else; that Jane may listen was said apart from that."""
+    jane, jane_id, _ = await training.book("Jane")
+    _, kim_id, _ = await training.book("Kim")
+    async with training.unit() as unit:
+        await unit.add(
+            AppointmentAttendee(
+                id=unit.ids(),
+                appointment_id=jane.appointment.id,
+                person_id=jane_id,
+                role="optional",
+            )
+        )
+    await training.run(change_person, jane, kim_id)
+    expected = {
+        (row.role, row.person_id)
+        for row in await training.all(AppointmentAttendee)
+        if row.appointment_id == jane.appointment.id and row.person_id
+    }
+    assert expected == {("guest", kim_id), ("optional", jane_id)}
+
+
 async def test_no_links_for_who_is_gone(training):
     """Neither for a deleted person nor for staff who left, nor is anything booked with those."""
     jane, jane_id, _ = await training.book("Jane")

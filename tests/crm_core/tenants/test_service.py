@@ -6,12 +6,16 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from crm_core.appointments.models import Appointment
+from crm_core.appointments.service import fresh_links
 from crm_core.demo import create_demo
+from crm_core.errors import LinkRefused
 from crm_core.leads.models import PipelineStage
 from crm_core.meetings.service import MeetingService
 from crm_core.tenants.models import ApiKey, Role, StaffRole, Tenant
 from crm_core.tenants.service import Unauthorized, authenticate, create_api_key
 from storage.database import Database
+from tests.crm_core.meetings.support import book_meeting
 from tests.support.databases import LINKS
 
 
@@ -55,12 +59,23 @@ async def test_keys_that_open_nothing_are_all_the_same(database, tenant):
 
 
 async def test_an_inactive_tenants_keys_and_links_are_dead(database, tenant):
-    """Switching a tenant off closes the API for it."""
+    """Switching a tenant off closes the API for it, and its links open no room."""
+    meeting = await book_meeting(database, tenant)
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        appointment = await unit.session.scalar(sa.select(Appointment))
+        links = await fresh_links(unit, appointment, LINKS)
+    doors = [url.partition("/m/")[2].split("#k=") for url in (links.host_url, links.guest_url)]
+    for code, secret in doors:
+        assert (await meeting.service.resolve_link(code, secret)).room_id == meeting.room_id
     async with database.unit_of_work(tenant.tenant.id) as unit:
         row = await unit.session.scalar(sa.select(Tenant))
         row.is_active = False
     with pytest.raises(Unauthorized):
         await authenticate(database, tenant.api_key_secret)
+    for code, secret in doors:
+        assert await meeting.service.find_room(code) is None
+        with pytest.raises(LinkRefused):
+            await meeting.service.resolve_link(code, secret)
 
 
 async def test_the_demo_is_ready_to_meet(database):

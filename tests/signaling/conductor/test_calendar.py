@@ -12,7 +12,7 @@ from crm_core.communications.models import Communication
 from crm_core.meetings.journal_models import RoomOwner
 from crm_core.meetings.models import RoomLink, VideoRoomParticipant
 from crm_core.people.models import Person
-from crm_core.tenants.models import Staff
+from crm_core.tenants.models import Staff, Tenant
 from rooms.ids import LinkId
 from rooms.policy import IdentityKind, Role
 from signaling.errors import CloseCode, RequestError
@@ -219,27 +219,38 @@ async def test_who_waits_by_a_link_that_was_replaced_is_not_offered_to_the_host(
     assert str(stored.link_id) == waiting["link"]
 
 
+async def _renew_links(database, booked):
+    await decide(database, booked, fresh_links, LINKS)
+
+
+async def _switch_tenant_off(database, booked):
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        (await unit.session.get(Tenant, booked.tenant_id)).is_active = False
+
+
 @pytest.mark.parametrize(
-    ("role", "renewed", "age", "let_in"),
+    ("role", "shut", "age", "let_in"),
     [
-        ("participant", True, 30, False),
-        ("participant", False, 30, True),
-        ("participant", True, 1, False),
-        ("host", True, 1, False),
-        ("host", False, 1, True),
+        ("participant", _renew_links, 30, False),
+        ("participant", None, 30, True),
+        ("participant", _renew_links, 1, False),
+        ("participant", _switch_tenant_off, 1, False),
+        ("host", _renew_links, 1, False),
+        ("host", _switch_tenant_off, 1, False),
+        ("host", None, 1, True),
     ],
 )
-async def test_a_token_that_was_kept_opens_nothing_once_its_link_was_replaced(
-    database, booked, clock, role, renewed, age, let_in
+async def test_a_token_that_was_kept_opens_nothing_once_its_link_opens_nothing(
+    database, booked, clock, role, shut, age, let_in
 ):
-    """Whoever drew one before the links were renewed would else be in for good, maybe as the host."""
+    """Else whoever drew one before links were renewed or tenants switched off is in for good."""
     node = Node(database, clock)
     link = await _newest_link(database, booked, role)
     room = (str(booked.tenant_id), str(booked.video_room_id))
     grant = JoinGrant(*room, link, role, "guest", "", "d", lobby=False, name="Mal")
     token = TOKENS.issue_join(grant, clock.wall())
-    if renewed:
-        await decide(database, booked, fresh_links, LINKS)
+    if shut:
+        await shut(database, booked)
     clock.time += age
     client = Stage().client()
     coming = node.conductor.enter(client, hello(client, token=token))
@@ -251,4 +262,18 @@ async def test_a_token_that_was_kept_opens_nothing_once_its_link_was_replaced(
             await coming
         assert refused.value.code == "not_found"
         assert not node.conductor.actors
+    await node.conductor.close()
+
+
+async def test_nobody_waits_on_once_their_tenant_was_switched_off(
+    database, booked, clock, monkeypatch
+):
+    """Within a renewal; there is no room any more into which a host could let them."""
+    monkeypatch.setattr("signaling.tenure.LEASE", 0.03)
+    node = Node(database, clock)
+    link = await _newest_link(database, booked)
+    jane = await node.enter(booked, IdentityKind.PERSON, booked.person_id, lobby=True, link=link)
+    await _switch_tenant_off(database, booked)
+    await until(lambda: wire(jane).closed)
+    assert wire(jane).closed == (CloseCode.DENIED, "deny")
     await node.conductor.close()

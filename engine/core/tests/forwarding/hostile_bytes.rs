@@ -5,7 +5,7 @@ use sunup_engine_core::ids::TransportId;
 use sunup_engine_core::rtcp;
 use sunup_engine_netem::Dice;
 
-use crate::publisher::{rtp_packet, Camera, Head, LEVEL_ID, MID_ID, RID_ID, RRID_ID};
+use crate::publisher::{rtp_packet, Camera, Head, LEVEL_ID, MID_ID, RID_ID, RRID_ID, VP8};
 use crate::world::{World, GOOD};
 
 /// Counts packets and bytes by transport.
@@ -192,4 +192,26 @@ fn those_who_watch_an_absurd_publisher_survive_it() {
         while forwarder.poll_event().is_some() {}
     }
     assert!(out.to_others > 0);
+}
+
+#[test]
+fn a_packet_that_names_no_layer_is_of_the_only_one_or_of_none() {
+    for (camera, unknown) in [(Camera::simulcast(1), 1), (Camera::single(1, 320, 180), 0)] {
+        let mut world = World::new(79);
+        world.join(1, GOOD);
+        world.add_camera(1, camera);
+        let head = Head {
+            payload_type: VP8,
+            marker: true,
+            sequence: 1,
+            timestamp: 1,
+            ssrc: 1_900,
+        };
+        let packet = rtp_packet(&head, &[(MID_ID, b"1")], &mut 0, &[0x10; 20]);
+        world
+            .forwarder
+            .handle_rtp(world.now_us, TransportId(1), &packet, &mut Tally::default());
+        let figures = Some(world.forwarder.figures());
+        assert_eq!(world.figure(figures, "rtp_unknown_ssrc"), unknown);
+    }
 }

@@ -94,3 +94,23 @@ fn a_still_screen_is_not_dead_after_a_second() {
     );
     assert_eq!(world.camera(1).encodings[0].keyframes, 1);
 }
+
+#[test]
+fn nobody_is_asked_for_key_frames_of_a_layer_that_died() {
+    let mut world = World::new(3);
+    world.join(1, GOOD);
+    let track = world.add_camera(1, Camera::single(1, 640, 360));
+    world.run(1_000);
+    world.camera(1).encodings[0].active = false;
+    world.join(2, GOOD);
+    let slot = world.add_video_slot(2);
+    world.bind(slot, track);
+    world.run(6_000);
+    let asked = world.track_figure(track, "plis_sent");
+    assert!(asked > 0, "while it was only silent");
+    world.run(20_000);
+    assert_eq!(world.track_figure(track, "plis_sent"), asked);
+    world.camera(1).encodings[0].active = true;
+    world.run(1_000);
+    assert!(!world.receiver(slot).shown.is_empty());
+}

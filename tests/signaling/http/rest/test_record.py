@@ -210,6 +210,8 @@ async def test_a_timeline_is_newest_first_and_pages_stay_stable(rest):
     }  # fmt: skip
     times = [entry["at"] for entry in whole]
     assert times == sorted(times, reverse=True)
+    exact = (await rest.get(f"{path}?limit=5")).json
+    assert (exact["items"], exact["next"]) == (whole, None), "no empty page comes after the last"
     seen, after = [], ""
     while True:
         page = (await rest.get(f"{path}?limit=2{after}")).json
