@@ -158,7 +158,7 @@ def _moved(state: State, event: Event, body: ParticipantMoved) -> None:
         row.revoked = False
     if row.join_order == 0:
         _joined(state, row, was, event.at)
-    _part(state, row, Parting(event.now, body.reason))
+    _part(state, row, event.now, body.reason)
     if row.state in {ParticipantState.ADMITTED, ParticipantState.JOINING}:
         state.deadlines.set(Timer.ADMITTED, event.now + ADMITTED_S, row.id)
     else:
@@ -188,12 +188,14 @@ def _joined(state: State, row: Participant, was: ParticipantState, at: str) -> N
         state.next_join += 1
 
 
-def _part(state: State, row: Participant, parting: Parting) -> None:
+def _part(state: State, row: Participant, now: float, reason: str) -> None:
     """Keep when somebody left in the grace of a host's end; who is back in it was never away."""
     if row.active:
         state.partings.pop(row.id, None)
     elif row.interval is not None and state.may_be_undone:
-        state.partings.setdefault(row.id, parting)
+        # Their connection may be back, at the door, before it is known what counts.
+        at = now if row.lost_at is None else row.lost_at
+        state.partings.setdefault(row.id, Parting(at, reason))
 
 
 def _waits(state: State, _event: Event, body: ParticipantWaits) -> None:

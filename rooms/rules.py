@@ -64,7 +64,8 @@ def settle_attendance(step: Step) -> None:
         if row.person and row.active and row.interval is None:
             step.fact(IntervalOpened(row.id, row.scope, step.at))
         elif row.interval is not None and not row.active and not state.may_be_undone:
-            parting = state.partings.get(id_) or Parting(step.now, moved[id_])
+            at = step.now if row.lost_at is None else row.lost_at
+            parting = state.partings.get(id_) or Parting(at, moved[id_])
             _close_interval(step, row, row.interval, parting)
 
 
@@ -232,8 +233,9 @@ def _moved(step: Step) -> dict[ParticipantId, str]:
 
 
 def _close_interval(step: Step, row: Participant, interval: Interval, parting: Parting) -> None:
-    gone = (parting.at, row.lost_at, step.state.parted_at)
-    left_at = max(interval.since, min(when for when in gone if when is not None))
+    ended_at = step.state.parted_at
+    gone_at = parting.at if ended_at is None else min(parting.at, ended_at)
+    left_at = max(interval.since, gone_at)
     step.fact(
         IntervalClosed(
             participant=row.id,

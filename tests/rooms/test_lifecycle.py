@@ -126,6 +126,30 @@ def test_who_left_in_the_grace_of_an_end_that_was_undone_left_then(meeting, host
     assert [b.seconds for b in meeting.bodies("interval.closed")][2:] == [200.0] * 2
 
 
+@pytest.mark.parametrize("undone", [True, False])
+@pytest.mark.parametrize("before", [0, 4])
+def test_who_was_cut_off_and_sent_back_in_the_grace_left_when_they_were_cut_off(
+    meeting, host, undone, before
+):
+    """Though their connection is back, at the door, when it is known what counts."""
+    jane = meeting.member("Jane")
+    meeting.wait(100 - before)
+    if before:
+        jane.drop()
+    meeting.wait(before)
+    host.ask(c.RoomEnd(grace_s=10))
+    if not before:
+        meeting.wait(1)
+        jane.drop()
+        meeting.wait(3)
+    host.ask(c.LobbyBack(jane.id))
+    jane.resume()
+    host.ask(c.RoomEndUndo() if undone else c.RoomEnd())
+    closed = {b.participant: b.seconds for b in meeting.bodies("interval.closed")}
+    assert closed[jane.id] == (96.0 if before else 101.0 if undone else 100.0)
+    meeting.check()
+
+
 def test_an_end_that_nobody_is_left_to_undo_waits_no_longer(meeting, host):
     """When the last who may undo leaves, the meeting ends; a dropped host may come back."""
     meeting.member("Jane")
