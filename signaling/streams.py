@@ -13,7 +13,7 @@ follows, so that a crowd which came and went costs no memory. Time is an argumen
 import itertools
 import operator
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from rooms.ids import EPHEMERAL
@@ -24,6 +24,9 @@ RING_EVENTS: Final = 300
 RING_SECONDS: Final = 300.0
 REPLAY_BYTES: Final = 512 * 1024
 """More than this is not replayed: it would fill the queue of a client that has just come back."""
+ROOM_BYTES: Final = 8 * 1024 * 1024
+"""What all streams of a room keep, in JSON; in memory two or three times as much. Without it whoever
+comes by one link after the other, says much in private and leaves, would leave it all behind."""
 _JSON: Final = CODECS["sunup.v1.json"]
 """Its form of a frame is the larger one, and the one that most clients get."""
 
@@ -37,18 +40,43 @@ class _Kept(NamedTuple):
     encoded: Encoded
 
 
+class Shelf:
+    """What the streams of a room keep, in the order of delivery, bounded together."""
+
+    def __init__(self) -> None:
+        self._places = itertools.count()
+        self._oldest: deque[tuple[StreamLog, int]] = deque()
+        """Stream and number of what is kept, and of some that is not any more."""
+        self.size = 0
+
+    def place(self, log: "StreamLog", number: int, size: int) -> int:
+        """The place of an event that `log` keeps from now on."""
+        self._oldest.append((log, number))
+        self.size += size
+        return next(self._places)
+
+    def bound(self) -> None:
+        """Let go what was delivered first, of whatever stream, while all is too much."""
+        while self._oldest:
+            log, number = self._oldest[0]
+            if self.size <= ROOM_BYTES and log.keeps(number):
+                return
+            self._oldest.popleft()
+            log.forget_to(number)
+
+
 class StreamLog:
     """One stream.
 
     Args:
-        places: counts what is delivered on all streams.
+        shelf: what all streams of the room keep.
         first: the number before the first event's.
     """
 
-    __slots__ = ("_places", "_ring", "_size", "delivered", "needed_at", "numbered")
+    __slots__ = ("_ring", "_shelf", "_size", "delivered", "needed_at", "numbered")
 
-    def __init__(self, places: Iterator[int], first: int = 0) -> None:
-        self._places = places
+    def __init__(self, shelf: Shelf, first: int = 0) -> None:
+        self._shelf = shelf
         self.needed_at: float | None = None
         """When somebody was last seen to follow it."""
         self.numbered = first
@@ -73,19 +101,31 @@ class StreamLog:
             raise RuntimeError(f"event {number} delivered after {self.delivered}")
         self.delivered = number
         size = len(encoded.to(_JSON))
-        self._ring.append(_Kept(number, next(self._places), now, size, encoded))
+        self._ring.append(_Kept(number, self._shelf.place(self, number, size), now, size, encoded))
         self._size += size
         while len(self._ring) > RING_EVENTS or self._size > REPLAY_BYTES:
             self._forget()
         self.expire(now)
+        self._shelf.bound()
 
     def expire(self, now: float) -> None:
         """Let go what is too old to be told."""
         while self._ring and now - self._ring[0].at > RING_SECONDS:
             self._forget()
 
+    def keeps(self, number: int) -> bool:
+        """Whether this event is kept still."""
+        return bool(self._ring) and self._ring[0].number <= number
+
+    def forget_to(self, number: int) -> None:
+        """Let go up to this event."""
+        while self.keeps(number):
+            self._forget()
+
     def _forget(self) -> None:
-        self._size -= self._ring.popleft().size
+        size = self._ring.popleft().size
+        self._size -= size
+        self._shelf.size -= size
 
     def since(self, number: int, now: float) -> list[_Kept] | None:
         """What was delivered after `number`; None when that cannot be told exactly."""
@@ -105,7 +145,7 @@ class Streams:
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
         self._logs: dict[str, StreamLog] = {}
-        self._places = itertools.count()
+        self._shelf = Shelf()
         self._highest = 0
         """The highest number of a stream that was let go: if it comes again, it counts on from here,
         so that no number stands for two events."""
@@ -123,7 +163,7 @@ class Streams:
             raise ValueError("the ephemeral stream is not sequenced")
         found = self._logs.get(stream)
         if found is None:
-            found = self._logs[stream] = StreamLog(self._places, self._highest)
+            found = self._logs[stream] = StreamLog(self._shelf, self._highest)
         return found
 
     def tidy(self, now: float, followed: Callable[[str], bool]) -> None:
@@ -137,6 +177,7 @@ class Streams:
                 log.needed_at = now
             elif now - log.needed_at > RING_SECONDS and log.delivered == log.numbered:
                 self._highest = max(self._highest, log.numbered)
+                log.forget_to(log.numbered)
                 del self._logs[stream]
                 self._told.pop(stream, None)
 

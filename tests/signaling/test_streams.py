@@ -1,12 +1,19 @@
 """Stream numbers and exact resume: what was missed, all of it or nothing."""
 
-import itertools
 import random
 
 import pytest
 
-from signaling.envelope import Encoded, Event
-from signaling.streams import REPLAY_BYTES, RING_EVENTS, RING_SECONDS, StreamLog, Streams
+from signaling import streams as streams_module
+from signaling.envelope import CODECS, Encoded, Event
+from signaling.streams import (
+    REPLAY_BYTES,
+    RING_EVENTS,
+    RING_SECONDS,
+    Shelf,
+    StreamLog,
+    Streams,
+)
 
 
 def event(number):
@@ -107,6 +114,38 @@ def test_the_ring_forgets_by_age():
     assert streams.replay({"room": (1, 1)}, ["room"], RING_SECONDS + 1) is None
 
 
+def test_all_streams_together_keep_no_more_than_a_room_may(monkeypatch):
+    """What was delivered first goes first, whatever stream it is on; the others are told exactly."""
+    one = len(event(1).to(CODECS["sunup.v1.json"]))
+    monkeypatch.setattr(streams_module, "ROOM_BYTES", 10 * one)
+    streams = Streams(1)
+    filled(streams, "room", 1)
+    for number in range(9):
+        filled(streams, f"self:{number}", 1)
+    assert numbers(streams.replay({"room": (1, 0)}, ["room"], 0.0)) == [1]
+    filled(streams, "room", 1)
+    assert streams.replay({"room": (1, 0)}, ["room"], 0.0) is None
+    assert numbers(streams.replay({"room": (1, 1)}, ["room"], 0.0)) == [2]
+    assert numbers(streams.replay({"self:0": (1, 0)}, ["self:0"], 0.0)) == [1]
+    assert streams._shelf.size == 10 * one
+
+
+def test_what_was_let_go_leaves_nothing_on_the_shelf():
+    """By count, by age, or with its stream."""
+    streams = Streams(1)
+    filled(streams, "room", RING_EVENTS + 50)
+    filled(streams, "self:a", 3)
+    streams.tidy(RING_SECONDS, nobody)
+    filled(streams, "self:a", 1, now=2 * RING_SECONDS)
+    filled(streams, "self:b", 1, now=2 * RING_SECONDS)
+    streams.tidy(2 * RING_SECONDS + 1, nobody)
+    assert "self:a" not in streams._logs
+    kept = [each.size for log in streams._logs.values() for each in log._ring]
+    assert streams._shelf.size == sum(kept)
+    filled(streams, "self:b", 1, now=2 * RING_SECONDS + 1)
+    assert len(streams._shelf._oldest) == 2
+
+
 def test_events_under_way_are_not_replayed():
     """What is numbered and not yet delivered comes later, through the stream itself."""
     streams = Streams(1)
@@ -118,7 +157,7 @@ def test_events_under_way_are_not_replayed():
 
 def test_delivering_out_of_order_is_our_bug():
     """A gap or a repeat in the ring would be served to clients: it is raised at once."""
-    log = StreamLog(itertools.count())
+    log = StreamLog(Shelf())
     log.keep(log.number(), event(1), 0.0)
     with pytest.raises(RuntimeError):
         log.keep(3, event(3), 0.0)
