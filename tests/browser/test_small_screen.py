@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PHONE = {"width": 390, "height": 844}
 TITLE = "Roof review of the long building at the end of the street"
 HOST = Look("Ana Diaz", "#c02020", "#604000", 700)
-GUEST = Look("Maximiliana Featherstonehaugh-Cholmondeley", "#20a020", "#406000", 1300)
+GUEST = Look("maximiliana.featherstonehaugh@roofs.example.org", "#20a020", "#406000", 1300)
 OUTSIDE = """() => [...document.querySelectorAll("button, input, select, [role=tab]")]
   .filter((element) => element.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
   .filter((element) => {
@@ -25,9 +25,25 @@ OUTSIDE = """() => [...document.querySelectorAll("button, input, select, [role=t
   })
   .map((element) => element.ariaLabel || element.textContent)"""
 
+CAUGHT = """() => {
+  const leave = [...document.querySelectorAll("button")].find((button) => button.textContent === "Leave");
+  leave.style.animation = "none";
+  leave.getBoundingClientRect();
+  leave.style.animation = "";
+  const [arrival] = leave.getAnimations();
+  arrival.pause();
+  return [500, 650].map((moment) => {
+    arrival.currentTime = moment;
+    return getComputedStyle(leave).pointerEvents;
+  });
+}"""
+
 
 async def test_nothing_is_pushed_off_a_phone(server, browser):
-    """Before, at and behind the door, and in each panel, every control is within the width."""
+    """Before, at and behind the door, and in each panel, every control is within the width.
+
+    Who asks to join by a double tap does not leave by the second: it meets nothing.
+    """
     links = await book(server, TITLE)
     host, guest = await Person.arrive(browser, HOST), await Person.arrive(browser, GUEST)
 
@@ -45,6 +61,11 @@ async def test_nothing_is_pushed_off_a_phone(server, browser):
     await guest.join(links.guest)
     await shows(guest, "waiting")
     await fits(guest, "waiting")
+    assert await guest.page.evaluate(CAUGHT) == ["none", "auto"]
+    await guest.press("Turn camera off")
+    await expect(guest.page.get_by_text(GUEST.name)).to_be_visible()
+    await fits(guest, "waiting without a picture")
+    await guest.press("Turn camera on")
     await expect(host.button(f"Admit {GUEST.name}")).to_be_visible()
     await fits(host, "somebody waits")
     await host.press("People, 1")

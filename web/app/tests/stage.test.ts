@@ -188,6 +188,9 @@ describe("the strip", () => {
     meeting.count.set(100); // me among them
     await here("a", "b");
     expect(sign()?.textContent).toBe(`+${99 - names().length}`);
+    meeting.count.set(50);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(sign()?.textContent).toBe(`+${49 - names().length}`);
   });
 
   it("keeps who has the floor large while I speak, and is the next speaker's though I spoke just now", async () => {
@@ -205,6 +208,26 @@ describe("the strip", () => {
     expect(await large("b")).toBe("B");
     expect(await large("me")).toBe("B");
     expect(await large("me", "c")).toBe("C");
+  });
+
+  it("gives the floor to who speaks on alone, once the one before has had it for two seconds", async () => {
+    const around = region();
+    stage.layout = "speaker";
+    await here("a", "b", "c");
+    const large = async (milliseconds: number) => {
+      await vi.advanceTimersByTimeAsync(milliseconds);
+      around.focus();
+      return walk("Home")[0];
+    };
+    meeting.speakers.set(["b"]);
+    expect(await large(1000)).toBe("B");
+    meeting.speakers.set(["c"]);
+    expect(await large(900)).toBe("B");
+    expect(await large(200)).toBe("C");
+    meeting.speakers.set(["a"]);
+    await vi.advanceTimersByTimeAsync(500);
+    meeting.speakers.set([]);
+    expect(await large(5000)).toBe("C");
   });
 
   it("is no order for the grid: after a share people are in the places of those who came first, whoever spoke", async () => {

@@ -74,6 +74,7 @@ export class Stage {
   #columns: number | undefined;
   #dominant: string | null = null;
   #dominantSince = -HOLD_FLOOR;
+  #floorTimer: ReturnType<typeof setTimeout> | undefined;
   /** Takes back the drawing that is due. */
   #undraw: (() => void) | null = null;
   #closed = false;
@@ -86,7 +87,7 @@ export class Stage {
     this.#texts = texts;
     this.#demand = new Demand(meeting);
     const later = () => this.#schedule();
-    for (const cell of [meeting.roster, meeting.slots, meeting.slotList, meeting.hands, meeting.me, meeting.mediaLost]) {
+    for (const cell of [meeting.roster, meeting.slots, meeting.slotList, meeting.hands, meeting.me, meeting.count, meeting.mediaLost]) {
       this.#stop.push(cell.subscribe(later));
     }
     this.#stop.push(meeting.speakers.subscribe(() => this.#speakersChanged()));
@@ -134,6 +135,7 @@ export class Stage {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#floorTimer);
     for (const stop of this.#stop) stop();
     this.#demand.close();
     this.#meeting.onFrame = () => {};
@@ -190,12 +192,17 @@ export class Stage {
       tile.speaking(source === "camera" && speakers.includes(participant ?? ""));
     }
     const first = speakers.find((id) => id !== this.#meeting.me.get()?.id);
+    clearTimeout(this.#floorTimer);
+    if (!first || first === this.#dominant) return;
     const now = performance.now();
-    if (first && first !== this.#dominant && now - this.#dominantSince > HOLD_FLOOR) {
-      this.#dominant = first;
-      this.#dominantSince = now;
-      if (this.#strip) this.#schedule();
+    const held = this.#dominantSince + HOLD_FLOOR - now;
+    if (held > 0) {
+      this.#floorTimer = setTimeout(() => this.#speakersChanged(), held); // nobody tells of who speaks on
+      return;
     }
+    this.#dominant = first;
+    this.#dominantSince = now;
+    if (this.#strip) this.#schedule();
   }
 
   #frame(shown: Shown): void {
