@@ -21,8 +21,9 @@ MAX_DATAGRAM = 1200
 """Bytes of a datagram that we send (IPv6 minimum MTU less headers, as browsers do)."""
 
 RECORD_RATE = 200.0
-"""Records per second that a peer may send for ever once the handshake is over; an empty one is work, too."""
-RECORD_BURST = 400.0
+"""Records per second that a peer may send for ever; an empty one is work, too."""
+RECORD_BURST = 200.0
+"""Those at once; a handshake takes ten, and as many again for each flight that is lost."""
 
 _HEADER = 13
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA = 20, 21, 22, 23
@@ -91,15 +92,14 @@ class RecordQueue:
             if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
                 self.close()
                 return
-        elif not self._budget.allows(asyncio.get_running_loop().time()):
+        if not self._budget.allows(asyncio.get_running_loop().time()):
             self.dropped += 1
             return
         for record in split_records(datagram):
-            if not self._handshaking:
-                if self._budget.left <= 0:
-                    self.dropped += 1
-                    break  # to look at each of the others would be work, too
-                self._budget.charge(1)
+            if self._budget.left <= 0:
+                self.dropped += 1
+                break  # to look at each of the others would be work, too
+            self._budget.charge(1)
             if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
                 self.dropped += 1
                 continue
@@ -109,7 +109,7 @@ class RecordQueue:
             self._readable.set()
 
     def handshake_done(self) -> None:
-        """Lift the bound on handshake bytes: from now on records are counted."""
+        """Lift the bound on handshake bytes."""
         self._handshaking = False
 
     def close(self) -> None:

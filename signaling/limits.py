@@ -100,8 +100,11 @@ class AddressLimiter:
         self._capacity = capacity
         self._buckets: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
 
-    def take(self, address: str, now: float, *, to: str = "") -> float:
-        """0.0, or the seconds that `address` must wait; each `to` is counted apart."""
+    def take(self, address: str, now: float, *, to: str = "", amount: float = 1.0) -> float:
+        """0.0, or the seconds that `address` must wait; each `to` is counted apart.
+
+        A negative `amount` gives back what was taken for nothing.
+        """
         key = network(address), to
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -110,7 +113,7 @@ class AddressLimiter:
                 self._buckets.popitem(last=False)
         else:
             self._buckets.move_to_end(key)
-        return bucket.take(now)
+        return bucket.take(now, amount)
 
 
 class RoomLimiter:

@@ -153,12 +153,12 @@ async def change_person(unit: Unit, appointment: Appointment, person_id: UUID | 
     """The appointment is with somebody else: they are expected, and its guest link is void.
 
     Raises:
-        Contradiction: people meet in its room: whoever came would be taken for somebody else.
+        Contradiction: somebody has come to its room, who would be taken for somebody else.
     """
     if person_id == appointment.person_id:
         return
     if appointment.status in OPEN_STATES:
-        await video.require_nobody_meets(unit, appointment)
+        await video.require_nobody_came(unit, appointment)
     await unit.session.execute(
         sa.delete(AppointmentAttendee)
         .where(

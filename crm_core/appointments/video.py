@@ -63,15 +63,33 @@ async def require_nobody_meets(unit: Unit, appointment: Appointment) -> None:
     Raises:
         Contradiction: one does.
     """
+    await _refuse_while(
+        unit, appointment, ("live", "ending"), "people meet in its room now: end the meeting first"
+    )
+
+
+async def require_nobody_came(unit: Unit, appointment: Appointment) -> None:
+    """See that nobody meets in the appointment's room, nor has come to its door.
+
+    Raises:
+        Contradiction: somebody has.
+    """
+    await _refuse_while(
+        unit,
+        appointment,
+        ("lobby_open", "live", "ending"),
+        "somebody has come to its room: cancel it, or wait for the end",
+    )
+
+
+async def _refuse_while(
+    unit: Unit, appointment: Appointment, states: tuple[str, ...], why: str
+) -> None:
     if appointment.video_room_id is None:
         return
     room = await rooms.get_room(unit, appointment.video_room_id)
-    if room.status in ("live", "ending"):
-        raise Contradiction(
-            "people meet in its room now: end the meeting first",
-            field="video_room_id",
-            room_status=room.status,
-        )
+    if room.status in states:
+        raise Contradiction(why, field="video_room_id", room_status=room.status)
 
 
 def require_same_time(room: VideoRoom, starts_at: datetime, ends_at: datetime) -> None:

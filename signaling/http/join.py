@@ -142,10 +142,9 @@ class JoinEndpoint:
         now = self._clock.now()
         code = request.match_info["code"]
         room = code[:CODE_COUNTED]
-        # In this order: what one room refuses uses up nothing of the others'.
-        wait = self._attempts_by_room.take(address, now, to=room) or self._attempts.take(
-            address, now
-        )
+        wait = self._attempts.take(address, now)
+        if not wait and (wait := self._attempts_by_room.take(address, now, to=room)):
+            self._attempts.take(address, now, amount=-1.0)  # nor is it taken from the other rooms
         if wait:
             raise _too_many("joins", wait)
         body = await read_json(request, JoinRequest, MAX_BODY)

@@ -13,7 +13,7 @@ use crate::srtp::{Inbound, Keys, OpenError, Outbound, SealError, MAX_OVERHEAD};
 /// DTLS bytes that a peer may send before there are keys: a handshake takes about 4 KiB.
 pub const MAX_DTLS_BEFORE_KEYS: usize = 64 * 1024;
 /// DTLS datagrams that a peer may send at once, with keys or without: each is an event for the owner.
-pub const DTLS_BURST: u64 = 400;
+pub const DTLS_BURST: u64 = 200;
 /// Microseconds until one more is allowed: 200 a second, 2 Mb/s of data channels.
 const DTLS_EVERY: u64 = 5_000;
 

@@ -6,7 +6,13 @@ import pytest
 
 from signaling.errors import RequestError
 from signaling.http.join import JoinEndpoint, OpenedLink, RoomSummary
-from signaling.limits import JOIN_ALL_BURST, JOIN_BURST, JOIN_RATE, WRONG_SECRET_BURST
+from signaling.limits import (
+    JOIN_ALL_BURST,
+    JOIN_BURST,
+    JOIN_RATE,
+    MAX_ADDRESSES,
+    WRONG_SECRET_BURST,
+)
 from signaling.tokens import JoinGrant
 from tests.signaling.fakes import ManualClock
 
@@ -101,6 +107,13 @@ async def test_joins_to_all_rooms_are_limited_by_address_too(endpoint, links, cl
     assert (await endpoint.post(Join(OTHER))).status == 200
     clock.time += json.loads(refused.body)["retry_ms"] / 1000
     assert (await endpoint.post(Join(ONE, "one more"))).status == 200
+
+
+async def test_rooms_that_are_made_up_make_no_limit_forgotten(endpoint):
+    """Ten thousand are remembered: more of them in a moment would begin the first ones anew."""
+    for number in range(MAX_ADDRESSES + 1):
+        await endpoint.post(Join(ONE, f"made up {number}"))
+    assert len(endpoint._attempts_by_room._buckets) <= JOIN_ALL_BURST + 1
 
 
 async def test_a_room_is_counted_by_what_can_be_its_code(endpoint):

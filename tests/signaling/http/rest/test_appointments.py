@@ -287,6 +287,8 @@ async def test_an_appointment_whose_people_meet_stays_and_is_with_whom_it_was(
         return await call("PATCH", row, body={"person_id": somebody.id})
 
     await rest.post(f"/v1/appointments/{other.id}:cancel", {})
+    await become("lobby_open")  # who waits is no other, too
+    assert (await give_to_somebody(made)).status == 409
     for status in ("live", "ending"):
         await become(status)
         for refused in (await delete(made), await give_to_somebody(made)):
