@@ -19,7 +19,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from .errors import UnsafeDatabaseRole, UnsupportedDatabase
+from .errors import DatabaseRefused, UnsafeDatabaseRole, UnsupportedDatabase
 from .ids import Clock, Ids, MonotonicIds, utc_now
 from .reasons import refusals
 from .rls import APP_ROLE
@@ -206,6 +206,19 @@ class Database:
                     await check_postgresql_version(connection)
                     await _check_role(connection)
                     await check_member(connection)
+
+    async def check_writable(self) -> None:
+        """Begin a transaction that may write, in its turn.
+
+        Raises:
+            DatabaseRefused: it takes none: it is a standby, or was set to be read.
+            SQLAlchemyError: it does not answer, or another process holds it.
+        """
+        async with self.writers.begin() as connection:
+            if self.dialect == "postgresql":
+                read_only = await connection.scalar(sa.text("SHOW transaction_read_only"))
+                if read_only == "on":
+                    raise DatabaseRefused("the database is read-only")
 
     @contextlib.asynccontextmanager
     async def unit_of_work(

@@ -14,7 +14,7 @@ from tests.support.wait import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PHONE = {"width": 390, "height": 844}
-TITLE = "Roof review of the long building at the end of the street"
+TITLE = "Roof review of the Donaudampfschifffahrtselektrizitätenhauptbetriebswerk"
 HOST = Look("Ana Diaz", "#c02020", "#604000", 700)
 GUEST = Look("maximiliana.featherstonehaugh@roofs.example.org", "#20a020", "#406000", 1300)
 OUTSIDE = """() => [...document.querySelectorAll("button, input, select, [role=tab]")]

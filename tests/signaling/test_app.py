@@ -43,12 +43,12 @@ async def test_a_server_without_its_engine_is_not_ready(tmp_path, monkeypatch) -
 
 async def test_a_server_whose_database_nobody_may_write_is_not_ready(tmp_path, monkeypatch) -> None:
     """Reading goes on, and nothing that matters does; it is ready again when the lock is gone."""
-    monkeypatch.setattr(health_module, "PATIENCE", 0.1)
     monkeypatch.setattr(health_module, "LOOK_EVERY", 0.0)
     config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_udp_port())
     async with serving(config) as running:
         url = f"http://127.0.0.1:{running.port}"
         assert await health(url) == (200, "ok")
+        monkeypatch.setattr(health_module, "PATIENCE", 0.1)
         (path,) = tmp_path.glob("*.sqlite3")
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")

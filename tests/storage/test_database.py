@@ -17,7 +17,7 @@ from crm_core.organizations.models import Organization
 from crm_core.tenants.models import Role
 from crm_core.tenants.service import create_tenant
 from storage.database import Database, check_postgresql_version, normalise_url
-from storage.errors import TenantLeak, UnsupportedDatabase
+from storage.errors import DatabaseRefused, TenantLeak, UnsupportedDatabase
 
 
 async def _roles(database, tenant):
@@ -47,6 +47,23 @@ async def test_a_read_only_unit_cannot_write(database, tenant):
     with pytest.raises(DBAPIError, match=r"read-?only"):
         async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
             await unit.add(Role(id=unit.ids(), name="Never"))
+
+
+async def test_what_takes_a_transaction_is_writable(database):
+    """Either database, as a server has it."""
+    await database.check_writable()
+
+
+async def test_a_standby_is_not_writable(app_url, superuser):
+    """It begins transactions as any other, and refuses what they write."""
+    name = sa.engine.make_url(app_url).database
+    superuser.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    database = Database(app_url)
+    try:
+        with pytest.raises(DatabaseRefused, match="read-only"):
+            await database.check_writable()
+    finally:
+        await database.close()
 
 
 async def test_readers_and_writers_do_not_wait_for_each_other(database, tenant):

@@ -78,8 +78,9 @@ def problem(
     )
 
 
-_TRY_AGAIN = {"40001", "40P01"}
-"""SQLSTATEs of a transaction that lost to another: serialization failure, deadlock."""
+_TRY_AGAIN = {"40001", "40P01", "25006"}
+"""SQLSTATEs of a transaction that lost to another (serialization failure, deadlock), or that came to a
+server which takes none: a standby."""
 
 
 def answer_for(error: Exception) -> aiohttp.web.Response:
