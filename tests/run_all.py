@@ -5,10 +5,10 @@ fails, when any test was skipped, expected to fail or deselected, or when a suit
 the floor in ``tests/floors.json`` says: a suite that quietly stops running is a failure too.
 ``--fast`` leaves out the browser and the journeys and does not look at the floors.
 
-Lanes, each with databases of its own, run side by side. The plain tests take from the first moment
-on what others leave of the machine, and the checks what these leave. Beside them come the journey and
-the benchmarks' own tests; then the tests with pictures and sound, which mostly wait, and those that
-start servers.
+Lanes, each with databases of its own, run side by side, as most tests mostly wait. The plain tests take
+from the first moment on what others leave of the machine, and the checks what these leave; what starts
+servers takes more, and the journey, beside them, what it needs. When that is over come the other tests
+with pictures and sound, and those that move packets.
 """
 
 import argparse
@@ -35,10 +35,12 @@ BIN = Path(sys.executable).parent
 RUST_KNOWN = (1, 95)
 """The newest Rust whose lints the engine was held to; a later one may know more of them."""
 SLOW = ("journeys", "browser")
-SERVERS = ("contracts", "hard", "sfu")
-"""Folders whose tests start processes or move packets; the journeys but one are among them."""
+PACKETS = ("hard", "sfu")
+"""Folders whose tests move packets."""
 JOURNEY = "tests/journeys/test_journey.py"
 """The one of its folder that drives browsers."""
+OUTAGES = ["tests/browser/test_outage.py", "tests/browser/test_waiting.py"]
+"""Those of their folder that wait for half a minute."""
 
 
 @dataclass
@@ -93,16 +95,21 @@ def main() -> int:
         checks(report)
         lane(report, "python", [f"tests/{name}" for name in folders if name not in SLOW])
     else:
-        plain = [name for name in folders if name not in (*SLOW, *SERVERS, "benchmarks")]
+        apart = (*SLOW, *PACKETS, "contracts", "signaling", "benchmarks")
+        plain = [f"tests/{name}" for name in folders if name not in apart]
+        waiting = ["tests/journeys", f"--ignore={JOURNEY}", "tests/contracts", *OUTAGES]
         with ThreadPoolExecutor() as lanes, ThreadPoolExecutor(1, initializer=last) as checkers:
             ends = [
-                lanes.submit(lane, report, "python", [f"tests/{n}" for n in plain], nice=10),
+                lanes.submit(lane, report, "servers", waiting, nice=5),
+                lanes.submit(lane, report, "signaling", ["tests/signaling"], nice=10),
+                lanes.submit(lane, report, "plain", plain, nice=10),
                 checkers.submit(checks, report),
             ]
             lane(report, "alone", [JOURNEY, "tests/benchmarks"])
+            others = ["tests/browser", *(f"--ignore={path}" for path in OUTAGES)]
             ends += [
-                lanes.submit(lane, report, "browser", ["tests/browser"]),
-                lanes.submit(lane, report, "servers", servers(folders)),
+                lanes.submit(lane, report, "browser", others),
+                lanes.submit(lane, report, "packets", [f"tests/{name}" for name in PACKETS]),
             ]
         for end in ends:
             end.result()
@@ -197,15 +204,6 @@ def expected_failures(folder: Path) -> list[Path]:
         for part in ("app", "sdk", "tools")
         for path in sorted((folder / part).rglob("*.test.ts*"))
         if re.search(r"\.fails\b|\bfails\s*:", path.read_text())
-    ]
-
-
-def servers(folders: list[str]) -> list[str]:
-    """What the lane of `SERVERS` runs; first what mostly waits, while the others need the machine."""
-    return [
-        f"--ignore={JOURNEY}",
-        "tests/journeys",
-        *(f"tests/{name}" for name in folders if name in SERVERS),
     ]
 
 
