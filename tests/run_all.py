@@ -6,9 +6,9 @@ the floor in ``tests/floors.json`` says: a suite that quietly stops running is a
 ``--fast`` leaves out the browser and the journeys and does not look at the floors.
 
 Lanes, each with databases of its own, run side by side, as most tests mostly wait. The plain tests take
-from the first moment on what others leave of the machine, and the checks what these leave; what starts
-servers takes more, and the journey, beside them, what it needs. When that is over come the other tests
-with pictures and sound, and those that move packets.
+from the first moment on what others leave of the machine, and the checks what these leave. Beside them
+come the journey, which measures how soon somebody is silent, and the benchmarks' own tests; then the
+other tests with pictures and sound, those that start servers, and those that move packets.
 """
 
 import argparse
@@ -100,7 +100,6 @@ def main() -> int:
         waiting = ["tests/journeys", f"--ignore={JOURNEY}", "tests/contracts", *OUTAGES]
         with ThreadPoolExecutor() as lanes, ThreadPoolExecutor(1, initializer=last) as checkers:
             ends = [
-                lanes.submit(lane, report, "servers", waiting, nice=5),
                 lanes.submit(lane, report, "signaling", ["tests/signaling"], nice=10),
                 lanes.submit(lane, report, "plain", plain, nice=10),
                 checkers.submit(checks, report),
@@ -109,6 +108,7 @@ def main() -> int:
             others = ["tests/browser", *(f"--ignore={path}" for path in OUTAGES)]
             ends += [
                 lanes.submit(lane, report, "browser", others),
+                lanes.submit(lane, report, "servers", waiting),
                 lanes.submit(lane, report, "packets", [f"tests/{name}" for name in PACKETS]),
             ]
         for end in ends:
