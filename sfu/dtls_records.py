@@ -17,6 +17,12 @@ MAX_HANDSHAKE_BYTES = 64 * 1024
 """Bytes taken from a peer before the handshake ends; a browser needs about 3,000."""
 MAX_QUEUED_BYTES = 256 * 1024
 """Bytes of records that wait for the event loop; more is dropped, as a full socket would."""
+MAX_HANDSHAKE_MESSAGE = 16 * 1024
+"""Bytes of one handshake message; a browser's largest is its certificate, of about 500. OpenSSL makes
+room for what the header of a fragment claims, up to 100 kB for each of ten messages."""
+MAX_LATE_HANDSHAKE_RECORDS = 32
+"""Encrypted ones that may come after the handshake: Finished, again for each time that ours was lost.
+What they claim cannot be seen."""
 MAX_DATAGRAM = 1200
 """Bytes of a datagram that we send (IPv6 minimum MTU less headers, as browsers do)."""
 
@@ -49,6 +55,13 @@ def is_plaintext_alert(record: bytes) -> bool:
     return record[0] == _ALERT and record[3:5] == b"\0\0"
 
 
+def claimed_length(record: bytes) -> int:
+    """The length of the message that a plaintext handshake record is of; 0 for any other record."""
+    if record[0] != _HANDSHAKE or record[3:5] != b"\0\0":
+        return 0
+    return int.from_bytes(record[_HEADER + 1 : _HEADER + 4], "big")
+
+
 def pack_datagrams(flight: bytes) -> Iterator[bytes]:
     """Yield datagrams of whole records, as few as fit `MAX_DATAGRAM`."""
     datagram = b""
@@ -77,6 +90,7 @@ class RecordQueue:
         self._queued_bytes = 0
         self._handshake_bytes = 0
         self._handshaking = True
+        self._late_handshake_records = 0
         self._budget = Budget(RECORD_RATE, RECORD_BURST)
         self._closed = False
         self._readable = asyncio.Event()
@@ -100,13 +114,21 @@ class RecordQueue:
                 self.dropped += 1
                 break  # to look at each of the others would be work, too
             self._budget.charge(1)
-            if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
+            if not self._takes(record):
                 self.dropped += 1
                 continue
             self._records.append(record)
             self._queued_bytes += len(record)
         if self._records:
             self._readable.set()
+
+    def _takes(self, record: bytes) -> bool:
+        if is_plaintext_alert(record) or self._queued_bytes + len(record) > MAX_QUEUED_BYTES:
+            return False
+        if not self._handshaking and record[0] == _HANDSHAKE:
+            self._late_handshake_records += 1
+            return self._late_handshake_records <= MAX_LATE_HANDSHAKE_RECORDS
+        return claimed_length(record) <= MAX_HANDSHAKE_MESSAGE
 
     def handshake_done(self) -> None:
         """Lift the bound on handshake bytes."""

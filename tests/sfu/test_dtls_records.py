@@ -13,6 +13,8 @@ from sfu import dtls_records
 from sfu.dtls_records import (
     MAX_DATAGRAM,
     MAX_HANDSHAKE_BYTES,
+    MAX_HANDSHAKE_MESSAGE,
+    MAX_LATE_HANDSHAKE_RECORDS,
     MAX_QUEUED_BYTES,
     RECORD_BURST,
     RECORD_RATE,
@@ -28,7 +30,7 @@ def record(kind: int, body: bytes, epoch: int = 0, version: int = 0xFEFD) -> byt
     return pack("!BHHHLH", kind, version, epoch, 0, 7, len(body)) + body
 
 
-HELLO = record(22, b"h" * 90)
+HELLO = record(22, b"\x01" + (86).to_bytes(3, "big") + b"h" * 86)
 ALERT = record(21, b"\x02\x28")
 
 
@@ -94,6 +96,28 @@ async def test_after_the_handshake_only_the_queue_is_bounded() -> None:
     assert await queue._recv() == big
     queue.feed(big)
     assert queue.dropped == 5
+
+
+async def test_no_fragment_claims_a_message_that_nobody_sends() -> None:
+    """OpenSSL makes room for what is claimed: a few bytes would hold a hundred thousand."""
+    queue = RecordQueue(lambda datagram: None)
+    claim = MAX_HANDSHAKE_MESSAGE.to_bytes(3, "big")
+    most = record(22, b"\x0b" + claim + bytes(8) + b"x")
+    more = record(22, b"\x0b" + (MAX_HANDSHAKE_MESSAGE + 1).to_bytes(3, "big") + bytes(8) + b"x")
+    queue.feed(more + most)
+    assert await queue._recv() == most
+    assert queue.dropped == 1
+
+
+async def test_few_handshake_records_come_after_the_handshake() -> None:
+    """Finished again, where ours was lost; what encrypted ones claim cannot be seen."""
+    queue = RecordQueue(lambda datagram: None)
+    queue.handshake_done()
+    for _ in range(MAX_LATE_HANDSHAKE_RECORDS + 5):
+        queue.feed(record(22, b"sealed", epoch=1))
+    assert len(queue._records) == MAX_LATE_HANDSHAKE_RECORDS
+    queue.feed(record(23, b"data", epoch=1))
+    assert len(queue._records) == MAX_LATE_HANDSHAKE_RECORDS + 1
 
 
 async def test_a_reader_wakes_up_on_close() -> None:
