@@ -194,8 +194,7 @@ def _part(state: State, row: Participant, now: float, reason: str) -> None:
         state.partings.pop(row.id, None)
     elif row.interval is not None and state.may_be_undone:
         # Their connection may be back, at the door, before it is known what counts.
-        at = now if row.lost_at is None else row.lost_at
-        state.partings.setdefault(row.id, Parting(at, reason))
+        state.partings.setdefault(row.id, Parting(row.gone_at(now), reason))
 
 
 def _waits(state: State, _event: Event, body: ParticipantWaits) -> None:

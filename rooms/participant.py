@@ -171,6 +171,10 @@ class Participant(Struct):
         """Whether it may see the queue once it is in."""
         return self.role in HOSTING
 
+    def gone_at(self, now: float) -> float:
+        """Since when somebody who is found gone now was gone: since their connection was lost, if so."""
+        return now if self.lost_at is None else self.lost_at
+
     def publishes(self, source: Source) -> bool:
         """Whether the source is on."""
         track = self.tracks.get(source)

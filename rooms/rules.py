@@ -64,8 +64,7 @@ def settle_attendance(step: Step) -> None:
         if row.person and row.active and row.interval is None:
             step.fact(IntervalOpened(row.id, row.scope, step.at))
         elif row.interval is not None and not row.active and not state.may_be_undone:
-            at = step.now if row.lost_at is None else row.lost_at
-            parting = state.partings.get(id_) or Parting(at, moved[id_])
+            parting = state.partings.get(id_) or Parting(row.gone_at(step.now), moved[id_])
             _close_interval(step, row, row.interval, parting)
 
 

@@ -25,7 +25,7 @@ RING_SECONDS: Final = 300.0
 REPLAY_BYTES: Final = 512 * 1024
 """More than this is not replayed: it would fill the queue of a client that has just come back."""
 ROOM_BYTES: Final = 8 * 1024 * 1024
-"""What all streams of a room keep, in JSON; in memory two or three times as much. Without it whoever
+"""What all streams of a room keep, in JSON; in memory two to ten times as much. Without it whoever
 comes by one link after the other, says much in private and leaves, would leave it all behind."""
 _JSON: Final = CODECS["sunup.v1.json"]
 """Its form of a frame is the larger one, and the one that most clients get."""

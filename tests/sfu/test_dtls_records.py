@@ -85,7 +85,7 @@ async def test_too_many_handshake_bytes_end_the_stream() -> None:
         await queue._recv()
 
 
-async def test_after_the_handshake_only_the_queue_is_bounded() -> None:
+async def test_what_nobody_reads_is_bounded() -> None:
     """Records that nobody reads are dropped at the bound, and reading makes room again."""
     queue = RecordQueue(lambda datagram: None)
     queue.handshake_done()
