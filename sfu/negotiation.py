@@ -173,7 +173,7 @@ class Negotiation:
         if plan.based_on != self._version:
             raise RuntimeError("the plan was made before another answer was committed")
         self._version += 1
-        self._sections = plan.sections
+        self._sections = tuple(section.settled() for section in plan.sections)
         self._remote = plan.remote
         self._slots.update(slots)
         for operation in plan.operations:
@@ -249,8 +249,7 @@ class Negotiation:
         if len(offer.media) < len(self._sections):
             raise NegotiationError("the offer has fewer m-sections than the last one")
         for before, now in zip(self._sections, offer.media, strict=False):
-            reusable = before.offered.port == 0 or bool(before.refusal)
-            if now.mid != before.mid and not reusable:
+            if now.mid != before.mid and not before.refusal:
                 raise NegotiationError(f"m-section {before.mid} is not where it was")
 
     def _operations(self, sections: tuple[Section, ...]) -> tuple[Operation, ...]:

@@ -7,8 +7,9 @@ per three seconds, for whoever spoke longest ago). You are never on your own pag
 is the client's. Which slot shows whom is `sfu.subscriptions`; time is an argument.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 HOLE_SECONDS = 2.0
@@ -36,9 +37,9 @@ class Member:
     hand: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
-    """What is the same for all viewers of a scope.
+    """What is the same for all viewers of a scope; what follows from it is worked out once for all.
 
     Attributes:
         members: Everybody in it.
@@ -53,6 +54,38 @@ class Stage:
     video_only: bool = False
     dominant: str | None = None
     spoke_at: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Member]:
+        """Everybody in it, in the order in which they came."""
+        by_time = sorted(self.members, key=lambda member: (member.joined, member.id))
+        return {member.id: member for member in by_time}
+
+    @cached_property
+    def queue(self) -> Mapping[str, Member]:
+        """All who may have a tile, in order: spotlight, hands, people with video, the rest."""
+        shown = {
+            who: member
+            for who, member in self.by_id.items()
+            if member.camera or not self.video_only
+        }
+        hands = sorted(
+            (member for member in shown.values() if member.hand is not None),
+            key=lambda member: (member.hand or 0.0, member.joined),
+        )
+        wanted = [
+            *self.spotlight,
+            *(member.id for member in hands),
+            *(who for who, member in shown.items() if member.camera),
+            *shown,
+        ]
+        return {who: shown[who] for who in wanted if who in shown}
+
+    @cached_property
+    def sharers(self) -> tuple[str, ...]:
+        """All who share a screen, in order: spotlight, then who came first."""
+        wanted = dict.fromkeys((*self.spotlight, *self.by_id))
+        return tuple(who for who in wanted if who in self.by_id and self.by_id[who].screen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +151,10 @@ def arrange(before: Page | None, stage: Stage, view: View, now: float) -> Page:
 
 def order(stage: Stage, view: View) -> list[str]:
     """Return all who may have a tile: spotlight, own pins, hands, people with video, the rest."""
-    members = {
-        member.id: member
-        for member in sorted(stage.members, key=lambda member: (member.joined, member.id))
-        if member.id != view.me and (member.camera or not stage.video_only)
-    }
-    hands = sorted(
-        (m for m in members.values() if m.hand is not None), key=lambda m: (m.hand or 0.0, m.joined)
+    wanted = (
+        dict.fromkeys((*stage.spotlight, *view.pins, *stage.queue)) if view.pins else stage.queue
     )
-    wanted = [
-        *stage.spotlight,
-        *view.pins,
-        *(member.id for member in hands),
-        *(member.id for member in members.values() if member.camera),
-        *members,
-    ]
-    return [member for member in dict.fromkeys(wanted) if member in members]
+    return [member for member in wanted if member in stage.queue and member != view.me]
 
 
 def shown_screen(stage: Stage, view: View) -> str | None:
@@ -141,10 +162,7 @@ def shown_screen(stage: Stage, view: View) -> str | None:
 
     The viewer's own is not shown to them.
     """
-    sharing = {member.id for member in stage.members if member.screen and member.id != view.me}
-    by_time = sorted(stage.members, key=lambda member: (member.joined, member.id))
-    wanted = [*stage.spotlight, *(member.id for member in by_time)]
-    return next((member for member in wanted if member in sharing), None)
+    return next((member for member in stage.sharers if member != view.me), None)
 
 
 def on_stage(page: Page, stage: Stage, view: View) -> str | None:
@@ -153,14 +171,14 @@ def on_stage(page: Page, stage: Stage, view: View) -> str | None:
     Spotlight, else a shared screen (then no person is moved there), else the viewer's pin, else
     the dominant speaker.
     """
-    present = {member.id for member in stage.members} - {view.me}
-    for member in stage.spotlight:
-        if member in present:
-            return member
-    if page.screen is not None:
-        return None
-    wanted = [*view.pins, *([stage.dominant] if stage.dominant else [])]
-    return next((member for member in wanted if member in present), None)
+
+    def first(wanted: Iterable[str | None]) -> str | None:
+        return next((who for who in wanted if who in stage.by_id and who != view.me), None)
+
+    spotlighted = first(stage.spotlight)
+    if spotlighted is not None or page.screen is not None:
+        return spotlighted
+    return first((*view.pins, stage.dominant))
 
 
 def _slice(queue: list[str], view: View) -> list[str]:
@@ -186,10 +204,12 @@ def _close_holes(page: Page, now: float) -> Page:
 
 def _append(page: Page, queue: list[str], view: View) -> Page:
     """Fill free places at the end, with those who are on no earlier page."""
+    free = view.page_size - len(page.tiles)
+    if free <= 0:
+        return page
     candidates = queue if view.page == 0 else queue[view.page * view.page_size :]
     fresh = [member for member in candidates if member not in page.tiles]
-    free = view.page_size - len(page.tiles)
-    return replace(page, tiles=(*page.tiles, *fresh[: max(free, 0)]))
+    return replace(page, tiles=(*page.tiles, *fresh[:free]))
 
 
 def _swap_in_speaker(page: Page, stage: Stage, view: View, queue: list[str], now: float) -> Page:

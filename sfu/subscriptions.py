@@ -7,7 +7,7 @@ give than tiles, the stage and the front of the page come first, and everyone le
 reason, so that a page can say why. Sound is no matter of this module: the engine's lanes choose.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -71,7 +71,7 @@ class Change:
 def assign(
     before: Assignment | None,
     page: Page,
-    members: Sequence[Member],
+    members: Mapping[str, Member],
     limits: Limits,
     sizes: Mapping[str, tuple[int, int]],
 ) -> Assignment:
@@ -80,18 +80,17 @@ def assign(
     Args:
         before: The last assignment for this viewer; None at first.
         page: Who has a tile, the most important first.
-        members: With their tracks, at least those on the page.
+        members: By id, with their tracks; at least those on the page.
         limits: How many pictures there may be.
         sizes: Slot label → pixels it is drawn with; (0, 0) or missing means not drawn.
     """
-    by_id = {member.id: member for member in members}
-    sharer = by_id.get(page.screen) if page.screen is not None else None
+    sharer = members.get(page.screen) if page.screen is not None else None
     screen = Shown(sharer.id, "screen", sharer.screen) if sharer and sharer.screen else None
     wanted = [
-        tile for tile in page.tiles if tile is not None and tile in by_id and by_id[tile].camera
+        tile for tile in page.tiles if tile is not None and tile in members and members[tile].camera
     ]
     room, reason = _room(limits, with_screen=screen is not None)
-    chosen = {who: Shown(who, "video", by_id[who].camera) for who in wanted[:room]}
+    chosen = {who: Shown(who, "video", members[who].camera) for who in wanted[:room]}
     slots: dict[str, Shown | None] = {f"video-{number}": None for number in range(limits.slots)}
     known = before.slots if before is not None else {}
     for label in slots:

@@ -23,6 +23,7 @@ from .negotiation import (
     AddTrack,
     Negotiation,
     Plan,
+    Remote,
     RemoveSlot,
     RemoveTrack,
     RestartICE,
@@ -174,10 +175,10 @@ class MediaTransport:
         removed, slot_ids = self._apply(plan)
         answer = self._negotiation.answer(plan, self._ice, slot_ids)
         if self._dtls is None:
-            self._start_dtls(plan)
+            self._start_dtls(plan.remote)
             self._move(Trigger.OFFERED, "offer answered")
         elif self._dtls_ready:
-            self._start_channels(plan)
+            self._start_channels(plan.remote)
         if any(isinstance(operation, RestartICE) for operation in plan.operations):
             self._move(Trigger.RESTARTED, "the client restarted ICE")
         return Answer(answer, dict(self._tracks), dict(self._slots), removed, plan.refused)
@@ -254,21 +255,21 @@ class MediaTransport:
 
     # ---------------------------------------------------------------- DTLS and data channels
 
-    def _start_dtls(self, plan: Plan) -> None:
+    def _start_dtls(self, remote: Remote) -> None:
         self._dtls = DTLSTransport(
             certificate=self._certificate,
-            role=plan.remote.dtls_role,
+            role=remote.dtls_role,
             send=lambda datagram: self._engine.send_dtls(self.id, datagram),
             on_keys=lambda keys: self._engine.set_keys(self.id, keys),
             on_closed=self._end,
         )
-        self._spawn(self._connect(self._dtls, plan))
+        self._spawn(self._connect(self._dtls, remote))
 
-    async def _connect(self, dtls: DTLSTransport, plan: Plan) -> None:
+    async def _connect(self, dtls: DTLSTransport, remote: Remote) -> None:
         try:
-            if plan.remote.dtls_role == "client":
+            if remote.dtls_role == "client":
                 await self._checked.wait()  # before a check the engine sends nothing
-            await dtls.connect(plan.remote.fingerprints)
+            await dtls.connect(remote.fingerprints)
         except DTLSError as error:
             self._end(f"DTLS: {error}")
             return
@@ -277,14 +278,14 @@ class MediaTransport:
             self._end("DTLS: internal error")
             return
         self._dtls_ready = True
-        self._start_channels(plan)
+        self._start_channels(remote)
 
-    def _start_channels(self, plan: Plan) -> None:
-        if plan.remote.sctp_port and self._channels is None and self._dtls is not None:
+    def _start_channels(self, remote: Remote) -> None:
+        if remote.sctp_port and self._channels is None and self._dtls is not None:
             self._channels = DataChannels(self._dtls, self._on_message)
             self._spawn(
                 self._channels.open_association(
-                    port=plan.remote.sctp_port, max_message_size=plan.remote.max_message_size
+                    port=remote.sctp_port, max_message_size=remote.max_message_size
                 )
             )
 

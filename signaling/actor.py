@@ -12,6 +12,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple, Protocol
 
 from crm_core.meetings.service import RoomPlan
@@ -64,6 +65,13 @@ class Adapter(Protocol):
 
     def resumed(self, participant: ParticipantId) -> None:
         """The same page is back over a new connection; it missed what is not numbered."""
+
+    def turn(self, participant: ParticipantId, action: Action) -> AbstractAsyncContextManager[None]:
+        """When one of `messages.SHELL_METHODS` may be carried out; things may change until then.
+
+        Raises:
+            RequestError: refused.
+        """
 
     async def perform(self, participant: ParticipantId, action: Action) -> Any:
         """Carry out one of `messages.SHELL_METHODS`; the reply's ``p``.
@@ -279,10 +287,11 @@ class RoomActor:
             raise RequestError("unauthorized", "not attached")
         request_id = RequestId(request.request_id)
         if isinstance(request.action, messages.SHELL_METHODS):
-            if self.members.get(client.participant) is not client:
-                raise RequestError("stale_epoch", "a newer connection has taken over")
-            answer = await self._adapter.perform(client.participant, request.action)
-            client.send_frame(Reply(request_id, answer))
+            async with self._adapter.turn(client.participant, request.action):
+                if self.members.get(client.participant) is not client:
+                    raise RequestError("stale_epoch", "a newer connection has taken over")
+                answer = await self._adapter.perform(client.participant, request.action)
+                client.send_frame(Reply(request_id, answer))
             return
         outcome = self._decide(
             Request(

@@ -244,7 +244,11 @@ class Conductor:
     async def _join(self, client: Client, request_id: str, hello: Hello) -> None:
         grant = self._tokens.redeem_join(hello.token or "", self._clock.wall())
         await self._check_link(grant)  # void since, maybe: the token outlives its link by a minute
-        actor = await self.sitting(RoomKey(grant.tenant_id, grant.room_id))
+        key = RoomKey(grant.tenant_id, grant.room_id)
+        before = self.running(key)
+        actor = await self.sitting(key)
+        if actor is not before:  # until its door was open, the appointment could change hands
+            await self._check_link(grant)
 
         def device_of(identity: Identity) -> str | None:
             state = actor.room.state

@@ -33,7 +33,12 @@ WRONG_SECRET_RATE: Final = 0.2
 """Wrong link secrets per second and address."""
 WRONG_SECRET_BURST: Final = 20.0
 NEGOTIATION_RATE: Final = 1.0
+"""Offers of one participant per second."""
 NEGOTIATION_BURST: Final = 10.0
+CROWD_NEGOTIATION_RATE: Final = 10.0
+"""Offers per second of all whom one link brought to a room."""
+CROWD_NEGOTIATION_BURST: Final = 600.0
+"""A class of 200 comes in, looks at a larger grid, and comes back after a restart."""
 CONNECTION_RATE: Final = 0.5
 """Connections per second by which one participant may come back; each is facts to keep for ever."""
 CONNECTION_BURST: Final = 10.0

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 from rooms.commands import Action, Input, Speakers
@@ -27,10 +27,17 @@ from sfu.transport import MediaState, MediaTransport
 
 from .clock import Clock
 from .errors import RequestError
-from .limits import NEGOTIATION_BURST, NEGOTIATION_RATE, RoomLimiter
+from .limits import (
+    CROWD_NEGOTIATION_BURST,
+    CROWD_NEGOTIATION_RATE,
+    NEGOTIATION_BURST,
+    NEGOTIATION_RATE,
+    RoomLimiter,
+)
 from .messages import MediaClose, MediaOffer, SlotBind, SlotSize, SlotWhy, ViewSet
 from .sdptext import answer_like, offered_sdp, session_id
 from .seats import DEFAULT_SIZES, Seat, fill, labels_of
+from .turns import Turns
 
 log: Final = logging.getLogger("sunup.media")
 SILENCE_PASSES: Final = 0.15
@@ -56,6 +63,8 @@ class MediaHub:
     ) -> None:
         self.engine = packet_engine
         self.clock = clock
+        self.turns = Turns()
+        """Of all negotiations of this node: each holds up every room for milliseconds."""
         self.server = MediaServer(
             packet_engine,
             addresses=addresses,
@@ -146,6 +155,7 @@ class RoomMedia:
         self._seats: dict[ParticipantId, Seat] = {}
         self._negotiations = RoomLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
+        self._crowds = RoomLimiter(CROWD_NEGOTIATION_RATE, CROWD_NEGOTIATION_BURST)
         self._bindings: dict[ParticipantId, int] = {}
         """The highest binding that somebody was told of, likewise: an old one must look old."""
         self._owner: dict[int, tuple[ParticipantId, Source]] = {}
@@ -238,6 +248,24 @@ class RoomMedia:
 
     # ---------------------------------------------------------------------------- requests
 
+    @contextlib.asynccontextmanager
+    async def turn(self, participant: ParticipantId, action: Action) -> AsyncIterator[None]:
+        """See `actor.Adapter`: offers wait for each other, and what closes them waits behind them.
+
+        Raises:
+            RequestError: refused before it waits; ``rate`` for too many.
+        """
+        if not isinstance(action, MediaOffer | MediaClose):
+            yield
+            return
+        self.require_admission(participant)
+        row = self._room.participant(participant) if self._room else None
+        link = row.link if row else None
+        if isinstance(action, MediaOffer):
+            self._count_negotiation(participant, link or "")
+        async with self._hub.turns.take((self, link)):
+            yield
+
     async def perform(self, participant: ParticipantId, action: Action) -> Any:
         """Carry out ``media.offer``, ``media.close`` or ``view.set``.
 
@@ -262,7 +290,6 @@ class RoomMedia:
 
     async def _offer(self, participant: ParticipantId, offer: MediaOffer) -> Any:
         sdp = offered_sdp(offer)
-        self._count_negotiation(participant)
         seat = before = self._seat(participant)
         session = session_id(sdp)
         if before.transport is None or session != before.session:
@@ -327,8 +354,9 @@ class RoomMedia:
             seat = self._seats[participant] = Seat()
         return seat
 
-    def _count_negotiation(self, participant: ParticipantId) -> None:
-        wait = self._negotiations.take(participant, self._hub.clock.now())
+    def _count_negotiation(self, participant: ParticipantId, link: str) -> None:
+        now = self._hub.clock.now()
+        wait = self._negotiations.take(participant, now) or self._crowds.take(link, now)
         if wait:
             raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
 

@@ -65,7 +65,7 @@ def fill(
     seat.page = pages.arrange(seat.page, stage, view, now)
     before = seat.assignment
     seat.assignment = subscriptions.assign(
-        before, seat.page, stage.members, subscriptions.Limits(count), sizes
+        before, seat.page, stage.by_id, subscriptions.Limits(count), sizes
     )
     return subscriptions.changes(before, seat.assignment), dict(seat.assignment.why)
 

@@ -85,10 +85,8 @@ async def require_nobody_came(unit: Unit, appointment: Appointment) -> None:
 async def _refuse_while(
     unit: Unit, appointment: Appointment, states: tuple[str, ...], why: str
 ) -> None:
-    if appointment.video_room_id is None:
-        return
-    room = await rooms.get_room(unit, appointment.video_room_id)
-    if room.status in states:
+    room = await locked_room(unit, appointment)
+    if room is not None and room.status in states:
         raise Contradiction(why, field="video_room_id", room_status=room.status)
 
 

@@ -20,8 +20,10 @@ from .bystanders import offer as agree
 from .noise import ROUNDS, Noise, seeded
 from .offers import offer
 
+CLASSES = 4
+"""All who came by one link may negotiate 600 times at once and then ten times a second."""
 PEOPLE = 180
-"""Each may negotiate ten times at once and then once a second; a training seats 200."""
+"""Of all classes; each may negotiate ten times at once and then once a second."""
 AT_ONCE = 60
 SPEAKERS = 6
 REOFFERS = max(8, ROUNDS // 250)
@@ -50,11 +52,13 @@ async def test_no_sdp_harms_the_server_or_anybody_in_it(server):
     """Each generated offer is answered or refused with a reason; a meeting beside goes on."""
     noise = seeded("sdp")
     async with weathering(server):
-        booking = await Api(server.url, server.dev["api_key"]).book(kind="training")
-        host = await enter(booking["host_url"])
+        api = Api(server.url, server.dev["api_key"])
+        classes = [await api.book(kind="training") for _ in range(CLASSES)]
+        hosts = [await enter(booking["host_url"]) for booking in classes]
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def attack(number: int) -> Counter[str]:
+            booking, host = classes[number % CLASSES], hosts[number % CLASSES]
             async with limit:
                 eve = await enter(
                     booking["guest_url"], name=f"Eve {number}", device=f"attacker-{number:016}",
@@ -72,7 +76,8 @@ async def test_no_sdp_harms_the_server_or_anybody_in_it(server):
         share = -(-ROUNDS // PEOPLE)
         seeds = [noise.rng.random() for _ in range(PEOPLE)]
         results = await asyncio.gather(*(attack(number) for number in range(PEOPLE)))
-        await host.close()
+        for host in hosts:
+            await host.close()
     outcomes = sum(results, Counter())
     print(outcomes)
     assert outcomes.total() >= ROUNDS

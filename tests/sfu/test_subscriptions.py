@@ -24,7 +24,8 @@ def give(
     """Assign slots for a page of tiles."""
     page = Page((), tuple(tiles), screen)
     everybody = members if members is not None else people(*"abcdefgh")
-    return assign(before, page, everybody, limits or Limits(4), sizes if sizes is not None else BIG)
+    by_id = {member.id: member for member in everybody}
+    return assign(before, page, by_id, limits or Limits(4), sizes if sizes is not None else BIG)
 
 
 def who(assignment: Assignment) -> dict[str, str | None]:

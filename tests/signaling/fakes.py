@@ -1,6 +1,7 @@
 """Fakes behind the shell's ports: a journal in memory, a wire that is a list, a clock by hand."""
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import time
@@ -155,6 +156,8 @@ class RecordingAdapter:
         self.resumes = []
         self.reopens = 0
         self.closed = False
+        self.turns = asyncio.Event()
+        self.turns.set()
 
     def committed(self, room, facts):
         self.facts += facts
@@ -167,6 +170,11 @@ class RecordingAdapter:
 
     def resumed(self, participant):
         self.resumes.append(participant)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, participant, action):
+        await self.turns.wait()
+        yield
 
     async def perform(self, participant, action):
         return {"asked": action.method}

@@ -145,6 +145,16 @@ class TestSuperseding:
                 await stage.actor.perform(old, request(method, **params))
             assert refused.value.code == "stale_epoch"
 
+    async def test_what_the_old_one_waits_for_is_stale_when_its_turn_comes(self, stage):
+        """Its offer would else replace the transport of the page that took over."""
+        old = await enter(stage, "Ana", Role.HOST)
+        stage.adapter.turns.clear()
+        asked = asyncio.create_task(stage.actor.perform(old, request("view.set", layout="grid")))
+        await enter(stage, "Ana", Role.HOST)
+        stage.adapter.turns.set()
+        with pytest.raises(RequestError, match="stale_epoch"):
+            await asked
+
     async def test_five_at_once_leave_one(self, stage):
         """However many connect together, one lives and four get the terminal code."""
         clients = await asyncio.gather(*(enter(stage, "Ana", Role.HOST) for _ in range(5)))

@@ -115,7 +115,11 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"{room} to all {everywhere} wrong secrets" in TEXT
     assert f"`sdp` and `sdp_z` {messages.MAX_SDP:,} characters each;" in TEXT
     assert f"`sdp_z` {MAX_INFLATED // 1024} KiB inflated; {MAX_LINES:,} lines," in TEXT
-    assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second |" in TEXT
+    crowd = (
+        f"{limits.CROWD_NEGOTIATION_BURST:.0f} at once, then {limits.CROWD_NEGOTIATION_RATE:.0f}"
+    )
+    assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second; of all together" in TEXT
+    assert f"by one link to a room {crowd} per second." in TEXT
     per = f"{limits.CONNECTION_BURST:.0f} at once, then one per {1 / limits.CONNECTION_RATE:.0f} s"
     assert f"was there before | {per}; beyond: `rate`" in TEXT
     door = f"{limits.DOOR_BURST:.0f} at once, then {limits.DOOR_RATE:.0f} per second"

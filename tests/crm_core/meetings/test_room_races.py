@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm.exc import StaleDataError
 
 from crm_core.appointments.models import Appointment
-from crm_core.appointments.service import book, cancel
+from crm_core.appointments.service import book, cancel, change_person
 from crm_core.errors import Contradiction
 from crm_core.meetings import journal
 from crm_core.meetings.rooms import get_room
+from crm_core.people.models import Person
 from tests.crm_core.meetings.support import START, Meeting
 from tests.support.databases import LINKS
 from tests.support.wait import until
@@ -152,6 +153,26 @@ async def test_a_cancellation_in_the_middle_of_a_start_waits_for_it(rooms, monke
     (refusal,) = await asyncio.gather(*cancelling, return_exceptions=True)
     assert refusal is None or isinstance(refusal, StaleDataError), "told to look again, at the most"
     assert await rooms.status(jane) == AFTER[refusal is None]
+
+
+async def test_an_appointment_becomes_nobody_elses_while_its_door_opens(rooms):
+    """The change waits for the first guest's arrival to be written, and is refused then."""
+    jane = await rooms.book()
+
+    async def change():
+        async with rooms.unit() as unit:
+            person = Person(id=unit.ids(), first_name="Kim")
+            await unit.add(person)
+            row = await unit.session.get(Appointment, (rooms.tenant.tenant.id, jane.id))
+            await change_person(unit, row, person.id)
+
+    async with rooms.unit() as unit:
+        (await get_room(unit, jane.video_room_id)).status = "lobby_open"
+        await unit.session.flush()
+        changing = asyncio.create_task(change())
+        await rooms.until_waits(changing)
+    with pytest.raises(Contradiction, match="somebody has come"):
+        await changing
 
 
 async def test_cancelling_at_the_moment_of_the_start_is_no_deadlock(rooms):

@@ -52,12 +52,14 @@ class Node:
         self.adapters = []
         self.made = []
         self.overdue = []
+        self.voided = set()
         self.conductor = Conductor(
             TOKENS, self.clock, self.make_actor, self.check_link, self.find_overdue, **settings
         )
 
     async def check_link(self, grant):
-        """No link is ever voided here."""
+        if grant.link_id in self.voided:
+            raise RequestError("not_found")
 
     async def find_overdue(self, _wall, _at_most):
         return self.overdue
@@ -121,6 +123,20 @@ async def test_who_comes_to_a_node_that_closes_is_sent_away(node):
     assert refused.value.code == "draining"
     assert refused.value.extras["retry_ms"] >= 0
     assert node.made == []
+
+
+async def test_a_link_that_is_voided_while_the_room_opens_lets_nobody_in(node):
+    """The appointment became somebody else's in the moment in which its first guest came."""
+    node.journal.door.clear()
+    _, coming = node.knock()
+    entering = asyncio.create_task(coming)
+    await until(lambda: node.journal.opening)
+    node.voided.add("link")
+    node.journal.door.set()
+    with pytest.raises(RequestError, match="not_found"):
+        await entering
+    assert not node.made[0].room.state.participants
+    await node.conductor.close()
 
 
 async def test_who_hangs_up_while_the_room_opens_is_not_remembered(node):

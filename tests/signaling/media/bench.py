@@ -80,7 +80,7 @@ class Bench:
         self.media = self.hub.room(
             lambda participant, body: self.told.append((participant, body)), self.inputs.append
         )
-        record = room_record(policy={"lobby": "off"})
+        record = room_record(policy={"lobby": "off"}, capacity=300)
         self.room = Room(config_of(record, 1), SerialIds(), stamp)
         self.pending = []
         self.serial = 0
@@ -102,14 +102,21 @@ class Bench:
         fact = Event("room.ended", "room", "committed", START, stamp(START), None, body)
         self.media.committed(self.room, [fact])
 
-    def enter(self, who, *, role=Role.PARTICIPANT, commit=True):
-        command = Enter(Identity(f"guest:{who}"), IdentityKind.GUEST, who, role=role, lobby=False)
+    def enter(self, who, *, role=Role.PARTICIPANT, commit=True, link=None):
+        command = Enter(
+            Identity(f"guest:{who}"), IdentityKind.GUEST, who, role=role, lobby=False, link=link
+        )
         return self.do(command, commit=commit).entered.participant
 
     def act(self, who, action):
         self.serial += 1
         row = self.room.participant(who)
         return self.do(Request(who, row.conn_epoch, RequestId(str(self.serial)), action))
+
+    async def ask(self, who, action):
+        """What a room does with a request that is not its own."""
+        async with self.media.turn(who, action):
+            return await self.media.perform(who, action)
 
     def of(self, who, kind):
         return [
@@ -131,5 +138,5 @@ class Bench:
 
 async def refused(bench, who, action):
     with pytest.raises(RequestError) as error:
-        await bench.media.perform(who, action)
+        await bench.ask(who, action)
     return error.value.code

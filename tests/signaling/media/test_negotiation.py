@@ -1,5 +1,6 @@
 """Transports for who was admitted, and what offers do to them."""
 
+import asyncio
 import itertools
 
 import msgspec
@@ -25,20 +26,20 @@ class TestGate:
             assert await refused(bench, ana, action) == "forbidden"
         assert bench.engine.transports == {}
         bench.commit()
-        answer = await bench.media.perform(ana, offer())
+        answer = await bench.ask(ana, offer())
         assert "a=ice-ufrag" in answer.sdp
 
     async def test_with_the_gate_off_the_credential_leaves(self, bench, monkeypatch):
         """The test above sees the defence: without it, the uncommitted guest gets a transport."""
         monkeypatch.setattr(type(bench.media), "require_admission", lambda *_: None)
         ana = bench.enter("Ana", role=Role.HOST, commit=False)
-        assert "a=ice-ufrag" in (await bench.media.perform(ana, offer())).sdp
+        assert "a=ice-ufrag" in (await bench.ask(ana, offer())).sdp
 
     async def test_who_is_put_out_loses_the_transport(self, bench):
         """Leaving, removal and the end close what was open, before anybody is told."""
         host = bench.enter("Ana", role=Role.HOST)
         jane = bench.enter("Jane")
-        await bench.media.perform(jane, offer())
+        await bench.ask(jane, offer())
         bench.act(host, Remove(jane))
         assert await refused(bench, jane, offer()) == "forbidden"
         await until(lambda: not bench.engine.transports)
@@ -46,7 +47,7 @@ class TestGate:
     async def test_a_reopened_room_closes_what_did_not_happen(self, bench):
         """After a failed commit whoever is not in the journal has no media."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer())
+        await bench.ask(ana, offer())
         empty = Room(bench.room.state.config, SerialIds(), stamp)
         bench.media.reopened(empty)
         assert await refused(bench, ana, offer()) == "forbidden"
@@ -57,7 +58,7 @@ class TestOffers:
     async def test_an_answer_names_every_section_and_makes_tracks_and_slots(self, bench):
         """Three tracks, three lanes, eight video slots and a screen, all known to the engine."""
         ana = bench.enter("Ana", role=Role.HOST)
-        answer = await bench.media.perform(ana, offer())
+        answer = await bench.ask(ana, offer())
         assert answer.sdp.count("\r\nm=") == 15
         assert len(bench.engine.tracks) == 3
         assert len(bench.engine.slots) == 12
@@ -65,9 +66,9 @@ class TestOffers:
     async def test_a_second_offer_of_the_same_connection_changes_nothing_that_is(self, bench):
         """Re-offering keeps the transport, its tracks and slots."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer())
+        await bench.ask(ana, offer())
         before = (set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots))
-        await bench.media.perform(ana, offer())
+        await bench.ask(ana, offer())
         assert before == (
             set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
         )  # fmt: skip
@@ -76,7 +77,7 @@ class TestOffers:
         """Some clients do at each offer: tracks and slots stay what they are."""
         ana = bench.enter("Ana", role=Role.HOST)
         first = offer()
-        await bench.media.perform(ana, first)
+        await bench.ask(ana, first)
         before = (set(bench.engine.tracks), set(bench.engine.slots))
         lines = first.sdp.split("\r\n")
         at = [n for n, line in enumerate(lines) if line.startswith("a=extmap:")]
@@ -85,22 +86,22 @@ class TestOffers:
                 lines[one], lines[other] = lines[other], lines[one]
         again = msgspec.structs.replace(first, sdp="\r\n".join(lines))
         assert again.sdp != first.sdp
-        await bench.media.perform(ana, again)
+        await bench.ask(ana, again)
         assert before == (set(bench.engine.tracks), set(bench.engine.slots))
 
     async def test_a_new_peer_connection_replaces_the_old(self, bench):
         """Another number in the o-line is another connection: the old transport is closed."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer("1"))
+        await bench.ask(ana, offer("1"))
         (old,) = bench.engine.transports
-        await bench.media.perform(ana, offer("2"))
+        await bench.ask(ana, offer("2"))
         await until(lambda: old not in bench.engine.transports)
         assert len(bench.engine.transports) == 1
 
     async def test_a_new_page_closes_the_old_pages_media(self, bench):
         """When a newer hello took over, what the superseded tab had is gone."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer())
+        await bench.ask(ana, offer())
         bench.media.entered(ana)
         await until(lambda: not bench.engine.transports)
 
@@ -123,7 +124,7 @@ class TestOffers:
         ana = bench.enter("Ana", role=Role.HOST)
         code = None
         try:
-            await bench.media.perform(ana, parse("media.offer", change))
+            await bench.ask(ana, parse("media.offer", change))
         except RequestError as error:
             code = error.code
         assert code in {"bad_request", "too_large"}
@@ -144,7 +145,7 @@ class TestOffers:
     ):
         """Whether it comes from the same peer connection or from a new one."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer("1"))
+        await bench.ask(ana, offer("1"))
         before = (set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots))
         good = offer(session)
         bad = {"sdp": good.sdp, "tracks": TRACKS, "slots": SLOTS, **changes}
@@ -155,7 +156,7 @@ class TestOffers:
             set(bench.engine.transports), set(bench.engine.tracks), set(bench.engine.slots),
         )  # fmt: skip
         assert bench.track(ana, Source.MIC) in bench.engine.tracks
-        await bench.media.perform(ana, offer("1"))
+        await bench.ask(ana, offer("1"))
         assert before[1] == set(bench.engine.tracks)
 
     async def test_what_the_engine_refuses_is_a_bad_request(self, bench):
@@ -173,52 +174,52 @@ class TestOffers:
 
         monkeypatch.setattr(bench.engine, "add_track", broken)
         with pytest.raises(RuntimeError, match="seeded"):
-            await bench.media.perform(ana, offer())
+            await bench.ask(ana, offer())
         await until(lambda: not bench.engine.transports)
 
     async def test_a_refused_first_offer_forgets_no_view(self, bench):
         """Who asked for the speaker's layout gets it with the offer that is taken."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, ViewSet(layout="speaker"))
+        await bench.ask(ana, ViewSet(layout="speaker"))
         bad = parse("media.offer", {"sdp": "nonsense"})
         assert await refused(bench, ana, bad) == "bad_request"
-        await bench.media.perform(ana, offer())
+        await bench.ask(ana, offer())
         assert bench.media._seats[ana].view.layout == "speaker"
 
     async def test_more_slots_than_there_are_words_for_are_refused(self, bench):
         """64 in one offer and 64 others in the next: a reason, and the first 64 stay."""
         ana = bench.enter("Ana", role=Role.HOST)
         first = slots_alone("a", 64)
-        await bench.media.perform(ana, first)
+        await bench.ask(ana, first)
         before = set(bench.engine.slots)
         others = msgspec.structs.replace(slots_alone("b", 64), sdp=first.sdp)
         with pytest.raises(RequestError, match="bad_request: too many slots"):
-            await bench.media.perform(ana, others)
-        await bench.media.perform(ana, first)
+            await bench.ask(ana, others)
+        await bench.ask(ana, first)
         assert set(bench.engine.slots) == before
 
     async def test_too_many_offers_are_limited(self, bench):
         """Ten at once, then the time to wait is told."""
         ana = bench.enter("Ana", role=Role.HOST)
         for _ in range(10):
-            await bench.media.perform(ana, offer())
+            await bench.ask(ana, offer())
         assert await refused(bench, ana, offer()) == "rate"
 
     async def test_closing_media_keeps_the_meeting(self, bench):
         """media.close frees the transport; a later offer makes another."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer())
-        assert await bench.media.perform(ana, MediaClose()) == {}
+        await bench.ask(ana, offer())
+        assert await bench.ask(ana, MediaClose()) == {}
         await until(lambda: not bench.engine.transports)
-        assert (await bench.media.perform(ana, offer())).sdp
+        assert (await bench.ask(ana, offer())).sdp
 
 
 class TestBounds:
     async def test_the_end_of_the_room_takes_every_transport(self, bench):
         """The fact by itself: whatever is said of single people, nobody keeps their media."""
         ana, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
-        await bench.media.perform(ana, offer("1"))
-        await bench.media.perform(jane, offer("2"))
+        await bench.ask(ana, offer("1"))
+        await bench.ask(jane, offer("2"))
         bench.end()
         await until(lambda: not bench.engine.transports)
         for who in (ana, jane):
@@ -231,17 +232,17 @@ class TestBounds:
 
         async def again():
             if between == "close":
-                await bench.media.perform(ana, MediaClose())
+                await bench.ask(ana, MediaClose())
             elif between == "reload":
                 bench.media.entered(ana)
 
         for number in range(10):
-            await bench.media.perform(ana, offer(str(number)))
+            await bench.ask(ana, offer(str(number)))
             await again()
         assert await refused(bench, ana, offer("10")) == "rate"
         await again()
         bench.clock.time += 1
-        await bench.media.perform(ana, offer("11"))
+        await bench.ask(ana, offer("11"))
         await again()
         assert await refused(bench, ana, offer("12")) == "rate"
 
@@ -254,4 +255,37 @@ class TestBounds:
             assert await refused(bench, ana, bad) == "bad_request"
         assert await refused(bench, ana, offer()) == "rate"
         bench.clock.time += 1
-        assert (await bench.media.perform(ana, offer())).sdp
+        assert (await bench.ask(ana, offer())).sdp
+
+    async def test_a_crowd_by_one_link_is_limited_together(self, bench):
+        """A class comes in, grows its grid and comes back; then ten a second, however many they are."""
+        host = bench.enter("Ana", role=Role.HOST, link="of the host")
+        crowd = [bench.enter(f"Jane {number}", link="of the guests") for number in range(201)]
+        for who in [*crowd[:200]] * 3:
+            async with bench.media.turn(who, offer()):
+                pass
+        assert await refused(bench, crowd[200], offer()) == "rate"
+        assert (await bench.ask(host, offer())).sdp
+        bench.clock.time += 0.11
+        assert (await bench.ask(crowd[200], offer())).sdp
+        assert await refused(bench, crowd[0], offer()) == "rate"
+
+    async def test_who_is_put_out_while_they_wait_for_their_turn_gets_nothing(self, bench):
+        """Admission is asked again when the turn comes."""
+        host, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
+        async with bench.hub.turns.take("somebody else"):
+            waiting = asyncio.create_task(bench.ask(jane, offer()))
+            await asyncio.sleep(0)
+            bench.act(host, Remove(jane))
+        with pytest.raises(RequestError, match="forbidden"):
+            await waiting
+        assert not bench.engine.transports
+
+    async def test_what_closes_an_offer_that_waits_comes_behind_it(self, bench):
+        """Who offers and closes in one breath has no transport afterwards."""
+        jane = bench.enter("Jane", role=Role.HOST)
+        async with bench.hub.turns.take("somebody else"):
+            asked = [asyncio.create_task(bench.ask(jane, each)) for each in (offer(), MediaClose())]
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+        await until(lambda: not bench.engine.transports)

@@ -13,8 +13,8 @@ from tests.support.wait import until
 class TestSlots:
     async def pair(self, bench):
         ana, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
-        await bench.media.perform(ana, offer("1"))
-        await bench.media.perform(jane, offer("2"))
+        await bench.ask(ana, offer("1"))
+        await bench.ask(jane, offer("2"))
         return ana, jane
 
     async def test_a_source_is_forwarded_only_while_it_is_on(self, bench):
@@ -47,12 +47,12 @@ class TestSlots:
     async def test_who_left_with_the_camera_on_comes_back_with_it_off(self, bench):
         """Leaving turns sources off: what a new page sends is not shown before it says so."""
         ana = bench.enter("Ana", role=Role.HOST)
-        await bench.media.perform(ana, offer("1"))
+        await bench.ask(ana, offer("1"))
         bench.act(ana, TrackSet(Source.CAMERA, on=True))
         assert not bench.is_paused(bench.track(ana, Source.CAMERA))
         bench.act(ana, Leave())
         assert bench.enter("Ana", role=Role.HOST) == ana
-        await bench.media.perform(ana, offer("2"))
+        await bench.ask(ana, offer("2"))
         assert not bench.room.participant(ana).publishes(Source.CAMERA)
         assert bench.is_paused(bench.track(ana, Source.CAMERA))
 
@@ -90,7 +90,7 @@ class TestSlots:
         """What is said of the old one may be heard when the new one is made: it must look old."""
         ana, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
         for who in (ana, jane):
-            await bench.media.perform(who, offer())
+            await bench.ask(who, offer())
             bench.act(who, TrackSet(Source.CAMERA, on=True))
         await until(lambda: bench.of(jane, SlotBind))
         bench.act(ana, TrackSet(Source.CAMERA, on=False))  # emptied: the last that is said of it
@@ -99,8 +99,8 @@ class TestSlots:
             SlotBound(bench.slot(jane, "8"), 0, 0, 1)
         )  # slots count each for itself
         bench.act(ana, TrackSet(Source.CAMERA, on=True))
-        await bench.media.perform(jane, MediaClose())
-        await bench.media.perform(jane, offer("2"))
+        await bench.ask(jane, MediaClose())
+        await bench.ask(jane, offer("2"))
         await until(lambda: len(bench.of(jane, SlotBind)) == 4)
         assert [told.binding for told in bench.of(jane, SlotBind)] == [1, 2, 1, 3]
         assert [told.who for told in bench.of(jane, SlotBind)] == [ana, None, None, ana]
@@ -114,7 +114,7 @@ class TestSlots:
         bench.engine.deliver(SlotBound(slot, track, 4_000_000_000, 1))
         bench.media.resumed(jane)
         await until(lambda: len(bench.of(jane, SlotBind)) == 2)
-        await bench.media.perform(jane, offer("2"))
+        await bench.ask(jane, offer("2"))
         assert len(bench.of(jane, SlotBind)) == 2, "the reply is first"
         await until(lambda: len(bench.of(jane, SlotBind)) == 3)
         assert len(set(bench.of(jane, SlotBind))) == 1
@@ -123,10 +123,10 @@ class TestSlots:
         """Fewer codecs in an offer of the same connection: what is said of it may not look old."""
         ana, jane = await self.pair(bench)
         view = parse("view.set", {"layout": "grid", "slots": [{"slot": "6", "w": 320, "h": 180}]})
-        await bench.media.perform(jane, view)
+        await bench.ask(jane, view)
         before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
         bench.engine.deliver(SlotBound(before, track, 4_000_000_000, 5))
-        await bench.media.perform(jane, with_section(offer("2"), "6", **FEWER_CODECS))
+        await bench.ask(jane, with_section(offer("2"), "6", **FEWER_CODECS))
         slot = bench.slot(jane, "6")
         assert slot != before
         assert bench.engine.sizes[slot] == (320, 180)
@@ -139,7 +139,7 @@ class TestSlots:
         bench.act(ana, TrackSet(Source.CAMERA, on=True))
         before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
         await until(lambda: bench.engine.bindings.get(before) == track)
-        await bench.media.perform(jane, with_section(offer("2"), "6", **FEWER_CODECS))
+        await bench.ask(jane, with_section(offer("2"), "6", **FEWER_CODECS))
         await until(lambda: bench.engine.bindings.get(bench.slot(jane, "6")) == track)
         bench.told.clear()
         bench.engine.deliver(SlotBound(before, track, 1, 9))
@@ -150,9 +150,9 @@ class TestSlots:
         ana, jane = await self.pair(bench)
         before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
         bench.engine.deliver(SlotBound(before, track, 4_000_000_000, 5))
-        await bench.media.perform(jane, with_section(offer("2"), "6", direction="inactive"))
+        await bench.ask(jane, with_section(offer("2"), "6", direction="inactive"))
         assert "6" not in bench.media._seats[jane].slots
-        await bench.media.perform(jane, offer("2"))
+        await bench.ask(jane, offer("2"))
         bench.told.clear()
         bench.media.resumed(jane)
         await until(lambda: bench.of(jane, SlotWhy))
@@ -193,9 +193,9 @@ class TestSlots:
         _, jane = await self.pair(bench)
         slot = bench.slot(jane, "6")
         view = parse("view.set", {"layout": "grid", "slots": [{"slot": "6", "w": 320, "h": 180}]})
-        await bench.media.perform(jane, view)
+        await bench.ask(jane, view)
         calls = len(bench.engine.calls)
-        await bench.media.perform(jane, view)
+        await bench.ask(jane, view)
         assert bench.engine.sizes[slot] == (320, 180)
         assert len(bench.engine.calls) == calls
 
@@ -215,7 +215,7 @@ class TestSlots:
         """Two seconds after somebody left the grid closes once."""
         ana, jane = await self.pair(bench)
         ben = bench.enter("Ben")
-        await bench.media.perform(ben, offer("3"))
+        await bench.ask(ben, offer("3"))
         for who in (ana, jane):
             bench.act(who, TrackSet(Source.CAMERA, on=True))
         first, second = bench.slot(ben, "6"), bench.slot(ben, "7")

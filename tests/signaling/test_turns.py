@@ -1,0 +1,144 @@
+"""Turns: one at a time, askers in rotation, and time for everybody else in between."""
+
+import asyncio
+
+import pytest
+
+from signaling.turns import LONGEST_PAUSE, Turns
+from tests.support.wait import until
+
+
+class Timer:
+    """Time that passes when a piece of work says so."""
+
+    def __init__(self):
+        self.time = 0.0
+
+    def __call__(self):
+        return self.time
+
+
+class Work:
+    """Pieces of work that take turns; `done` says whose ran, in order."""
+
+    def __init__(self):
+        self.timer = Timer()
+        self.turns = Turns(self.timer)
+        self.gate = asyncio.Event()
+        self.done = []
+        self.tasks = []
+
+    def begin(self, asker, name, *, takes=0.0):
+        async def piece():
+            async with self.turns.take(asker):
+                await self.gate.wait()
+                self.timer.time += takes
+                self.done.append(name)
+
+        task = asyncio.create_task(piece())
+        self.tasks.append(task)
+        return task
+
+    async def all(self):
+        self.gate.set()
+        await asyncio.wait_for(asyncio.gather(*self.tasks, return_exceptions=True), 5)
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
+async def test_who_asks_for_one_does_not_wait_for_all_of_another(work):
+    """A crowd of ten, then two others: each of those is next but one, in the order of asking."""
+    for number in range(10):
+        work.begin("crowd", number)
+    work.begin("host", "host")
+    work.begin("guest", "guest")
+    await until(lambda: work.turns.waiting == 11)
+    await work.all()
+    assert work.done == [0, 1, "host", "guest", *range(2, 10)]
+
+
+async def test_only_one_runs_at_a_time(work):
+    """However the pieces wait inside of their turns."""
+    running = most = 0
+
+    async def piece():
+        nonlocal running, most
+        async with work.turns.take("crowd"):
+            running += 1
+            most = max(most, running)
+            await asyncio.sleep(0)
+            running -= 1
+
+    await asyncio.wait_for(asyncio.gather(*(piece() for _ in range(20))), 5)
+    assert most == 1
+
+
+async def test_after_a_piece_the_loop_is_free_for_as_long(work):
+    """The next begins no sooner; one that asks only then waits, too."""
+    loop = asyncio.get_running_loop()
+    at = []
+    work.gate.set()
+    for takes in (0.03, 0.0):
+        async with work.turns.take("crowd"):
+            at.append(loop.time())
+            work.timer.time += takes
+    assert at[1] - at[0] >= 0.03 - 0.002  # a loop rounds its timers
+
+
+async def test_a_process_that_stood_still_does_not_pause_for_as_long(work):
+    """An hour of suspend in somebody's turn delays the next by no more than any other."""
+    work.begin("crowd", "long", takes=3600.0)
+    work.begin("host", "next")
+    await work.all()
+    assert work.done == ["long", "next"]
+    assert LONGEST_PAUSE < 1
+
+
+async def test_who_gives_up_takes_no_turn(work):
+    """Their place in the queue is gone, the others stay in order."""
+    work.begin("crowd", 0)
+    gone = work.begin("crowd", 1)
+    work.begin("crowd", 2)
+    await asyncio.sleep(0)
+    gone.cancel()
+    await work.all()
+    assert work.done == [0, 2]
+
+
+async def test_a_turn_that_is_given_to_somebody_who_left_goes_on_to_the_next(work, monkeypatch):
+    """Cancelled between the word and the waking."""
+    pass_on = work.turns._pass_on
+
+    def and_cancel():
+        pass_on()
+        gone.cancel()
+
+    async with work.turns.take("crowd"):
+        gone = work.begin("crowd", "gone")
+        work.begin("crowd", "next")
+        await asyncio.sleep(0)
+        monkeypatch.setattr(work.turns, "_pass_on", and_cancel)
+    await work.all()
+    assert work.done == ["next"]
+
+
+async def test_a_failure_passes_the_turn_on(work):
+    with pytest.raises(ZeroDivisionError):
+        async with work.turns.take("crowd"):
+            work.begin("crowd", "next")
+            await asyncio.sleep(0)
+            1 / 0  # noqa: B018
+    await work.all()
+    assert work.done == ["next"]
+
+
+async def test_nothing_is_kept_of_those_who_were_served(work):
+    for number in range(5):
+        work.begin(number, number)
+    await work.all()
+    await until(lambda: not work.turns._taken)
+    assert work.turns.waiting == 0
+    assert not work.turns._waiting
