@@ -67,14 +67,18 @@ class TokenBucket:
         """A bucket that nobody has taken from."""
         return cls(rate, burst, burst, now)
 
-    def take(self, now: float, amount: float = 1.0) -> float:
-        """Take `amount` and return 0.0, or take nothing and return the seconds to wait."""
+    def wait(self, now: float, amount: float = 1.0) -> float:
+        """The seconds until `amount` can be taken; nothing is taken."""
         self.tokens = min(self.burst, self.tokens + max(0.0, now - self.updated) * self.rate)
         self.updated = max(self.updated, now)
-        if self.tokens >= amount:
+        return max(0.0, amount - self.tokens) / self.rate
+
+    def take(self, now: float, amount: float = 1.0) -> float:
+        """Take `amount` and return 0.0, or take nothing and return the seconds to wait."""
+        wait = self.wait(now, amount)
+        if not wait:
             self.tokens -= amount
-            return 0.0
-        return (amount - self.tokens) / self.rate
+        return wait
 
 
 def frame_weight(size: int) -> float:
@@ -105,11 +109,15 @@ class AddressLimiter:
         self._capacity = capacity
         self._buckets: OrderedDict[tuple[str, str], TokenBucket] = OrderedDict()
 
-    def take(self, address: str, now: float, *, to: str = "", amount: float = 1.0) -> float:
-        """0.0, or the seconds that `address` must wait; each `to` is counted apart.
+    def wait(self, address: str, now: float, *, to: str = "") -> float:
+        """The seconds that `address` must wait; nothing is counted. Each `to` is counted apart."""
+        return self._bucket(address, now, to).wait(now)
 
-        A negative `amount` gives back what was taken for nothing.
-        """
+    def take(self, address: str, now: float, *, to: str = "") -> float:
+        """Count one and return 0.0, or return the seconds that `address` must wait."""
+        return self._bucket(address, now, to).take(now)
+
+    def _bucket(self, address: str, now: float, to: str) -> TokenBucket:
         key = network(address), to
         bucket = self._buckets.get(key)
         if bucket is None:
@@ -118,7 +126,7 @@ class AddressLimiter:
                 self._buckets.popitem(last=False)
         else:
             self._buckets.move_to_end(key)
-        return bucket.take(now, amount)
+        return bucket
 
 
 class RoomLimiter:

@@ -142,11 +142,11 @@ class JoinEndpoint:
         now = self._clock.now()
         code = request.match_info["code"]
         room = code[:CODE_COUNTED]
-        wait = self._attempts.take(address, now)
-        if not wait and (wait := self._attempts_by_room.take(address, now, to=room)):
-            self._attempts.take(address, now, amount=-1.0)  # nor is it taken from the other rooms
+        wait = self._attempts.wait(address, now)
+        wait = wait or self._attempts_by_room.take(address, now, to=room)
         if wait:
             raise _too_many("joins", wait)
+        self._attempts.take(address, now)  # what one room refused is not taken from the others
         body = await read_json(request, JoinRequest, MAX_BODY)
         try:
             opened = await self._links.open(code, body.secret)

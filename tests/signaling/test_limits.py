@@ -14,6 +14,16 @@ def test_a_bucket_gives_its_burst_and_then_its_rate():
     assert bucket.take(0.5) == pytest.approx(0.5)
 
 
+def test_who_asks_how_long_to_wait_takes_nothing():
+    """Of a bucket, and of an address that nobody has seen."""
+    bucket, limiter = TokenBucket.full(2.0, 1.0, now=0.0), AddressLimiter(2.0, 1.0)
+    for _ in range(3):
+        assert bucket.wait(0.0) == 0.0
+        assert limiter.wait("a", 0.0) == 0.0
+    assert bucket.take(0.0) == limiter.take("a", 0.0) == 0.0
+    assert bucket.wait(0.0) == limiter.wait("a", 0.0) == pytest.approx(0.5)
+
+
 def test_a_bucket_never_holds_more_than_its_burst():
     """A long silence earns no more than one burst."""
     bucket = TokenBucket.full(1.0, 2.0, now=0.0)
