@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
@@ -156,6 +157,8 @@ class RoomMedia:
         self._negotiations = RoomLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
         self._crowds = RoomLimiter(CROWD_NEGOTIATION_RATE, CROWD_NEGOTIATION_BURST)
+        self._offering: Counter[ParticipantId] = Counter()
+        """How many offers of each wait for their turn."""
         self._bindings: dict[ParticipantId, int] = {}
         """The highest binding that somebody was told of, likewise: an old one must look old."""
         self._owner: dict[int, tuple[ParticipantId, Source]] = {}
@@ -255,15 +258,22 @@ class RoomMedia:
         Raises:
             RequestError: refused before it waits; ``rate`` for too many.
         """
-        if not isinstance(action, MediaOffer | MediaClose):
-            yield
-            return
         self.require_admission(participant)
         row = self._room.participant(participant) if self._room else None
-        link = row.link if row else None
+        link = (row.link if row else None) or ""
+        turn = self._hub.turns.take((self, link))
         if isinstance(action, MediaOffer):
-            self._count_negotiation(participant, link or "")
-        async with self._hub.turns.take((self, link)):
+            self._count_negotiation(participant, link)
+            self._offering[participant] += 1
+            try:
+                async with turn:
+                    yield
+            finally:
+                self._offering[participant] -= 1
+        elif isinstance(action, MediaClose) and self._offering[participant]:
+            async with turn:
+                yield
+        else:
             yield
 
     async def perform(self, participant: ParticipantId, action: Action) -> Any:

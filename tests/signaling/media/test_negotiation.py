@@ -289,3 +289,10 @@ class TestBounds:
             await asyncio.sleep(0)
         await asyncio.gather(*asked)
         await until(lambda: not bench.engine.transports)
+
+    async def test_what_closes_nothing_that_waits_takes_no_turn(self, bench):
+        """A crowd that closes again and again would else keep all others by its link waiting."""
+        jane = bench.enter("Jane", role=Role.HOST)
+        async with bench.hub.turns.take("somebody else"):
+            assert await asyncio.wait_for(bench.ask(jane, MediaClose()), 5) == {}
+            assert bench.hub.turns.waiting == 0
