@@ -233,8 +233,9 @@ def _moved(step: Step) -> dict[ParticipantId, str]:
 
 def _close_interval(step: Step, row: Participant, interval: Interval, parting: Parting) -> None:
     ended_at = step.state.parted_at
-    gone_at = parting.at if ended_at is None else min(parting.at, ended_at)
-    left_at = max(interval.since, gone_at)
+    if ended_at is not None and parting.at >= ended_at:
+        parting = Parting(ended_at, "ended")  # the meeting was over, whyever they went then
+    left_at = max(interval.since, parting.at)
     step.fact(
         IntervalClosed(
             participant=row.id,

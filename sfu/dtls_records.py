@@ -32,6 +32,7 @@ RECORD_BURST = 200.0
 """Those at once; a handshake takes ten, and as many again for each flight that is lost."""
 
 _HEADER = 13
+_FRAGMENT_HEADER = 12
 _CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA = 20, 21, 22, 23
 _VERSION_MAJOR = 0xFE  # DTLS counts down from 0xFEFF (1.0) to 0xFEFD (1.2)
 
@@ -55,11 +56,21 @@ def is_plaintext_alert(record: bytes) -> bool:
     return record[0] == _ALERT and record[3:5] == b"\0\0"
 
 
-def claimed_length(record: bytes) -> int:
-    """The length of the message that a plaintext handshake record is of; 0 for any other record."""
+def claims_too_much(record: bytes) -> bool:
+    """Tell whether a plaintext handshake record speaks of too long a message, or breaks off.
+
+    It may hold fragments of several messages, one after another, and OpenSSL reads them all.
+    """
     if record[0] != _HANDSHAKE or record[3:5] != b"\0\0":
-        return 0
-    return int.from_bytes(record[_HEADER + 1 : _HEADER + 4], "big")
+        return False
+    position = _HEADER
+    while position < len(record):  # RFC 6347 section 4.2.2
+        length = int.from_bytes(record[position + 1 : position + 4], "big")
+        fragment = int.from_bytes(record[position + 9 : position + 12], "big")
+        position += _FRAGMENT_HEADER + fragment
+        if length > MAX_HANDSHAKE_MESSAGE or position > len(record):
+            return True
+    return False
 
 
 def pack_datagrams(flight: bytes) -> Iterator[bytes]:
@@ -128,7 +139,7 @@ class RecordQueue:
         if not self._handshaking and record[0] == _HANDSHAKE:
             self._late_handshake_records += 1
             return self._late_handshake_records <= MAX_LATE_HANDSHAKE_RECORDS
-        return claimed_length(record) <= MAX_HANDSHAKE_MESSAGE
+        return not claims_too_much(record)
 
     def handshake_done(self) -> None:
         """Lift the bound on handshake bytes."""

@@ -288,8 +288,7 @@ class RoomActor:
         request_id = RequestId(request.request_id)
         if isinstance(request.action, messages.SHELL_METHODS):
             async with self._adapter.turn(client.participant, request.action):
-                if self.members.get(client.participant) is not client:
-                    raise RequestError("stale_epoch", "a newer connection has taken over")
+                self._check_still_there(client)
                 answer = await self._adapter.perform(client.participant, request.action)
                 client.send_frame(Reply(request_id, answer))
             return
@@ -373,6 +372,14 @@ class RoomActor:
         """Refuse who hung up meanwhile: `lost` ran before anybody knew whom it was about."""
         if client.closing:
             raise RequestError("superseded", "the connection has ended")
+
+    def _check_still_there(self, client: Client) -> None:
+        """Refuse what has waited while the room was lost, or the page was replaced or closed."""
+        if self._live is None:
+            raise RequestError("unavailable", retry_ms=1000)
+        there = client.participant is not None and self.members.get(client.participant) is client
+        if not there or client.closing:
+            raise RequestError("stale_epoch", "a newer connection has taken over")
 
     def _count_connection(self, participant: ParticipantId) -> None:
         """Refuse who comes back too often: each time is facts that every later opening reads."""

@@ -211,7 +211,8 @@ class RoomMedia:
             self._settle_soon()
 
     async def close(self) -> None:
-        """See `actor.Adapter`."""
+        """See `actor.Adapter`; nothing is opened afterwards, whatever still waits for its turn."""
+        self._admitted.clear()
         for timer in (self._settle_timer, self._hole_timer):
             if timer is not None:
                 timer.cancel()

@@ -33,7 +33,7 @@ class Turns:
     @property
     def waiting(self) -> int:
         """How many wait for their turn now."""
-        return sum(len(turns) for turns in self._waiting.values())
+        return sum(not turn.done() for turns in self._waiting.values() for turn in turns)
 
     @contextlib.asynccontextmanager
     async def take(self, asker: Hashable) -> AsyncIterator[None]:
@@ -54,17 +54,20 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given, and nobody is there to take it
+            if not turn.cancelled():  # it was given, and nobody is there to take it
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
         while self._waiting:
-            asker, turns = self._waiting.popitem(last=False)
+            asker, turns = next(iter(self._waiting.items()))
             turn = turns.popleft()
-            if turns:
-                self._waiting[asker] = turns  # behind all others
-            if not turn.done():
+            given_up = turn.done()
+            if not turns:
+                del self._waiting[asker]
+            elif not given_up:
+                self._waiting.move_to_end(asker)
+            if not given_up:
                 turn.set_result(None)
                 return
         self._taken = False

@@ -1,4 +1,4 @@
-"""A question is answered by a click that was meant for it."""
+"""A click does what it was meant for: it answers a question, and selects no picture."""
 
 import datetime as dt
 
@@ -46,6 +46,18 @@ async def test_a_double_click_opens_a_question_and_neither_closes_nor_answers_it
     await host.page.mouse.click(5, 5)
     await expect(dialog).to_have_count(0)
     await shows(host, "live")
+    no_complaints(host)
+
+
+async def test_a_double_click_on_the_stage_selects_nothing(server, emptied):
+    """As the second click of one on "Join now" would: the own picture stood there tinted."""
+    links = await book(server)
+    host = await Person.arrive(emptied, ANA)
+    await host.join(links.host)
+    await shows(host, "live")
+    await expect(host.page.get_by_text("You're the first one here.")).to_be_visible()
+    await host.page.get_by_text("You're the first one here.").dblclick(force=True)
+    assert await host.page.evaluate("getSelection().toString()") == ""
     no_complaints(host)
 
 

@@ -75,7 +75,10 @@ def test_the_end_is_undone_within_its_grace(meeting, host):
 
 
 def test_the_books_close_when_the_host_ended_it_not_when_the_grace_ran_out(meeting, host):
-    """Attendance and the sitting end at the host's command; who was lost before, left before."""
+    """Attendance and the sitting end at the host's command; who was lost before, left before.
+
+    Whoever leaves in the grace, or closes the page on "The meeting has ended", was there to its end.
+    """
     jane, paul, lost = meeting.member("Jane"), meeting.member("Paul"), meeting.member("Lee")
     meeting.wait(100)
     lost.drop()
@@ -84,9 +87,11 @@ def test_the_books_close_when_the_host_ended_it_not_when_the_grace_ran_out(meeti
     ended_at = stamp(meeting.now)
     meeting.wait(3)
     jane.ask(c.Leave())
+    paul.drop()
     meeting.wait(7)
-    seconds = {b.participant: b.seconds for b in meeting.bodies("interval.closed")}
-    assert seconds == {host.id: 120.0, jane.id: 120.0, paul.id: 120.0, lost.id: 100.0}
+    closed = {b.participant: (b.seconds, b.reason) for b in meeting.bodies("interval.closed")}
+    to_the_end = dict.fromkeys((host.id, jane.id, paul.id), (120.0, "ended"))
+    assert closed == {**to_the_end, lost.id: (100.0, "lost")}
     ended = meeting.bodies("room.ended")[0]
     assert (ended.ended_at, ended.by, ended.reason) == (ended_at, host.id, "host")
     meeting.check()

@@ -30,7 +30,14 @@ def record(kind: int, body: bytes, epoch: int = 0, version: int = 0xFEFD) -> byt
     return pack("!BHHHLH", kind, version, epoch, 0, 7, len(body)) + body
 
 
-HELLO = record(22, b"\x01" + (86).to_bytes(3, "big") + b"h" * 86)
+def fragment(claimed: int, body: bytes, kind: int = 11, number: int = 0) -> bytes:
+    """The beginning of a handshake message of so many bytes (RFC 6347 section 4.2.2)."""
+    sizes = (size.to_bytes(3, "big") for size in (claimed, 0, len(body)))
+    length, offset, here = sizes
+    return bytes([kind]) + length + pack("!H", number) + offset + here + body
+
+
+HELLO = record(22, fragment(86, b"h" * 86, kind=1))
 ALERT = record(21, b"\x02\x28")
 
 
@@ -98,13 +105,22 @@ async def test_what_nobody_reads_is_bounded() -> None:
     assert queue.dropped == 5
 
 
-async def test_no_fragment_claims_a_message_that_nobody_sends() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        fragment(MAX_HANDSHAKE_MESSAGE + 1, b"x"),
+        fragment(40, b"x") + fragment(MAX_HANDSHAKE_MESSAGE + 1, b"x", number=1),
+        fragment(40, b"") + fragment(40, b"") + fragment(2**24 - 1, b""),
+        fragment(40, b"x")[:-1],
+        fragment(40, b"x") + fragment(MAX_HANDSHAKE_MESSAGE + 1, b"x")[:7],
+    ],
+    ids=["alone", "behind another", "of nothing", "broken off", "a header broken off"],
+)
+async def test_no_fragment_claims_a_message_that_nobody_sends(body: bytes) -> None:
     """OpenSSL makes room for what is claimed: a few bytes would hold a hundred thousand."""
     queue = RecordQueue(lambda datagram: None)
-    claim = MAX_HANDSHAKE_MESSAGE.to_bytes(3, "big")
-    most = record(22, b"\x0b" + claim + bytes(8) + b"x")
-    more = record(22, b"\x0b" + (MAX_HANDSHAKE_MESSAGE + 1).to_bytes(3, "big") + bytes(8) + b"x")
-    queue.feed(more + most)
+    most = record(22, fragment(40, b"x") + fragment(MAX_HANDSHAKE_MESSAGE, b"x", number=1))
+    queue.feed(record(22, body) + most)
     assert await queue._recv() == most
     assert queue.dropped == 1
 

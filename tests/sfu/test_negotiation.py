@@ -262,6 +262,16 @@ def test_a_plan_that_is_too_late_is_our_own_bug(endpoint: Endpoint) -> None:
         endpoint.negotiation.answer(plan, ICECredentials("u", "p"), {})
 
 
+def test_an_agreed_offer_keeps_none_of_its_formats(endpoint: Endpoint) -> None:
+    """For the life of a call of 200 people: only what the next offer is compared with."""
+    endpoint.offer(OFFER, labels(8))
+    kept = [section.offered for section in endpoint.negotiation._sections]
+    assert [(media.mid, media.port) for media in kept] == [(m.mid, m.port) for m in OFFER.media]
+    assert not any(media.payloads or media.formats or media.extensions for media in kept)
+    endpoint.offer(OFFER, labels(8))
+    assert not endpoint.operations
+
+
 def test_data_channels_are_answered_when_offered(endpoint: Endpoint) -> None:
     """The application section is accepted with our message size; its port is handed out."""
     plan = endpoint.negotiation.receive_offer(DEFAULT, labels(2))

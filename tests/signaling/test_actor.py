@@ -155,6 +155,28 @@ class TestSuperseding:
         with pytest.raises(RequestError, match="stale_epoch"):
             await asked
 
+    async def test_what_waits_while_the_room_is_lost_is_not_done(self, stage):
+        """Another node has the room by then: nothing of it may be opened here."""
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.adapter.turns.clear()
+        asked = asyncio.create_task(stage.actor.perform(host, request("view.set", layout="grid")))
+        await asyncio.sleep(0)
+        await stage.actor.close()
+        stage.adapter.turns.set()
+        with pytest.raises(RequestError, match="unavailable"):
+            await asked
+
+    async def test_what_waits_for_who_hung_up_is_not_done(self, stage):
+        """Their connection's loss was told before: nobody would close what is opened for them now."""
+        host = await enter(stage, "Ana", Role.HOST)
+        stage.adapter.turns.clear()
+        asked = asyncio.create_task(stage.actor.perform(host, request("view.set", layout="grid")))
+        await asyncio.sleep(0)
+        host.lost()
+        stage.adapter.turns.set()
+        with pytest.raises(RequestError, match="stale_epoch"):
+            await asked
+
     async def test_five_at_once_leave_one(self, stage):
         """However many connect together, one lives and four get the terminal code."""
         clients = await asyncio.gather(*(enter(stage, "Ana", Role.HOST) for _ in range(5)))

@@ -98,14 +98,16 @@ async def test_a_process_that_stood_still_does_not_pause_for_as_long(work):
 
 
 async def test_who_gives_up_takes_no_turn(work):
-    """Their place in the queue is gone, the others stay in order."""
+    """Nor one of those who asked with them: the others stay in order."""
     work.begin("crowd", 0)
     gone = work.begin("crowd", 1)
     work.begin("crowd", 2)
+    work.begin("host", "host")
     await asyncio.sleep(0)
     gone.cancel()
+    await until(lambda: work.turns.waiting == 2)
     await work.all()
-    assert work.done == [0, 2]
+    assert work.done == [0, 2, "host"]
 
 
 async def test_a_turn_that_is_given_to_somebody_who_left_goes_on_to_the_next(work, monkeypatch):

@@ -68,19 +68,25 @@ def slots_alone(prefix, count):
 
 
 class Bench:
-    """A room with media over a fake engine; facts are committed when `commit` says so."""
+    """A room with media over a fake engine; facts are committed when `commit` says so.
 
-    def __init__(self):
+    Args:
+        hub: another bench's, for a room beside its own.
+    """
+
+    def __init__(self, hub=None):
         self.clock = ManualClock()
-        self.engine = FakeEngine()
-        self.hub = MediaHub(self.engine, ["127.0.0.1"], self.clock)
-        self.hub.start()
+        if hub is None:
+            hub = MediaHub(FakeEngine(), ["127.0.0.1"], self.clock)
+            hub.start()
+        self.hub = hub
+        self.engine = hub.engine
         self.told = []
         self.inputs = []
         self.media = self.hub.room(
             lambda participant, body: self.told.append((participant, body)), self.inputs.append
         )
-        record = room_record(policy={"lobby": "off"}, capacity=300)
+        record = room_record(policy={"lobby": "walk_ins"}, capacity=300)
         self.room = Room(config_of(record, 1), SerialIds(), stamp)
         self.pending = []
         self.serial = 0
@@ -102,9 +108,9 @@ class Bench:
         fact = Event("room.ended", "room", "committed", START, stamp(START), None, body)
         self.media.committed(self.room, [fact])
 
-    def enter(self, who, *, role=Role.PARTICIPANT, commit=True, link=None):
+    def enter(self, who, *, role=Role.PARTICIPANT, commit=True, link=None, lobby=False):
         command = Enter(
-            Identity(f"guest:{who}"), IdentityKind.GUEST, who, role=role, lobby=False, link=link
+            Identity(f"guest:{who}"), IdentityKind.GUEST, who, role=role, lobby=lobby, link=link
         )
         return self.do(command, commit=commit).entered.participant
 

@@ -11,10 +11,11 @@ from rooms.policy import Role, Source
 from rooms.room import Room
 from signaling.clock import stamp
 from signaling.errors import RequestError
+from signaling.limits import CROWD_NEGOTIATION_BURST
 from signaling.messages import MediaClose, ViewSet, parse
 from tests.sfu.offers import TRIMMED
 from tests.signaling.fakes import SerialIds
-from tests.signaling.media.bench import SLOTS, TRACKS, offer, refused, slots_alone
+from tests.signaling.media.bench import SLOTS, TRACKS, Bench, offer, refused, slots_alone
 from tests.support.wait import until
 
 
@@ -296,3 +297,47 @@ class TestBounds:
         async with bench.hub.turns.take("somebody else"):
             assert await asyncio.wait_for(bench.ask(jane, MediaClose()), 5) == {}
             assert bench.hub.turns.waiting == 0
+
+    async def test_nothing_opens_once_the_room_has_left_this_node(self, bench):
+        """An offer that waited for its turn until then: nobody would close its transport."""
+        jane = bench.enter("Jane", role=Role.HOST)
+        async with bench.hub.turns.take("somebody else"):
+            waiting = asyncio.create_task(bench.ask(jane, offer()))
+            await asyncio.sleep(0)
+            await bench.media.close()
+        with pytest.raises(RequestError, match="forbidden"):
+            await waiting
+        assert not bench.engine.transports
+
+    async def test_each_room_and_each_link_waits_in_a_queue_of_its_own(self, bench):
+        """The host is not behind the crowd of the guests, nor another room's people behind either."""
+        other = Bench(bench.hub)
+        host = bench.enter("Ana", role=Role.HOST, link="host")
+        crowd = [bench.enter(f"Jane {number}", link="guests") for number in range(5)]
+        theirs = other.enter("Kim", role=Role.HOST, link="guests")
+        answered = []
+
+        async def ask(of, who):
+            await of.ask(who, offer())
+            answered.append((of, who))
+
+        async with bench.hub.turns.take("somebody else"):
+            asked = [asyncio.create_task(ask(bench, who)) for who in crowd]
+            asked += [
+                asyncio.create_task(ask(bench, host)),
+                asyncio.create_task(ask(other, theirs)),
+            ]
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+        await other.media.close()
+        first = [(bench, crowd[0]), (bench, host), (other, theirs)]
+        assert answered == first + [(bench, who) for who in crowd[1:]]
+
+    async def test_who_waits_at_the_door_spends_nothing_of_the_crowds(self, bench):
+        """Their offers are refused before they are counted, and wait for nothing."""
+        bench.enter("Ana", role=Role.HOST, link="host")
+        inside = bench.enter("Jane", link="guests")
+        outside = bench.enter("Kim", link="guests", lobby=True)
+        for _ in range(int(CROWD_NEGOTIATION_BURST)):
+            assert await refused(bench, outside, offer()) == "forbidden"
+        assert (await bench.ask(inside, offer())).sdp
