@@ -112,7 +112,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 ids=TextIds(),
                 secrets=ResumeSecrets(tokens, clock),
                 open_feed=feed_opener(bus),
-                make_adapter=hub.room,
+                make_adapter=functools.partial(hub.room, key.tenant_id),
                 gone=gone,
             )
 
@@ -132,7 +132,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         sockets = AnonymousSockets(total=min(ANONYMOUS, descriptors() // 4))
         proxies = Proxies(config.trusted_proxies)
         application = make_application(proxies, config.allowed_origins)
-        rest.add_routes(application, database=database, base_url=base_url)
+        rest_turns = rest.RestTurns(database)
+        rest.add_routes(application, turns=rest_turns, base_url=base_url, address_of=address_of)
         add_shell_routes(
             application,
             join=JoinEndpoint(
@@ -159,6 +160,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "anonymous_dropped_total": sockets.dropped,
                         "shed_frames_total": gateway.shed,
                         "negotiations_waiting": hub.turns.waiting,
+                        "rest_waiting": rest_turns.waiting,
                     },
                     "engine": hub.engine.stats,
                 }

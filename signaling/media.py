@@ -64,7 +64,7 @@ class MediaHub:
     ) -> None:
         self.engine = packet_engine
         self.clock = clock
-        self.turns = Turns()
+        self.turns = Turns(pauses=True)
         """Of all negotiations of this node: each holds up every room for milliseconds."""
         self.server = MediaServer(
             packet_engine,
@@ -99,9 +99,9 @@ class MediaHub:
         """Wait until the engine's worker has ended by itself; nothing here can start another."""
         await self._died.wait()
 
-    def room(self, notify: Notify, tell: Tell) -> "RoomMedia":
-        """The media of a room: how to reach its participants, and the room itself."""
-        return RoomMedia(self, notify, tell)
+    def room(self, tenant: str, notify: Notify, tell: Tell) -> "RoomMedia":
+        """The media of a tenant's room: how to reach its participants, and the room itself."""
+        return RoomMedia(self, tenant, notify, tell)
 
     def create_room(self, media: "RoomMedia") -> int:
         """An engine room whose events go to `media`."""
@@ -143,8 +143,9 @@ class MediaHub:
 class RoomMedia:
     """The media of one room; an `actor.Adapter`. See the module."""
 
-    def __init__(self, hub: MediaHub, notify: Notify, tell: Tell) -> None:
+    def __init__(self, hub: MediaHub, tenant: str, notify: Notify, tell: Tell) -> None:
         self._hub = hub
+        self._tenant = tenant
         self._engine = hub.engine
         self._notify = notify
         self._tell = tell
@@ -262,7 +263,7 @@ class RoomMedia:
         self.require_admission(participant)
         row = self._room.participant(participant) if self._room else None
         link = (row.link if row else None) or ""
-        turn = self._hub.turns.take((self, link))
+        turn = self._hub.turns.take(self._tenant, self, link)
         if isinstance(action, MediaOffer):
             self._count_negotiation(participant, link)
             self._offering[participant] += 1

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from crm_core.metadata import metadata
 from crm_core.resources.registry import RESOURCES
 from crm_core.tenants.models import Role, Staff, Tenant, User
-from signaling.http.rest import add_routes
+from signaling.http.rest import RestTurns, add_routes
 from storage.base import Base, TenantScoped
 from storage.errors import TenantMismatch, UnscopedStatement
 from tests.crm_core.meetings.support import book_meeting
@@ -218,6 +218,11 @@ def test_every_model_is_tenant_scoped_or_scoped_globally():
 def test_the_application_has_no_route_outside_the_list(database):
     """Guard of the test above: routes come from the registry, all under /v1."""
     app = aiohttp.web.Application()
-    add_routes(app, database=database, base_url="https://x.example")
+    add_routes(
+        app,
+        turns=RestTurns(database),
+        address_of=lambda _request: "192.0.2.1",
+        base_url="https://x.example",
+    )
     names = {re.match(r"/v1/(\w+)", pattern)[1] for _, pattern in _routes(app)}
     assert names == {resource.name for resource in RESOURCES}

@@ -23,7 +23,7 @@ class Work:
 
     def __init__(self):
         self.timer = Timer()
-        self.turns = Turns(self.timer)
+        self.turns = Turns(pauses=True, timer=self.timer)
         self.gate = asyncio.Event()
         self.done = []
         self.tasks = []
@@ -137,10 +137,27 @@ async def test_a_failure_passes_the_turn_on(work):
     assert work.done == ["next"]
 
 
+async def test_as_many_run_at_once_as_may(work):
+    """Three, while more wait."""
+    turns = Turns(3)
+    running, counts = set(), []
+
+    async def piece(number):
+        async with turns.take("crowd"):
+            running.add(number)
+            counts.append(len(running))
+            await asyncio.sleep(0)
+            running.remove(number)
+
+    await asyncio.wait_for(asyncio.gather(*(piece(number) for number in range(20))), 5)
+    assert max(counts) == 3
+    assert (turns.waiting, turns._free) == (0, 3)
+
+
 async def test_nothing_is_kept_of_those_who_were_served(work):
     for number in range(5):
         work.begin(number, number)
     await work.all()
-    await until(lambda: not work.turns._taken)
+    await until(lambda: work.turns._free)
     assert work.turns.waiting == 0
     assert not work.turns._waiting

@@ -7,30 +7,38 @@ answers, the OpenAPI document. Read ``endpoint.py`` for what surrounds every req
 """
 
 import secrets
+from collections.abc import Callable
 
 import aiohttp.web
 
 from crm_core.appointments.video import LinkMaker
 from crm_core.resources.registry import BY_NAME, RESOURCES
-from storage.database import Database
 
 from .collection import create_record, list_records
 from .endpoint import AiohttpHandler, Api, endpoint, method_not_allowed, not_found
 from .openapi import document
 from .record import delete_record, get_record, get_timeline, run_verb, update_record
+from .turns import RestTurns
 
-__all__ = ["add_routes"]
+__all__ = ["RestTurns", "add_routes"]
 
 
-def add_routes(app: aiohttp.web.Application, *, database: Database, base_url: str) -> None:
+def add_routes(
+    app: aiohttp.web.Application,
+    *,
+    turns: RestTurns,
+    base_url: str,
+    address_of: Callable[[aiohttp.web.Request], str],
+) -> None:
     """Serve ``/v1/…`` and ``/openapi.json``.
 
     Args:
         app: gets the routes; nothing else of it is touched.
-        database: the server's pool, with its clock and ids.
+        turns: the database, as REST may use it.
         base_url: where browsers reach the product; stands in links.
+        address_of: the visitor's address.
     """
-    api = Api(database, BY_NAME, LinkMaker(base_url, secrets.token_bytes))
+    api = Api(turns, BY_NAME, LinkMaker(base_url, secrets.token_bytes), address_of)
     router = app.router
     described = document(RESOURCES, base_url)
 

@@ -17,7 +17,7 @@ from .idempotency import Replay
 async def list_records(call: Call) -> aiohttp.web.Response:
     """``GET``: a page, newest first unless told otherwise."""
     query = parse_list(call.resource, call.api.resources, call.request.query.items())
-    async with call.api.database.unit_of_work(call.grant.tenant_id, read_only=True) as unit:
+    async with call.reading() as unit:
         page = await store.list_page(unit, call.resource, call.api.resources, query)
     answer: dict[str, Any] = {"items": page.items, "next": page.next}
     if query.includes:
@@ -53,9 +53,7 @@ async def in_unit(call: Call, raw: bytes, work: Any) -> aiohttp.web.Response:
     """
     key = idempotency.read_key(call)
     try:
-        async with call.api.database.unit_of_work(
-            call.grant.tenant_id, actor_id=call.grant.staff_id
-        ) as unit:
+        async with call.writing() as unit:
             if key is None:
                 response: aiohttp.web.Response = await work(unit)
                 return response

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,12 @@ from crm_core.appointments.video import LinkMaker
 from crm_core.errors import NotFound
 from crm_core.resources.declaration import Caller, Resource
 from crm_core.resources.fields import UUID_KIND
-from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
-from storage.database import Database
+from crm_core.tenants.service import ApiGrant, Unauthorized
+from signaling.limits import network
+from storage.database import Unit
 
 from .problems import HttpProblem, answer_for, problem
+from .turns import RestTurns
 
 MAX_KEY = 200
 _ETAG = re.compile(r'"v([0-9]{1,18})"', re.ASCII)
@@ -26,9 +29,11 @@ _ETAG = re.compile(r'"v([0-9]{1,18})"', re.ASCII)
 class Api:
     """What the handlers share."""
 
-    database: Database
+    turns: RestTurns
     resources: Mapping[str, Resource]
     links: LinkMaker
+    address_of: Callable[[aiohttp.web.Request], str]
+    """The visitor's address."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,14 @@ class Call:
     def caller(self) -> Caller:
         """Who calls, for use cases."""
         return Caller(self.grant.staff_id, self.api.links)
+
+    def reading(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit of work that reads, in the caller's turn."""
+        return self.api.turns.reading(self.grant)
+
+    def writing(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit of work in the caller's turn."""
+        return self.api.turns.writing(self.grant)
 
     def row_id(self) -> UUID:
         """The id in the path.
@@ -71,7 +84,7 @@ def endpoint(api: Api, resource: Resource, handler: Handler) -> AiohttpHandler:
     async def handle(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
         try:
             secret = _bearer(request)
-            grant = await authenticate(api.database, secret)
+            grant = await api.turns.authenticate(secret, network(api.address_of(request)))
             return await handler(Call(api, resource, request, grant, secret))
         except Exception as error:  # noqa: BLE001  # every refusal and every bug becomes an answer
             return answer_for(error)

@@ -33,7 +33,7 @@ async def get_record(call: Call) -> aiohttp.web.StreamResponse:
     parameters = _only(call, "include", "fields")
     includes = parse_includes(call.resource, parameters.get("include"))
     fields = parse_fields(call.resource, parameters.get("fields"))
-    async with call.api.database.unit_of_work(call.grant.tenant_id, read_only=True) as unit:
+    async with call.reading() as unit:
         row = await store.get(unit, call.resource, call.row_id())
         answer = store.encode(row, fields)
         if includes:
@@ -51,9 +51,7 @@ async def update_record(call: Call) -> aiohttp.web.StreamResponse:
     """``PATCH``: merge fields into the version that If-Match names."""
     body, _ = await read_json(call.request)
     row_id, versions = call.row_id(), if_match(call, required=True)
-    async with call.api.database.unit_of_work(
-        call.grant.tenant_id, actor_id=call.grant.staff_id
-    ) as unit:
+    async with call.writing() as unit:
         row = await store.get(unit, call.resource, row_id)
         store.require_version(call.resource, row, versions)
         extra = await store.update(unit, call.resource, row, body, call.caller)
@@ -63,9 +61,7 @@ async def update_record(call: Call) -> aiohttp.web.StreamResponse:
 async def delete_record(call: Call) -> aiohttp.web.StreamResponse:
     """``DELETE``: the version that If-Match names."""
     row_id, versions = call.row_id(), if_match(call, required=True)
-    async with call.api.database.unit_of_work(
-        call.grant.tenant_id, actor_id=call.grant.staff_id
-    ) as unit:
+    async with call.writing() as unit:
         row = await store.get(unit, call.resource, row_id)
         store.require_version(call.resource, row, versions)
         await store.remove(unit, call.resource, row, call.caller)
@@ -95,7 +91,7 @@ async def get_timeline(call: Call) -> aiohttp.web.StreamResponse:
     parameters = _only(call, "limit", "after")
     limit = _limit(parameters.get("limit"))
     before = _decode_cursor(parameters.get("after"))
-    async with call.api.database.unit_of_work(call.grant.tenant_id, read_only=True) as unit:
+    async with call.reading() as unit:
         row = await store.get(unit, call.resource, call.row_id())
         entries = await timeline(
             unit,

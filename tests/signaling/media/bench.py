@@ -72,9 +72,10 @@ class Bench:
 
     Args:
         hub: another bench's, for a room beside its own.
+        tenant: whose the room is.
     """
 
-    def __init__(self, hub=None):
+    def __init__(self, hub=None, tenant="tenant"):
         self.clock = ManualClock()
         if hub is None:
             hub = MediaHub(FakeEngine(), ["127.0.0.1"], self.clock)
@@ -84,7 +85,9 @@ class Bench:
         self.told = []
         self.inputs = []
         self.media = self.hub.room(
-            lambda participant, body: self.told.append((participant, body)), self.inputs.append
+            tenant,
+            lambda participant, body: self.told.append((participant, body)),
+            self.inputs.append,
         )
         record = room_record(policy={"lobby": "walk_ins"}, capacity=300)
         self.room = Room(config_of(record, 1), SerialIds(), stamp)

@@ -274,7 +274,7 @@ class TestBounds:
     async def test_who_is_put_out_while_they_wait_for_their_turn_gets_nothing(self, bench):
         """Admission is asked again when the turn comes."""
         host, jane = bench.enter("Ana", role=Role.HOST), bench.enter("Jane")
-        async with bench.hub.turns.take("somebody else"):
+        async with bench.hub.turns.take("somebody", "else", ""):
             waiting = asyncio.create_task(bench.ask(jane, offer()))
             await asyncio.sleep(0)
             bench.act(host, Remove(jane))
@@ -285,7 +285,7 @@ class TestBounds:
     async def test_what_closes_an_offer_that_waits_comes_behind_it(self, bench):
         """Who offers and closes in one breath has no transport afterwards."""
         jane = bench.enter("Jane", role=Role.HOST)
-        async with bench.hub.turns.take("somebody else"):
+        async with bench.hub.turns.take("somebody", "else", ""):
             asked = [asyncio.create_task(bench.ask(jane, each)) for each in (offer(), MediaClose())]
             await asyncio.sleep(0)
         await asyncio.gather(*asked)
@@ -294,14 +294,14 @@ class TestBounds:
     async def test_what_closes_nothing_that_waits_takes_no_turn(self, bench):
         """A crowd that closes again and again would else keep all others by its link waiting."""
         jane = bench.enter("Jane", role=Role.HOST)
-        async with bench.hub.turns.take("somebody else"):
+        async with bench.hub.turns.take("somebody", "else", ""):
             assert await asyncio.wait_for(bench.ask(jane, MediaClose()), 5) == {}
             assert bench.hub.turns.waiting == 0
 
     async def test_nothing_opens_once_the_room_has_left_this_node(self, bench):
         """An offer that waited for its turn until then: nobody would close its transport."""
         jane = bench.enter("Jane", role=Role.HOST)
-        async with bench.hub.turns.take("somebody else"):
+        async with bench.hub.turns.take("somebody", "else", ""):
             waiting = asyncio.create_task(bench.ask(jane, offer()))
             await asyncio.sleep(0)
             await bench.media.close()
@@ -309,29 +309,27 @@ class TestBounds:
             await waiting
         assert not bench.engine.transports
 
-    async def test_each_room_and_each_link_waits_in_a_queue_of_its_own(self, bench):
-        """The host is not behind the crowd of the guests, nor another room's people behind either."""
-        other = Bench(bench.hub)
+    async def test_tenants_rooms_and_links_wait_in_rotation(self, bench):
+        """The host is not behind the crowd of the guests, nor another room or tenant behind either."""
+        beside, elsewhere = Bench(bench.hub), Bench(bench.hub, tenant="another")
         host = bench.enter("Ana", role=Role.HOST, link="host")
-        crowd = [bench.enter(f"Jane {number}", link="guests") for number in range(5)]
-        theirs = other.enter("Kim", role=Role.HOST, link="guests")
+        crowd = [(bench, bench.enter(f"Jane {number}", link="guests")) for number in range(5)]
+        others = [
+            (one, one.enter("Kim", role=Role.HOST, link="guests")) for one in (beside, elsewhere)
+        ]
         answered = []
 
         async def ask(of, who):
             await of.ask(who, offer())
             answered.append((of, who))
 
-        async with bench.hub.turns.take("somebody else"):
-            asked = [asyncio.create_task(ask(bench, who)) for who in crowd]
-            asked += [
-                asyncio.create_task(ask(bench, host)),
-                asyncio.create_task(ask(other, theirs)),
-            ]
+        async with bench.hub.turns.take("somebody", "else", ""):
+            asked = [asyncio.create_task(ask(*one)) for one in (*crowd, (bench, host), *others)]
             await asyncio.sleep(0)
         await asyncio.gather(*asked)
-        await other.media.close()
-        first = [(bench, crowd[0]), (bench, host), (other, theirs)]
-        assert answered == first + [(bench, who) for who in crowd[1:]]
+        for one in (beside, elsewhere):
+            await one.media.close()
+        assert answered == [crowd[0], others[1], others[0], (bench, host), *crowd[1:]]
 
     async def test_who_waits_at_the_door_spends_nothing_of_the_crowds(self, bench):
         """Their offers are refused before they are counted, and wait for nothing."""

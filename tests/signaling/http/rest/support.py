@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp.web
 from aiohttp.test_utils import TestClient, TestServer
 
-from signaling.http.rest import add_routes
+from signaling.http.rest import RestTurns, add_routes
 from storage.database import Database
 from tests.support.databases import BASE_URL
 
@@ -79,7 +79,9 @@ class Rest:
 def application(database: Database) -> aiohttp.web.Application:
     """An aiohttp application that has the API and nothing else."""
     app = aiohttp.web.Application()
-    add_routes(app, database=database, base_url=BASE_URL)
+    add_routes(
+        app, turns=RestTurns(database), address_of=lambda _request: "192.0.2.1", base_url=BASE_URL
+    )
     return app
 
 

@@ -1,0 +1,91 @@
+"""How REST shares the database with the meetings: a few requests at a time, callers in rotation.
+
+Who joins, what a meeting commits and the look for its health wait for the same connections, of which
+SQLite has one that writes. So a caller with five hundred connections waits for itself, and a
+stranger who guesses keys for other strangers. Nobody is refused here.
+"""
+
+import contextlib
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from typing import Final
+
+from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
+from signaling.turns import Turns
+from storage.database import Database, Unit
+
+READS: Final = 4
+"""Requests that read at the same time; the pool has ten connections, and people who join need some."""
+WRITES: Final = 4
+SQLITE_WRITES: Final = 1
+LOOK_UPS: Final = 2
+"""Of keys that were good before."""
+KNOWN_KEYS: Final = 1000
+"""Remembered as good once; the longest unused is forgotten first."""
+
+
+class RestTurns:
+    """The turns of all REST requests of this node, and what they take them for.
+
+    Args:
+        database: the server's pools.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reads = Turns(READS)
+        self._writes = Turns(SQLITE_WRITES if database.dialect == "sqlite" else WRITES)
+        self._look_ups = Turns(LOOK_UPS)
+        self._strangers = Turns(pauses=True)
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+        """Digests of keys that were good; they are looked up all the same."""
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait now."""
+        every = (self._reads, self._writes, self._look_ups, self._strangers)
+        return sum(turns.waiting for turns in every)
+
+    async def authenticate(self, secret: str, address: str) -> ApiGrant:
+        """Who holds this key; keys that were never good wait for each other, by visitor.
+
+        Args:
+            secret: the key as sent.
+            address: what is counted as one visitor.
+
+        Raises:
+            Unauthorized: see `crm_core.tenants.service.authenticate`.
+        """
+        digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+        known = digest in self._known
+        turn = self._look_ups.take(digest) if known else self._strangers.take(address)
+        async with turn:
+            try:
+                grant = await authenticate(self._database, secret)
+            except Unauthorized:
+                self._known.pop(digest, None)
+                raise
+        self._known[digest] = None
+        self._known.move_to_end(digest)
+        if len(self._known) > KNOWN_KEYS:
+            self._known.popitem(last=False)
+        return grant
+
+    @contextlib.asynccontextmanager
+    async def reading(self, grant: ApiGrant) -> AsyncIterator[Unit]:
+        """A unit of work that reads, in the caller's turn."""
+        async with (
+            self._reads.take(grant.tenant_id, grant.api_key_id),
+            self._database.unit_of_work(grant.tenant_id, read_only=True) as unit,
+        ):
+            yield unit
+
+    @contextlib.asynccontextmanager
+    async def writing(self, grant: ApiGrant) -> AsyncIterator[Unit]:
+        """A unit of work by the key's staff member, in the caller's turn."""
+        async with (
+            self._writes.take(grant.tenant_id, grant.api_key_id),
+            self._database.unit_of_work(grant.tenant_id, actor_id=grant.staff_id) as unit,
+        ):
+            yield unit

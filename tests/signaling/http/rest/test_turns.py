@@ -1,0 +1,148 @@
+"""How REST shares the database: callers wait for themselves, strangers for strangers."""
+
+import asyncio
+import contextlib
+import uuid
+
+import pytest
+
+from crm_core.tenants.service import ApiGrant, Unauthorized
+from signaling.http.rest import turns as rest_turns
+from signaling.http.rest.turns import KNOWN_KEYS, SQLITE_WRITES, WRITES, RestTurns
+from tests.support.wait import until
+
+
+class BusyDatabase:
+    """Whoever begins something waits for the gate; `begun` says who did, in order."""
+
+    dialect = "sqlite"
+
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.begun = []
+
+    @contextlib.asynccontextmanager
+    async def unit_of_work(self, tenant_id, **_how):
+        self.begun.append(tenant_id)
+        await self.gate.wait()
+        yield None
+
+    async def authenticate(self, secret):
+        self.begun.append(secret)
+        await self.gate.wait()
+        if secret.startswith("wrong"):
+            raise Unauthorized
+        return secret
+
+
+class Desk:
+    """The turns over a busy database, and requests that wait for them."""
+
+    def __init__(self):
+        self.database = BusyDatabase()
+        self.turns = RestTurns(self.database)
+        self.asked = []
+
+    def ask(self, work):
+        self.asked.append(asyncio.create_task(work))
+
+    def check(self, secret, address):
+        self.ask(self.turns.authenticate(secret, address))
+
+    def write(self, grant):
+        async def write():
+            async with self.turns.writing(grant):
+                pass
+
+        self.ask(write())
+
+    async def let_go(self):
+        self.database.gate.set()
+        await asyncio.wait_for(asyncio.gather(*self.asked, return_exceptions=True), 10)
+
+
+def grant_of(tenant, key=None):
+    return ApiGrant(tenant, key or tenant, None)
+
+
+@pytest.fixture
+def desk(monkeypatch):
+    made = Desk()
+    monkeypatch.setattr(
+        rest_turns, "authenticate", lambda database, secret: database.authenticate(secret)
+    )
+    return made
+
+
+async def test_a_tenant_with_many_requests_waits_for_itself(desk):
+    """The other tenant's only one, and the other key's, are next but one."""
+    for _ in range(50):
+        desk.write(grant_of("crowd", "busy"))
+    desk.write(grant_of("crowd", "quiet"))
+    desk.write(grant_of("other"))
+    await until(lambda: desk.turns.waiting == 51)
+    await desk.let_go()
+    assert desk.database.begun[:4] == ["crowd", "crowd", "other", "crowd"]
+    assert desk.turns.waiting == 0
+
+
+async def test_who_guesses_keys_waits_for_others_who_do(desk):
+    """One at a time, visitors in rotation; a key that was good before waits for none of them."""
+    desk.database.gate.set()
+    assert await desk.turns.authenticate("good", "office") == "good"
+    await until(lambda: desk.turns._strangers._free)
+    desk.database.gate.clear()
+    desk.database.begun.clear()
+    for number in range(50):
+        desk.check(f"wrong {number}", "guesser")
+    desk.check("new", "somebody")
+    await until(lambda: desk.turns.waiting == 50)
+    desk.check("good", "guesser")
+    await until(lambda: "good" in desk.database.begun)
+    assert desk.database.begun == ["wrong 0", "good"]
+    await desk.let_go()
+    assert desk.database.begun[2:4] == ["wrong 1", "new"]
+
+
+async def test_a_key_is_known_for_as_long_as_it_is_good(desk):
+    """Revoked, it is a stranger's like any other; many good ones do not fill the memory."""
+    desk.database.gate.set()
+    for number in range(KNOWN_KEYS + 10):
+        await desk.turns.authenticate(f"good {number}", "office")
+    assert len(desk.turns._known) == KNOWN_KEYS
+    digest = next(iter(desk.turns._known))
+    desk.turns._known.clear()
+    await desk.turns.authenticate("soon revoked", "office")
+    desk.database.authenticate = _revoked
+    with pytest.raises(Unauthorized):
+        await desk.turns.authenticate("soon revoked", "office")
+    assert len(digest) == 32
+    assert not desk.turns._known
+
+
+async def _revoked(_secret):
+    raise Unauthorized
+
+
+async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database, tenant):
+    """SQLite's one writer takes it after the request that has it; PostgreSQL has another connection."""
+    turns, gate, done = RestTurns(database), asyncio.Event(), []
+    grant = ApiGrant(tenant.tenant.id, uuid.uuid4(), None)
+
+    async def request():
+        async with turns.writing(grant):
+            await gate.wait()
+            done.append("request")
+
+    async def meeting():
+        async with database.unit_of_work(tenant.tenant.id):
+            done.append("meeting")
+
+    crowd = [asyncio.create_task(request()) for _ in range(50)]
+    await until(lambda: turns.waiting >= 50 - WRITES)
+    fact = asyncio.create_task(meeting())
+    if database.dialect == "postgresql":
+        await until(lambda: done == ["meeting"])
+    gate.set()
+    await asyncio.wait_for(asyncio.gather(fact, *crowd), 30)
+    assert done.index("meeting") <= SQLITE_WRITES + 1

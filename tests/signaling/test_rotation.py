@@ -1,0 +1,67 @@
+"""Rotation: whoever had one is last, at every level."""
+
+import itertools
+import random
+
+from signaling.rotation import Rotation
+
+
+def drained(rotation):
+    """Everything, in the order of its turns."""
+    taken = []
+    while rotation:
+        taken.append(rotation.pop())
+    assert rotation.pop() is None
+    return taken
+
+
+def test_every_level_goes_round():
+    """A tenant of many rooms has one in rotation with a tenant of one; so have its rooms."""
+    rotation = Rotation()
+    for item in ("a1x", "a1y", "a1z", "a2x", "b1x", "b1y", "a2y"):
+        rotation.add(item[:2], item)
+    assert list(rotation) == ["a1x", "a1y", "a1z", "a2x", "a2y", "b1x", "b1y"]
+    assert drained(rotation) == ["a1x", "b1x", "a2x", "b1y", "a1y", "a2y", "a1z"]
+
+
+def test_who_comes_back_is_behind_those_who_wait():
+    rotation = Rotation()
+    rotation.add("a", 1)
+    rotation.add("b", 2)
+    assert rotation.pop() == 1
+    rotation.add("a", 3)
+    assert drained(rotation) == [2, 3]
+
+
+def test_what_is_removed_takes_no_place_from_the_others():
+    rotation = Rotation()
+    for item in ("a1", "a2", "b1"):
+        rotation.add(item[:1], item)
+    rotation.remove("a", "a1")
+    rotation.remove("a", "a1")
+    rotation.remove("c", "c1")
+    assert drained(rotation) == ["a2", "b1"]
+    rotation.add("a", "a1")
+    rotation.remove("a", "a1")
+    assert not rotation
+    assert drained(rotation) == []
+
+
+def test_nothing_is_lost_and_nobody_waits_for_more_than_one_of_each_other():
+    """Random paths: each path's items in order, and between two of one path none twice."""
+    seed = random.randrange(10**9)
+    print("seed", seed)
+    rng = random.Random(seed)
+    rotation, put = Rotation(), []
+    for number in range(500):
+        item = (rng.choice("abc"), number)
+        rotation.add(item[:1], item)
+        put.append(item)
+    taken = drained(rotation)
+    assert sorted(taken) == sorted(put)
+    for name in "abc":
+        own = [place for place, item in enumerate(taken) if item[0] == name]
+        assert [taken[place] for place in own] == [item for item in put if item[0] == name]
+        for before, after in itertools.pairwise(own):
+            others = [item[0] for item in taken[before + 1 : after]]
+            assert len(others) == len(set(others))
