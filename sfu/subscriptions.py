@@ -2,9 +2,9 @@
 
 A page (`sfu.pages`) says who has a tile; a viewer has a few slots (`video-0` … and `screen-0`).
 Whoever has a slot keeps it while they are on the page, so that nothing flickers and no key frame
-is asked for without need; newcomers take the lowest free one. When there are fewer pictures to
-give than tiles, the stage and the front of the page come first, and everyone left out has a
-reason, so that a page can say why. Sound is no matter of this module: the engine's lanes choose.
+is asked for without need; newcomers take the lowest free one. When there are fewer slots than
+tiles, the stage and the front of the page come first. Sound is no matter of this module: the engine's
+lanes choose.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,6 @@ from .pages import Member, Page
 
 Reason: TypeAlias = Literal["empty", "paused", "starting"]
 """Why a slot shows nothing yet; the engine's `SlotLayer` says why one shows less than it could."""
-LeftOut: TypeAlias = Literal["your_cpu", "screen_first", "budget"]
-"""Why a person has no slot. Clients are not told: they see who has none."""
 
 SCREEN_SLOT = "screen-0"
 
@@ -31,33 +29,16 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How many pictures a viewer can be given.
-
-    Attributes:
-        slots: Video slots that the client has opened.
-        decode: Pictures that the client says it can decode, the screen among them; None: any.
-        budget: Pictures that the server grants; None: any.
-    """
-
-    slots: int
-    decode: int | None = None
-    budget: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Assignment:
     """Who is in which slot.
 
     Attributes:
         slots: Every slot label → what it shows, or None.
         why: Slot label → reason, for each that is empty, paused or about to start.
-        left_out: Member → reason, for each with a camera on the page and no slot.
     """
 
     slots: Mapping[str, Shown | None]
     why: Mapping[str, Reason]
-    left_out: Mapping[str, LeftOut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +53,7 @@ def assign(
     before: Assignment | None,
     page: Page,
     members: Mapping[str, Member],
-    limits: Limits,
+    count: int,
     sizes: Mapping[str, tuple[int, int]],
 ) -> Assignment:
     """Give the viewer's slots to the page, as like the last assignment as possible.
@@ -81,7 +62,7 @@ def assign(
         before: The last assignment for this viewer; None at first.
         page: Who has a tile, the most important first.
         members: By id, with their tracks; at least those on the page.
-        limits: How many pictures there may be.
+        count: How many video slots the viewer has opened.
         sizes: Slot label → pixels it is drawn with; (0, 0) or missing means not drawn.
     """
     sharer = members.get(page.screen) if page.screen is not None else None
@@ -89,9 +70,8 @@ def assign(
     wanted = [
         tile for tile in page.tiles if tile is not None and tile in members and members[tile].camera
     ]
-    room, reason = _room(limits, with_screen=screen is not None)
-    chosen = {who: Shown(who, "video", members[who].camera) for who in wanted[:room]}
-    slots: dict[str, Shown | None] = {f"video-{number}": None for number in range(limits.slots)}
+    chosen = {who: Shown(who, "video", members[who].camera) for who in wanted[:count]}
+    slots: dict[str, Shown | None] = {f"video-{number}": None for number in range(count)}
     known = before.slots if before is not None else {}
     for label in slots:
         was = known.get(label)
@@ -99,11 +79,7 @@ def assign(
             slots[label] = chosen.pop(was.who)  # its track may be a new one: same place
     free = [label for label, shown in slots.items() if shown is None]
     slots |= dict(zip(free, chosen.values(), strict=False)) | {SCREEN_SLOT: screen}
-    return Assignment(
-        slots=slots,
-        why=_reasons(known, slots, sizes),
-        left_out=dict.fromkeys(wanted[room:], reason),
-    )
+    return Assignment(slots, _reasons(known, slots, sizes))
 
 
 def changes(before: Assignment | None, after: Assignment) -> tuple[Change, ...]:
@@ -113,18 +89,6 @@ def changes(before: Assignment | None, after: Assignment) -> tuple[Change, ...]:
         Change(label, shown) for label, shown in after.slots.items() if known.get(label) != shown
     ]
     return tuple(sorted(changed, key=lambda change: change.shown is not None))
-
-
-def _room(limits: Limits, *, with_screen: bool) -> tuple[int, LeftOut]:
-    """Return how many camera pictures fit, and which limit it is that binds."""
-    bounds: list[tuple[int, LeftOut]] = [(limits.slots, "budget")]
-    if limits.budget is not None:
-        bounds.append((limits.budget, "budget"))
-    if limits.decode is not None:
-        spent = 1 if with_screen else 0
-        bounds.append((limits.decode - spent, "screen_first" if with_screen else "your_cpu"))
-    room, reason = min(bounds, key=lambda bound: bound[0])
-    return max(room, 0), reason
 
 
 def _reasons(

@@ -11,7 +11,7 @@ import os
 import socket
 import textwrap
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
@@ -157,13 +157,13 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
     known = _hints()
     for key in settings:
         if key not in known:
-            raise ConfigError(f"{path}: unknown key {key!r}{_did_you_mean(key)}")
+            raise ConfigError(f"{path}: unknown key {key!r}{_did_you_mean(key, repr)}")
     for name, text in environment.items():
         if not name.startswith(PREFIX) or name.startswith(_NOT_SETTINGS):
             continue
         key = name.removeprefix(PREFIX).lower()
         if key not in known:
-            raise ConfigError(f"unknown variable {name}{_did_you_mean(key)}")
+            raise ConfigError(f"unknown variable {name}{_did_you_mean(key, _variable)}")
         settings[key] = _from_text(key, text)
     try:
         config = msgspec.convert(settings, Config, strict=True)
@@ -254,14 +254,17 @@ def _from_text(key: str, text: str) -> Any:
         try:
             return int(text)
         except ValueError:
-            raise ConfigError(f"{PREFIX}{key.upper()} must be a number, not {text!r}") from None
+            raise ConfigError(f"{_variable(key)} must be a number, not {text!r}") from None
     return text
 
 
-def _did_you_mean(key: str) -> str:
+def _variable(key: str) -> str:
+    return f"{PREFIX}{key.upper()}"
 
+
+def _did_you_mean(key: str, written: Callable[[str], str]) -> str:
     close = difflib.get_close_matches(key, _hints(), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {written(close[0])}?" if close else ""
 
 
 def _toml(value: Any) -> str:

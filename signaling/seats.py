@@ -64,9 +64,7 @@ def fill(
     sizes = {seat.labels[mid]: size for mid, size in seat.sizes.items() if mid in seat.labels}
     seat.page = pages.arrange(seat.page, stage, view, now)
     before = seat.assignment
-    seat.assignment = subscriptions.assign(
-        before, seat.page, stage.by_id, subscriptions.Limits(count), sizes
-    )
+    seat.assignment = subscriptions.assign(before, seat.page, stage.by_id, count, sizes)
     return subscriptions.changes(before, seat.assignment), dict(seat.assignment.why)
 
 

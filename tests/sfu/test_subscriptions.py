@@ -2,10 +2,8 @@
 
 import random
 
-import pytest
-
 from sfu.pages import Member, Page
-from sfu.subscriptions import Assignment, Limits, Shown, assign, changes
+from sfu.subscriptions import Assignment, Shown, assign, changes
 
 from .test_pages import people
 
@@ -16,7 +14,7 @@ def give(
     tiles: str | tuple[str | None, ...],
     *,
     before: Assignment | None = None,
-    limits: Limits | None = None,
+    slots: int = 4,
     screen: str | None = None,
     members: tuple[Member, ...] | None = None,
     sizes: dict[str, tuple[int, int]] | None = None,
@@ -25,7 +23,7 @@ def give(
     page = Page((), tuple(tiles), screen)
     everybody = members if members is not None else people(*"abcdefgh")
     by_id = {member.id: member for member in everybody}
-    return assign(before, page, by_id, limits or Limits(4), sizes if sizes is not None else BIG)
+    return assign(before, page, by_id, slots, sizes if sizes is not None else BIG)
 
 
 def who(assignment: Assignment) -> dict[str, str | None]:
@@ -45,7 +43,6 @@ def test_the_page_fills_the_slots_in_order() -> None:
         "screen-0": None,
     }
     assert after.slots["video-1"] == Shown("c", "video", 3)
-    assert after.left_out == {}
 
 
 def test_a_member_keeps_the_slot() -> None:
@@ -86,26 +83,11 @@ def test_a_page_flip_empties_before_it_fills() -> None:
     assert {c.slot for c in changes(None, flipped)} == {"video-0", "video-1"}
 
 
-@pytest.mark.parametrize(
-    ("limits", "screen", "given", "reason"),
-    [
-        (Limits(2), None, 2, "budget"),
-        (Limits(8, budget=1), None, 1, "budget"),
-        (Limits(8, decode=3), None, 3, "your_cpu"),
-        (Limits(8, decode=3), "h", 2, "screen_first"),
-        (Limits(8, decode=0), "h", 0, "screen_first"),
-        (Limits(3, decode=3, budget=2), None, 2, "budget"),
-    ],
-)
-def test_the_front_of_the_page_comes_first_when_there_is_too_little(
-    limits: Limits, screen: str | None, given: int, reason: str
-) -> None:
-    """Whoever gets no picture has a reason, and it is the limit that binds."""
+def test_the_front_of_the_page_comes_first_when_there_is_too_little() -> None:
+    """A shared screen takes no video slot."""
     members = (*people(*"abcdefg"), Member("h", 9, screen=99))
-    after = give("abcde", limits=limits, screen=screen, members=members)
-    shown = [s.who for label, s in after.slots.items() if s and label != "screen-0"]
-    assert shown == list("abcde"[:given])
-    assert after.left_out == dict.fromkeys("abcde"[given:], reason)
+    after = give("abcde", slots=2, screen="h", members=members)
+    assert who(after) == {"video-0": "a", "video-1": "b", "screen-0": "h"}
 
 
 def test_somebody_more_important_takes_the_slot_of_the_last() -> None:
@@ -118,7 +100,6 @@ def test_somebody_more_important_takes_the_slot_of_the_last() -> None:
         "video-3": "f",
         "screen-0": None,
     }
-    assert after.left_out == {"d": "budget"}
 
 
 def test_the_screen_has_a_slot_of_its_own() -> None:
@@ -145,16 +126,15 @@ def test_every_slot_that_is_not_plainly_showing_has_a_reason() -> None:
 
 def test_growing_and_shrinking_the_slots() -> None:
     """New slots take who was left out; slots that are gone are not in the assignment."""
-    first = give("abcdef", limits=Limits(4))
-    grown = give("abcdef", before=first, limits=Limits(8))
+    first = give("abcdef", slots=4)
+    grown = give("abcdef", before=first, slots=8)
     assert [c.slot for c in changes(first, grown)] == ["video-4", "video-5"]
-    assert grown.left_out == {}
-    shrunk = give("abcdef", before=grown, limits=Limits(2))
+    shrunk = give("abcdef", before=grown, slots=2)
     assert set(shrunk.slots) == {"video-0", "video-1", "screen-0"}
 
 
 def test_random_pages_keep_the_rules() -> None:
-    """Nobody twice; who stays on the page within the limit keeps the slot; all are accounted for."""
+    """Nobody twice; the first of the page are shown; who stays among them keeps the slot."""
     seed = 23
     rng = random.Random(seed)
     for _ in range(200):
@@ -162,11 +142,11 @@ def test_random_pages_keep_the_rules() -> None:
         before: Assignment | None = None
         for _ in range(20):
             tiles = tuple(rng.sample([*everybody], rng.randrange(12)))
-            limits = Limits(rng.randint(1, 10), rng.choice([None, 3, 6]), rng.choice([None, 2, 5]))
-            after = give(tiles, before=before, limits=limits, members=(*everybody.values(),))
+            slots = rng.randint(1, 10)
+            after = give(tiles, before=before, slots=slots, members=(*everybody.values(),))
             shown = {label: s.who for label, s in after.slots.items() if s is not None}
             assert len(set(shown.values())) == len(shown), seed
-            assert set(shown.values()) | set(after.left_out) == set(tiles), seed
+            assert set(shown.values()) == set(tiles[:slots]), seed
             assert set(after.why) >= {label for label, s in after.slots.items() if s is None}, seed
             if before is not None:
                 for label, was in before.slots.items():

@@ -40,7 +40,7 @@ def test_variables_win_over_the_file(tmp_path):
         ("redis_url = 'http://x'", {}, "^redis_url: "),
         ("port = ", {}, "not TOML"),
         ("tls_key = 'k.pem'", {}, "together"),
-        ("", {"SUNUP_PRT": "1"}, "unknown variable SUNUP_PRT; did you mean 'port'?"),
+        ("", {"SUNUP_PRT": "1"}, "unknown variable SUNUP_PRT; did you mean SUNUP_PORT?"),
         ("", {"SUNUP_PORT": "many"}, "SUNUP_PORT must be a number"),
         ("", {"SUNUP_LOG_FORMAT": "xml"}, "^SUNUP_LOG_FORMAT: "),
     ],

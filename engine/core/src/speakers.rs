@@ -398,5 +398,50 @@ mod tests {
         assert!(!run(&mut meter, 20));
         assert!(run(&mut meter, 80));
         assert!(!run(&mut meter, 1));
+        assert!(meter.level_dbov() < -100, "not merely quiet");
+    }
+
+    #[test]
+    fn without_levels_a_source_that_stays_large_is_a_constant_rate_and_no_voice_for_ever() {
+        let mut meter = VoiceMeter::default();
+        for number in 1..=2_000 {
+            let size = if number < 50 { 20 } else { 80 };
+            meter.packet(number * FRAME_US, None, &vec![0; size]);
+            assert!(number != 100 || meter.is_speaking(number * FRAME_US));
+        }
+        assert!(!meter.is_speaking(2_000 * FRAME_US));
+    }
+
+    #[test]
+    fn a_third_of_loud_packets_keeps_a_voice_and_begins_none() {
+        let mut room = Room::new(2);
+        room.run(1_000, &[VOICE, NOISE]);
+        for _ in 0..50 {
+            room.run(20, &[VOICE, VOICE]);
+            room.run(40, &[NOISE, NOISE]);
+            assert!(room.meters[0].is_speaking(room.now_us));
+            assert!(!room.meters[1].is_speaking(room.now_us));
+        }
+    }
+
+    #[test]
+    fn the_substitute_stays_until_another_is_much_louder() {
+        let mut room = Room::new(3);
+        let mut next = |levels| {
+            room.run(2_000, levels);
+            assert_eq!(room.rank(1), [1]);
+            room.ranking.substitute()
+        };
+        assert_eq!(next(&[10, VOICE, NOISE]), Some(id(2)));
+        assert_eq!(next(&[10, VOICE, VOICE - 4]), Some(id(2)));
+        assert_eq!(next(&[10, VOICE, VOICE - 12]), Some(id(3)));
+    }
+
+    #[test]
+    fn a_report_names_the_eight_loudest() {
+        let mut room = Room::new(12);
+        let levels: Vec<u8> = (0..12).map(|number| VOICE - 2 * number).collect();
+        room.run(1_000, &levels);
+        assert_eq!(room.report(), Some(vec![12, 11, 10, 9, 8, 7, 6, 5]));
     }
 }
