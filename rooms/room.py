@@ -76,7 +76,7 @@ from .roster import flush
 from .snapshot import DoorView, Snapshot, WaitingSnapshot
 from .state import State
 from .step import Step
-from .timers import Timer
+from .timers import PLACE_KEPT, Timer
 
 
 class Room:
@@ -165,6 +165,11 @@ class Room:
             d[0] for d in (self.state.deadlines.earliest(), self._live.deadlines.earliest()) if d
         ]
         return min(due, default=None)
+
+    @property
+    def keeps_a_place(self) -> bool:
+        """Whether somebody who is not there may still come back to where they were, or come in."""
+        return any(timer in self.state.deadlines.at for timer in PLACE_KEPT)
 
     def handle_timeout(self, now: float) -> Outcome:
         """Fire everything that is due, in order of time."""

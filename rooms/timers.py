@@ -44,6 +44,9 @@ class Timer(StrEnum):
     """A participant with a raised hand has had the floor."""
 
 
+PLACE_KEPT: Final = (Timer.RECONNECT, Timer.ADMITTED, Timer.PLACE)
+"""While one of them runs, somebody may still come back to where they were, or come in."""
+
 HOST_GRACE_S: Final = 120.0
 HOST_LEFT_GRACE_S: Final = 10.0
 """The notice when the last host left on purpose."""

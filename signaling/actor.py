@@ -49,6 +49,10 @@ from .tenure import OpenRoom, Tenure
 from .tokens import ResumeGrant
 
 log: Final = logging.getLogger("sunup.room")
+SOON: Final = 120.0
+"""Seconds for which a room with nobody in it is kept for what falls due in it. It covers every
+notice and grace (`rooms.timers`). A later one needs nobody's memory: whoever comes opens the room,
+and `Conductor.close_overdue` one whose time is past; kept, it is a lease to renew all that time."""
 
 
 class Adapter(Protocol):
@@ -170,11 +174,12 @@ class RoomActor:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody is connected or about to be, and the room waits for nothing soon."""
+        """Whether nobody is connected or about to be, and the room waits for nobody and nothing soon."""
         if self._live is None or len(self.members) or self._live.committer.busy:
             return False
-        due = self._live.room.next_timeout()
-        return due is None or due > self._clock.now() + 3600
+        room = self._live.room
+        due = room.next_timeout()
+        return not room.keeps_a_place and (due is None or due > self._clock.now() + SOON)
 
     @property
     def over(self) -> bool:

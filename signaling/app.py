@@ -43,7 +43,7 @@ from .http.health import Health, Metrics, SharedCheck
 from .http.join import JoinEndpoint
 from .http.pages import Pages
 from .http.routes import add_shell_routes, address_of, make_application, websocket_url
-from .journal import CrmJournal, find_overdue
+from .journal import CrmJournal, find_overdue, open_leases
 from .limits import AnonymousSockets
 from .links import CrmLinks
 from .media import MediaHub
@@ -98,6 +98,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         )
         node = installation.read_or_create(config.data / installation.NODE_NAME, 8).hex()
         meetings = MeetingService(database)
+        leases = open_leases(meetings)
+        stack.push_async_callback(leases.close)
         links = CrmLinks(meetings, clock)
 
         hub = open_media(config, clock)
@@ -107,7 +109,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         def make_actor(key: RoomKey, gone: Callable[[RoomActor], None]) -> RoomActor:
             return RoomActor(
                 key,
-                CrmJournal(meetings, UUID(key.tenant_id), UUID(key.room_id), node),
+                CrmJournal(meetings, leases, UUID(key.tenant_id), UUID(key.room_id), node),
                 clock=clock,
                 ids=TextIds(),
                 secrets=ResumeSecrets(tokens, clock),

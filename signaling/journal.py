@@ -20,6 +20,7 @@ from rooms.events import Event, from_record, to_record
 from rooms.timers import AFTER_END_S, EMPTY_S, RECONNECT_S
 
 from .clock import stamp
+from .leases import Leases
 
 COMMIT_TIMEOUT: Final = 10.0
 """Seconds after which a commit counts as failed; who asked is told earlier (`committer`)."""
@@ -124,10 +125,21 @@ class Guard:
 
 
 class CrmJournal:
-    """The journal of one room in the database."""
+    """The journal of one room in the database.
 
-    def __init__(self, service: MeetingService, tenant_id: UUID, room_id: UUID, node: str) -> None:
+    Args:
+        service: the CRM.
+        leases: the node's, as its rooms renew theirs together.
+        tenant_id: whose room.
+        room_id: which.
+        node: who writes.
+    """
+
+    def __init__(
+        self, service: MeetingService, leases: Leases, tenant_id: UUID, room_id: UUID, node: str
+    ) -> None:
         self._service = service
+        self._leases = leases
         self._tenant_id = tenant_id
         self._room_id = room_id
         self._node = node
@@ -170,12 +182,17 @@ class CrmJournal:
     async def renew(self, epoch: int) -> RoomPlan:
         """See `Journal.renew`."""
         async with Guard(COMMIT_TIMEOUT):
-            return await self._service.renew_room(self._tenant_id, self._room_id, epoch, LEASE)
+            return await self._leases.renew(self._tenant_id, self._room_id, epoch)
 
     async def release(self, epoch: int) -> None:
         """See `Journal.release`."""
         async with Guard(COMMIT_TIMEOUT):
             await self._service.release_room(self._tenant_id, self._room_id, epoch)
+
+
+def open_leases(service: MeetingService) -> Leases:
+    """What the journals of a node share; the caller closes it when the last of them is gone."""
+    return Leases(service.renew_rooms, lease=LEASE, timeout=COMMIT_TIMEOUT)
 
 
 async def find_overdue(

@@ -1,5 +1,6 @@
 """Making, reading and closing room records; the appointment service is the usual caller."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -35,7 +36,7 @@ class RoomPlan:
     starts_at: datetime | None
     ends_at: datetime | None
     closed_links: tuple[UUID, ...] = ()
-    """Those made for who is not expected any more, whoever is in by them; see `load_plan`."""
+    """Those made for who is not expected any more, whoever is in by them; see `load_plans`."""
     voided_links: tuple[UUID, ...] = ()
     """The others that open nothing any more: new ones were made, or the tenant was switched off."""
 
@@ -100,14 +101,23 @@ _IS_CLOSED = sa.or_(
         ),
     ),
 )
-_LINKS_SHUT = (  # likewise, as every renewal of a lease asks it
-    sa.select(RoomLink.id, sa.func.coalesce(_IS_CLOSED, sa.false()).label("is_closed"))
+_PLANS = (  # these two likewise, as every renewal of leases asks them
+    sa.select(VideoRoom.id, VideoRoom.status, VideoRoom.starts_at, VideoRoom.ends_at).where(
+        VideoRoom.id.in_(sa.bindparam("room_ids", expanding=True))
+    )
+)
+_LINKS_SHUT = (
+    sa.select(
+        RoomLink.id,
+        RoomLink.room_id,
+        sa.func.coalesce(_IS_CLOSED, sa.false()).label("is_closed"),
+    )
     .outerjoin(Staff, Staff.id == RoomLink.staff_id)
     .outerjoin(Person, Person.id == RoomLink.person_id)
     .outerjoin(Appointment, Appointment.id == RoomLink.appointment_id)
     .join(Tenant, Tenant.id == RoomLink.tenant_id)
     .where(
-        RoomLink.room_id == sa.bindparam("room_id"),
+        RoomLink.room_id.in_(sa.bindparam("room_ids", expanding=True)),
         sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED, Tenant.is_active.is_(False)),
     )
     .order_by(RoomLink.id)
@@ -243,31 +253,39 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
 
 
 async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
-    """What the calendar says of the room now.
-
-    Its closed links are those of people who were deleted, of staff who left, and of appointments that
-    were cancelled while others have the room. A host is expected as long as one link of theirs is open.
+    """What the calendar says of the room now; see `load_plans`.
 
     Raises:
         NotFound: not in this tenant.
     """
-    row = (
-        await unit.session.execute(
-            sa.select(VideoRoom.status, VideoRoom.starts_at, VideoRoom.ends_at).where(
-                VideoRoom.id == room_id
-            )
-        )
-    ).first()
-    if row is None:
+    plan = (await load_plans(unit, [room_id])).get(room_id)
+    if plan is None:
         raise NotFound("video room", room_id)
-    links = (await unit.session.execute(_LINKS_SHUT, {"room_id": room_id})).all()
-    return RoomPlan(
-        row.status,
-        row.starts_at,
-        row.ends_at,
-        closed_links=tuple(link.id for link in links if link.is_closed),
-        voided_links=tuple(link.id for link in links if not link.is_closed),
-    )
+    return plan
+
+
+async def load_plans(unit: Unit, room_ids: Collection[UUID]) -> dict[UUID, RoomPlan]:
+    """What the calendar says of rooms now, in two statements; one not in this tenant is left out.
+
+    Closed links are those of people who were deleted, of staff who left, and of appointments that
+    were cancelled while others have the room. A host is expected as long as one link of theirs is open.
+    """
+    asked = {"room_ids": list(room_ids)}
+    rows = (await unit.session.execute(_PLANS, asked)).all()
+    closed: dict[UUID, list[UUID]] = {row.id: [] for row in rows}
+    voided: dict[UUID, list[UUID]] = {row.id: [] for row in rows}
+    for link in await unit.session.execute(_LINKS_SHUT, asked):
+        (closed if link.is_closed else voided)[link.room_id].append(link.id)
+    return {
+        row.id: RoomPlan(
+            row.status,
+            row.starts_at,
+            row.ends_at,
+            closed_links=tuple(closed[row.id]),
+            voided_links=tuple(voided[row.id]),
+        )
+        for row in rows
+    }
 
 
 async def _create_sitting(unit: Unit, room_id: UUID, session_no: int) -> None:

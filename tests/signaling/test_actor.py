@@ -1,6 +1,7 @@
 """One room's writer: who comes in, replies after the commit, superseding, the end."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -8,14 +9,24 @@ import pytest
 from rooms.commands import Finish
 from rooms.limits import CHAT_BODY, LOBBY_BODY, NAME, WAITING
 from rooms.policy import Role
+from rooms.timers import ADMITTED_S, AFTER_END_S, HOST_LEFT_GRACE_S, PLACE_S, RECONNECT_S
+from signaling.actor import SOON
 from signaling.client import Client
 from signaling.connection import Connection
 from signaling.envelope import CODECS, Event, Ping
 from signaling.errors import CloseCode, RequestError
 from signaling.outbox import MAX_BYTES
-from tests.signaling.fakes import FACE, SlowWire, Stage, events, hello, reply, request, wire
+from tests.signaling.fakes import FACE, START, SlowWire, Stage, events, hello, reply, request, wire
 from tests.signaling.visits import ask, enter, entering
 from tests.support.wait import until
+
+
+async def pass_time(stage, seconds):
+    """Let time pass, and the room's timers fire."""
+    for _ in range(int(seconds)):
+        stage.clock.time += 1
+        stage.actor._timeout()
+    await stage.actor._tenure.current.committer.flush()
 
 
 class TestEntering:
@@ -342,3 +353,39 @@ class TestEnding:
         stage.journal.gate.set()
         await asked
         await until(lambda: stage.actor.idle)
+
+    async def test_a_room_waits_for_nothing_later_than_soon(self):
+        """All left: it is kept for the notice of the end, not for what is half an hour ahead."""
+        stage = Stage(ends_at=datetime.fromtimestamp(START + 60, UTC))
+        await stage.actor.open()
+        host = await enter(stage, "Ana", Role.HOST)
+        await ask(stage, host, "leave")
+        stage.actor.lost(host)
+        assert not stage.actor.idle, "the notice that no host is in"
+        await pass_time(stage, HOST_LEFT_GRACE_S)
+        assert stage.actor.room.next_timeout() == START + 60 + AFTER_END_S
+        assert stage.actor.idle
+        stage.clock.time = START + 60 + AFTER_END_S - SOON
+        assert not stage.actor.idle, "what is due soon is waited for"
+        stage.clock.time -= 1
+        assert stage.actor.idle
+        await stage.actor.close()
+
+    @pytest.mark.parametrize(
+        ("who", "window"),
+        [("lost", RECONNECT_S), ("waiting", PLACE_S), ("admitted", ADMITTED_S)],
+    )
+    async def test_a_room_is_kept_for_who_may_come_back(self, stage, monkeypatch, who, window):
+        """As long as anybody's place is, however little is soon; then there is no need of it."""
+        monkeypatch.setattr("signaling.actor.SOON", 0.0)
+        host = await enter(stage, "Ana", Role.HOST)
+        jane = await enter(stage, "Jane", lobby=who != "lost")
+        if who == "admitted":
+            await ask(stage, host, "lobby.admit", "a", ids=[jane.participant])
+        await ask(stage, host, "leave")
+        stage.actor.lost(host)
+        stage.actor.lost(jane)
+        for _ in range(int(window)):
+            assert not stage.actor.idle
+            await pass_time(stage, 1)
+        assert stage.actor.idle

@@ -16,7 +16,13 @@ from rooms.policy import IdentityKind, Role, preset
 from rooms.room import Room
 from signaling import journal as journal_module
 from signaling.clock import TextIds, stamp
-from signaling.journal import CrmJournal, FencedError, JournalDownError, RoomUnknownError
+from signaling.journal import (
+    CrmJournal,
+    FencedError,
+    JournalDownError,
+    RoomUnknownError,
+    open_leases,
+)
 from signaling.roomconfig import config_of
 from tests.support.databases import LINKS
 
@@ -41,7 +47,7 @@ async def meeting(database, tenant):
 
 def journal_of(meeting, node="node-a"):
     tenant_id, room_id, service = meeting
-    return CrmJournal(service, tenant_id, room_id, node)
+    return CrmJournal(service, open_leases(service), tenant_id, room_id, node)
 
 
 def facts_of(room, command, now):
@@ -181,7 +187,7 @@ async def test_an_unknown_room_is_told(meeting):
     tenant_id, room_id, service = meeting
     for wrong in ((tenant_id, uuid.uuid4()), (uuid.uuid4(), room_id)):
         with pytest.raises(RoomUnknownError):
-            await CrmJournal(service, *wrong, "node").open()
+            await journal_of((*wrong, service)).open()
 
 
 async def test_a_database_that_does_not_answer_is_told_in_time(meeting, monkeypatch):
@@ -191,3 +197,49 @@ async def test_a_database_that_does_not_answer_is_told_in_time(meeting, monkeypa
     opened = await one.open()
     with pytest.raises(JournalDownError, match="in time"):
         await one.renew(opened.epoch)
+
+
+async def test_rooms_of_a_node_renew_together(meeting, database, tenant, monkeypatch):
+    """One transaction for the journals that share leases; one that was fenced is told, the other not."""
+    tenant_id, room_id, service = meeting
+    async with database.unit_of_work(tenant_id) as unit:
+        values = {
+            "staff_id": tenant.staff.id,
+            "starts_at": datetime.now(UTC) + timedelta(hours=2),
+            "location_kind": "video",
+        }
+        other_id = (await book(unit, values, LINKS)).appointment.video_room_id
+    leases = open_leases(service)
+    here, lost = (CrmJournal(service, leases, tenant_id, each, "a") for each in (room_id, other_id))
+    epochs = [(await each.open()).epoch for each in (here, lost)]
+    await journal_of((tenant_id, other_id, service), "a").open()
+    transactions, renew_rooms = [], service.renew_rooms
+
+    async def counted(*arguments):
+        transactions.append(arguments)
+        return await renew_rooms(*arguments)
+
+    monkeypatch.setattr(leases, "_renew_rooms", counted)
+    plan, fenced = await asyncio.gather(
+        here.renew(epochs[0]), lost.renew(epochs[1]), return_exceptions=True
+    )
+    assert plan.status == "scheduled"
+    assert isinstance(fenced, FencedError)
+    assert [dict(epochs) for _, epochs, _ in transactions] == [
+        {room_id: epochs[0], other_id: epochs[1]}
+    ]
+
+
+async def test_a_database_that_broke_off_is_down_for_all_who_renewed(meeting, monkeypatch):
+    """Of a shared transaction, too: what the driver raised does not get further than this."""
+    leases = open_leases(meeting[2])
+    tenant_id, room_id, service = meeting
+    one = CrmJournal(service, leases, tenant_id, room_id, "node-a")
+    other = CrmJournal(service, leases, tenant_id, uuid.uuid4(), "node-a")
+
+    async def broken(*_arguments):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(leases, "_renew_rooms", broken)
+    found = await asyncio.gather(one.renew(1), other.renew(1), return_exceptions=True)
+    assert [type(each) for each in found] == [JournalDownError] * 2

@@ -15,7 +15,7 @@ from signaling.actor import RoomActor
 from signaling.clock import TextIds
 from signaling.conductor import Conductor, ResumeSecrets, key_of
 from signaling.feed import LocalFeed
-from signaling.journal import CrmJournal, find_overdue
+from signaling.journal import CrmJournal, find_overdue, open_leases
 from signaling.links import CrmLinks
 from signaling.tokens import Tokens
 from tests.signaling.fakes import RecordingAdapter, Stage, hello
@@ -29,6 +29,7 @@ class Node:
     def __init__(self, database, clock, name="node-a", **settings):
         self.database, self.clock, self.name = database, clock, name
         self.meetings = MeetingService(database)
+        self.leases = open_leases(self.meetings)
         self.looks = 0
 
         async def find(wall, at_most):
@@ -45,7 +46,7 @@ class Node:
         room = (uuid.UUID(key.tenant_id), uuid.UUID(key.room_id))
         return RoomActor(
             key,
-            CrmJournal(self.meetings, *room, self.name),
+            CrmJournal(self.meetings, self.leases, *room, self.name),
             clock=self.clock,
             ids=TextIds(),
             secrets=ResumeSecrets(TOKENS, self.clock),

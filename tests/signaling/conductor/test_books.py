@@ -3,6 +3,7 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment
@@ -18,6 +19,7 @@ from crm_core.meetings.models import (
 from crm_core.meetings.service import JournalRecord, MeetingService
 from rooms.policy import IdentityKind, Role
 from rooms.timers import AFTER_END_S, EMPTY_S, HOST_LEFT_GRACE_S, RECONNECT_S, SHOW_LOST_S
+from signaling.actor import SOON
 from signaling.conductor import Conductor
 from signaling.journal import SILENCE, find_overdue
 from signaling.links import CrmLinks
@@ -57,6 +59,44 @@ async def test_a_meeting_that_everybody_left_is_closed_though_nobody_returns(
     assert await left_at(database, booked) == {gone}
     (meeting,) = await rows(database, booked, Communication)
     assert (meeting.duration_seconds, meeting.completed_at.timestamp()) == (1200, gone)
+
+
+@pytest.mark.parametrize("met", [True, False])
+async def test_a_room_that_was_let_go_is_closed_when_its_time_is_past(database, booked, clock, met):
+    """Its last timer is half an hour ahead: nobody keeps it for that, and the look finds it."""
+    node = Node(database, clock, idle_after=0.02)
+    clock.time = booked.ends_at.timestamp() - 60
+    if met:
+        clients = await node.both(booked)
+    else:
+        guest = {"lobby": True, "link": None}
+        clients = [await node.enter(booked, IdentityKind.PERSON, booked.person_id, **guest)]
+    actor = await node.actor(booked)
+    for client in clients:
+        await actor.perform(client, request("leave"))
+        actor.lost(client)
+    await node.pass_time(booked, HOST_LEFT_GRACE_S)
+    assert HOUR > actor.room.next_timeout() - clock.time > SOON
+    await node.conductor.start()
+
+    def swept():
+        clock.time += 1
+        return not node.conductor.actors
+
+    await until(swept)
+    assert clock.time < booked.ends_at.timestamp() + AFTER_END_S - SOON
+    clock.time = booked.ends_at.timestamp() + AFTER_END_S - 1
+    await node.conductor.close_overdue()
+    assert await outcome(database, booked) == (
+        ("live", "in_progress", 0) if met else ("lobby_open", "scheduled", 0)
+    )
+    clock.time += 1
+    await node.conductor.close_overdue()
+    assert await outcome(database, booked) == (
+        ("ended", "completed", 1) if met else ("expired", "no_show", 0)
+    )
+    assert node.conductor.actors == []
+    await node.conductor.close()
 
 
 async def test_a_meeting_whose_server_was_killed_is_closed_though_nobody_returns(
