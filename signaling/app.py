@@ -161,8 +161,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "anonymous_sockets": sockets.count,
                         "anonymous_dropped_total": sockets.dropped,
                         "shed_frames_total": gateway.shed,
-                        "negotiations_waiting": hub.turns.waiting,
-                        "rest_waiting": rest_turns.waiting,
+                        "negotiations_waiting": hub.turns.waiting(),
+                        "rest_waiting": rest_turns.waiting(),
                     },
                     "engine": hub.engine.stats,
                 }

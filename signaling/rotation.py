@@ -4,9 +4,8 @@
 they have, and the rooms of a tenant likewise. It knows nothing of what waits; ``turns`` does.
 """
 
-import contextlib
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,17 +18,21 @@ class Rotation(Generic[T]):
         self._items: deque[T] = deque()
         self._children: OrderedDict[Hashable, Rotation[T]] = OrderedDict()
         """By the next word of the path; whose turn is next comes first."""
+        self._count = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._items or self._children)
+    def __len__(self) -> int:
+        return self._count
 
-    def __iter__(self) -> Iterator[T]:
-        yield from self._items
-        for child in self._children.values():
-            yield from child
+    def count(self, path: Sequence[Hashable]) -> int:
+        """How many items wait by a path, or by all that begin with it."""
+        if not path:
+            return self._count
+        child = self._children.get(path[0])
+        return 0 if child is None else child.count(path[1:])
 
     def add(self, path: Sequence[Hashable], item: T) -> None:
         """Put an item behind the others of its path."""
+        self._count += 1
         if path:
             self._children.setdefault(path[0], Rotation()).add(path[1:], item)
         else:
@@ -37,22 +40,27 @@ class Rotation(Generic[T]):
 
     def pop(self) -> T | None:
         """Take the item whose turn it is; None when there is none."""
+        if not self._count:
+            return None
+        self._count -= 1
         if self._items:
             return self._items.popleft()
-        if not self._children:
-            return None
         name, child = self._children.popitem(last=False)
         item = child.pop()
         if child:
             self._children[name] = child  # behind all others
         return item
 
-    def remove(self, path: Sequence[Hashable], item: T) -> None:
-        """Take an item out of the row; the others keep their places. Harmless when it is not there."""
+    def remove(self, path: Sequence[Hashable], item: T) -> bool:
+        """Take an item out of the row; the others keep their places. False when it is not there."""
         if not path:
-            with contextlib.suppress(ValueError):
+            found = item in self._items
+            if found:
                 self._items.remove(item)
-        elif (child := self._children.get(path[0])) is not None:
-            child.remove(path[1:], item)
-            if not child:
+        else:
+            child = self._children.get(path[0])
+            found = child is not None and child.remove(path[1:], item)
+            if child is not None and not child:
                 del self._children[path[0]]
+        self._count -= found
+        return found

@@ -3,7 +3,7 @@
 Two hundred people who come at nine o'clock are two hundred offers, milliseconds each, of the one
 loop that every other room waits for; five hundred requests of one API key are as many waits for the
 one writer of the database. Here they wait for each other instead, and who asks for one thing does not
-wait for all that another asked for. It bounds no number (``limits`` does) and does not know what is done.
+wait for all that another asked for. It refuses nobody, tells how many wait, and does not know for what.
 """
 
 import asyncio
@@ -39,10 +39,9 @@ class Turns:
         self._timer = timer
         self._waiting: Rotation[asyncio.Future[None]] = Rotation()
 
-    @property
-    def waiting(self) -> int:
-        """How many wait for their turn now."""
-        return sum(not turn.done() for turn in self._waiting)
+    def waiting(self, *asker: Hashable) -> int:
+        """How many turns are waited for now; of one asker, when one is named."""
+        return self._waiting.count(asker)
 
     @contextlib.asynccontextmanager
     async def take(self, *asker: Hashable) -> AsyncIterator[None]:

@@ -10,7 +10,9 @@ def drained(rotation):
     """Everything, in the order of its turns."""
     taken = []
     while rotation:
+        left = len(rotation)
         taken.append(rotation.pop())
+        assert len(rotation) == left - 1
     assert rotation.pop() is None
     return taken
 
@@ -20,7 +22,7 @@ def test_every_level_goes_round():
     rotation = Rotation()
     for item in ("a1x", "a1y", "a1z", "a2x", "b1x", "b1y", "a2y"):
         rotation.add(item[:2], item)
-    assert list(rotation) == ["a1x", "a1y", "a1z", "a2x", "a2y", "b1x", "b1y"]
+    assert [rotation.count(path) for path in ("", "a", "a1", "b2", "c1")] == [7, 5, 3, 0, 0]
     assert drained(rotation) == ["a1x", "b1x", "a2x", "b1y", "a1y", "a2y", "a1z"]
 
 
@@ -37,9 +39,10 @@ def test_what_is_removed_takes_no_place_from_the_others():
     rotation = Rotation()
     for item in ("a1", "a2", "b1"):
         rotation.add(item[:1], item)
-    rotation.remove("a", "a1")
-    rotation.remove("a", "a1")
-    rotation.remove("c", "c1")
+    assert rotation.remove("a", "a1")
+    assert not rotation.remove("a", "a1")
+    assert not rotation.remove("c", "c1")
+    assert (len(rotation), rotation.count("a")) == (2, 1)
     assert drained(rotation) == ["a2", "b1"]
     rotation.add("a", "a1")
     rotation.remove("a", "a1")

@@ -55,7 +55,7 @@ async def test_who_asks_for_one_does_not_wait_for_all_of_another(work):
         work.begin("crowd", number)
     work.begin("host", "host")
     work.begin("guest", "guest")
-    await until(lambda: work.turns.waiting == 11)
+    await until(lambda: work.turns.waiting() == 11)
     await work.all()
     assert work.done == [0, 1, "host", "guest", *range(2, 10)]
 
@@ -105,7 +105,7 @@ async def test_who_gives_up_takes_no_turn(work):
     work.begin("host", "host")
     await asyncio.sleep(0)
     gone.cancel()
-    await until(lambda: work.turns.waiting == 2)
+    await until(lambda: work.turns.waiting() == 2)
     await work.all()
     assert work.done == [0, 2, "host"]
 
@@ -151,7 +151,7 @@ async def test_as_many_run_at_once_as_may(work):
 
     await asyncio.wait_for(asyncio.gather(*(piece(number) for number in range(20))), 5)
     assert max(counts) == 3
-    assert (turns.waiting, turns._free) == (0, 3)
+    assert (turns.waiting(), turns._free) == (0, 3)
 
 
 async def test_nothing_is_kept_of_those_who_were_served(work):
@@ -159,5 +159,5 @@ async def test_nothing_is_kept_of_those_who_were_served(work):
         work.begin(number, number)
     await work.all()
     await until(lambda: work.turns._free)
-    assert work.turns.waiting == 0
+    assert work.turns.waiting() == 0
     assert not work.turns._waiting

@@ -19,7 +19,7 @@ from .idempotency import MAX_KEY
 
 JSON = "application/json"
 # Statuses that any operation may answer with, beside its own.
-_COMMON = ("400", "401", "404", "422", "503")
+_COMMON = ("400", "401", "404", "422", "429", "503")
 _ETAG = {"ETag": {"description": "The record's version", "schema": {"type": "string"}}}
 _ID = {
     "name": "id",

@@ -1,19 +1,23 @@
 """How REST shares the database with the meetings: a few requests at a time, callers in rotation.
 
 Who joins, what a meeting commits and the look for its health wait for the same connections, of which
-SQLite has one that writes. So a caller with five hundred connections waits for itself, and a
-stranger who guesses keys for other strangers. Nobody is refused here.
+SQLite has one that writes. So a caller with many connections waits for itself, and a stranger who
+guesses keys for other strangers. Who has too many requests waiting is refused: those of a caller who
+hung up wait on, with all that they brought.
 """
 
 import contextlib
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
 from signaling.turns import Turns
 from storage.database import Database, Unit
+
+from .problems import HttpProblem
 
 READS: Final = 4
 """Requests that read at the same time; the pool has ten connections, and people who join need some."""
@@ -21,6 +25,10 @@ WRITES: Final = 4
 SQLITE_WRITES: Final = 1
 LOOK_UPS: Final = 2
 """Of keys that were good before."""
+MAX_WAITING: Final = 256
+"""Requests of one key, or of one visitor with keys that were never good, that wait at the same time."""
+MAX_STRANGERS: Final = 4096
+"""Requests of all such visitors."""
 KNOWN_KEYS: Final = 1000
 """Remembered as good once; the longest unused is forgotten first."""
 
@@ -41,11 +49,10 @@ class RestTurns:
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Digests of keys that were good; they are looked up all the same."""
 
-    @property
     def waiting(self) -> int:
         """Requests that wait now."""
         every = (self._reads, self._writes, self._look_ups, self._strangers)
-        return sum(turns.waiting for turns in every)
+        return sum(turns.waiting() for turns in every)
 
     async def authenticate(self, secret: str, address: str) -> ApiGrant:
         """Who holds this key; keys that were never good wait for each other, by visitor.
@@ -56,10 +63,15 @@ class RestTurns:
 
         Raises:
             Unauthorized: see `crm_core.tenants.service.authenticate`.
+            HttpProblem: 429, too many wait.
         """
         digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-        known = digest in self._known
-        turn = self._look_ups.take(digest) if known else self._strangers.take(address)
+        if digest in self._known:
+            turn = _turn(self._look_ups, digest)
+        elif self._strangers.waiting() < MAX_STRANGERS:
+            turn = _turn(self._strangers, address)
+        else:
+            raise _too_many()
         async with turn:
             try:
                 grant = await authenticate(self._database, secret)
@@ -74,18 +86,37 @@ class RestTurns:
 
     @contextlib.asynccontextmanager
     async def reading(self, grant: ApiGrant) -> AsyncIterator[Unit]:
-        """A unit of work that reads, in the caller's turn."""
+        """A unit of work that reads, in the caller's turn.
+
+        Raises:
+            HttpProblem: 429, too many wait.
+        """
         async with (
-            self._reads.take(grant.tenant_id, grant.api_key_id),
+            _turn(self._reads, grant.tenant_id, grant.api_key_id),
             self._database.unit_of_work(grant.tenant_id, read_only=True) as unit,
         ):
             yield unit
 
     @contextlib.asynccontextmanager
     async def writing(self, grant: ApiGrant) -> AsyncIterator[Unit]:
-        """A unit of work by the key's staff member, in the caller's turn."""
+        """A unit of work by the key's staff member, in the caller's turn.
+
+        Raises:
+            HttpProblem: 429, too many wait.
+        """
         async with (
-            self._writes.take(grant.tenant_id, grant.api_key_id),
+            _turn(self._writes, grant.tenant_id, grant.api_key_id),
             self._database.unit_of_work(grant.tenant_id, actor_id=grant.staff_id) as unit,
         ):
             yield unit
+
+
+def _turn(turns: Turns, *asker: Hashable) -> AbstractAsyncContextManager[None]:
+    if turns.waiting(*asker) >= MAX_WAITING:
+        raise _too_many()
+    return turns.take(*asker)
+
+
+def _too_many() -> HttpProblem:
+    detail = "too many requests wait: send fewer at the same time"
+    return HttpProblem(429, "rate", detail, headers={"Retry-After": "1"})

@@ -296,7 +296,7 @@ class TestBounds:
         jane = bench.enter("Jane", role=Role.HOST)
         async with bench.hub.turns.take("somebody", "else", ""):
             assert await asyncio.wait_for(bench.ask(jane, MediaClose()), 5) == {}
-            assert bench.hub.turns.waiting == 0
+            assert bench.hub.turns.waiting() == 0
 
     async def test_nothing_opens_once_the_room_has_left_this_node(self, bench):
         """An offer that waited for its turn until then: nobody would close its transport."""

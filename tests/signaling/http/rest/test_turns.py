@@ -8,7 +8,14 @@ import pytest
 
 from crm_core.tenants.service import ApiGrant, Unauthorized
 from signaling.http.rest import turns as rest_turns
-from signaling.http.rest.turns import KNOWN_KEYS, SQLITE_WRITES, WRITES, RestTurns
+from signaling.http.rest.problems import HttpProblem
+from signaling.http.rest.turns import (
+    KNOWN_KEYS,
+    MAX_WAITING,
+    SQLITE_WRITES,
+    WRITES,
+    RestTurns,
+)
 from tests.support.wait import until
 
 
@@ -80,10 +87,10 @@ async def test_a_tenant_with_many_requests_waits_for_itself(desk):
         desk.write(grant_of("crowd", "busy"))
     desk.write(grant_of("crowd", "quiet"))
     desk.write(grant_of("other"))
-    await until(lambda: desk.turns.waiting == 51)
+    await until(lambda: desk.turns.waiting() == 51)
     await desk.let_go()
     assert desk.database.begun[:4] == ["crowd", "crowd", "other", "crowd"]
-    assert desk.turns.waiting == 0
+    assert desk.turns.waiting() == 0
 
 
 async def test_who_guesses_keys_waits_for_others_who_do(desk):
@@ -96,7 +103,7 @@ async def test_who_guesses_keys_waits_for_others_who_do(desk):
     for number in range(50):
         desk.check(f"wrong {number}", "guesser")
     desk.check("new", "somebody")
-    await until(lambda: desk.turns.waiting == 50)
+    await until(lambda: desk.turns.waiting() == 50)
     desk.check("good", "guesser")
     await until(lambda: "good" in desk.database.begun)
     assert desk.database.begun == ["wrong 0", "good"]
@@ -120,6 +127,43 @@ async def test_a_key_is_known_for_as_long_as_it_is_good(desk):
     assert not desk.turns._known
 
 
+async def test_who_has_too_many_waiting_is_refused_alone(desk):
+    """Callers who hang up leave theirs behind: each could else fill the memory."""
+    for _ in range(MAX_WAITING + 1):  # one has its turn
+        desk.write(grant_of("crowd"))
+        desk.check("wrong", "guesser")
+    await until(lambda: desk.turns.waiting() == 2 * MAX_WAITING)
+    for refused in (
+        desk.turns.writing(grant_of("crowd")).__aenter__(),
+        desk.turns.authenticate("wrong", "guesser"),
+    ):
+        with pytest.raises(HttpProblem) as problem:
+            await refused
+        assert (problem.value.status, problem.value.headers) == (429, {"Retry-After": "1"})
+    desk.write(grant_of("other"))
+    desk.check("new", "somebody")
+    await until(lambda: desk.turns.waiting() == 2 * MAX_WAITING + 2)
+    await desk.let_go()
+    assert len(desk.database.begun) == 2 * MAX_WAITING + 4
+
+
+async def test_strangers_of_many_addresses_are_refused_above_their_number(desk, monkeypatch):
+    """A key that was good before is not."""
+    desk.database.gate.set()
+    await desk.turns.authenticate("good", "office")
+    await until(lambda: desk.turns._strangers._free)
+    desk.database.gate.clear()
+    monkeypatch.setattr(rest_turns, "MAX_STRANGERS", 10)
+    for number in range(11):
+        desk.check("wrong", f"guesser {number}")
+    await until(lambda: desk.turns.waiting() == 10)
+    with pytest.raises(HttpProblem):
+        await desk.turns.authenticate("wrong", "another")
+    desk.check("good", "office")
+    await desk.let_go()
+    assert desk.asked[-1].result() == "good"
+
+
 async def _revoked(_secret):
     raise Unauthorized
 
@@ -139,7 +183,7 @@ async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database,
             done.append("meeting")
 
     crowd = [asyncio.create_task(request()) for _ in range(50)]
-    await until(lambda: turns.waiting >= 50 - WRITES)
+    await until(lambda: turns.waiting() >= 50 - WRITES)
     fact = asyncio.create_task(meeting())
     if database.dialect == "postgresql":
         await until(lambda: done == ["meeting"])
