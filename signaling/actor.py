@@ -50,9 +50,10 @@ from .tokens import ResumeGrant
 
 log: Final = logging.getLogger("sunup.room")
 SOON: Final = 120.0
-"""Seconds for which a room with nobody in it is kept for what falls due in it. It covers every
-notice and grace (`rooms.timers`). A later one needs nobody's memory: whoever comes opens the room,
-and `Conductor.close_overdue` one whose time is past; kept, it is a lease to renew all that time."""
+"""Seconds for which a room with nobody in it is kept for what falls due in it, as the notices of
+an end and of a lost host; who may come back keeps it, too (`Room.keeps_a_place`). What is due later
+needs nobody's memory: whoever comes opens the room, and `Conductor.close_overdue` one whose time is
+past; kept, it is a lease to renew all that time."""
 
 
 class Adapter(Protocol):
@@ -295,7 +296,7 @@ class RoomActor:
             async with self._adapter.turn(client.participant, request.action):
                 self._check_still_there(client)
                 answer = await self._adapter.perform(client.participant, request.action)
-                client.send_frame(Reply(request_id, answer))
+            client.send_frame(Reply(request_id, answer))
             return
         outcome = self._decide(
             Request(

@@ -217,6 +217,7 @@ class Conductor:
         """Close a room, unless somebody does already; whoever comes meanwhile opens it anew."""
         if self.running(actor.key) is actor:
             del self._rooms[actor.key]
+            actor.dismiss(self._spread)  # nobody is there; who were would be left in a dead room
             await actor.close()
 
     def _lost_room(self, actor: RoomActor) -> None:
@@ -233,7 +234,8 @@ class Conductor:
             now = self._clock.now()
             idle_since = {actor: idle_since.get(actor, now) for actor in self.actors if actor.idle}
             for actor, since in idle_since.items():
-                if now - since >= self._idle_after:
+                # Asked again: while the rooms before were let go, somebody may have come to this one.
+                if now - since >= self._idle_after and actor.idle:
                     try:
                         await self._let_go(actor)
                     except Exception as defect:  # noqa: BLE001 logged; the others are still swept

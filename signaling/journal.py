@@ -187,6 +187,7 @@ class CrmJournal:
     async def release(self, epoch: int) -> None:
         """See `Journal.release`."""
         async with Guard(COMMIT_TIMEOUT):
+            await self._leases.settled(self._tenant_id, self._room_id)
             await self._service.release_room(self._tenant_id, self._room_id, epoch)
 
 

@@ -31,6 +31,19 @@ class RenewRooms(Protocol):
         """Keep the leases; the answer has the rooms that are still owned under their epoch."""
 
 
+class _Ask(NamedTuple):
+    """Somebody who waits for a renewal."""
+
+    room_id: UUID
+    epoch: int
+    answer: asyncio.Future[RoomPlan]
+    """Cancelled when they gave up."""
+
+    def fail(self, error: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
 class Leases:
     """See the module.
 
@@ -49,6 +62,8 @@ class Leases:
         """By tenant, who is in no transaction yet, first come first."""
         self._workers: dict[UUID, asyncio.Task[None]] = {}
         """By tenant, while anybody waits or a transaction runs."""
+        self._running: dict[UUID, tuple[frozenset[UUID], asyncio.Event]] = {}
+        """By tenant, the rooms of the transaction that runs, and what is set at its end."""
 
     async def renew(self, tenant_id: UUID, room_id: UUID, epoch: int) -> RoomPlan:
         """Keep the lease of a room; what the calendar says of it at a moment after this call.
@@ -66,12 +81,23 @@ class Leases:
             self._workers[tenant_id] = asyncio.create_task(self._work(tenant_id))
         return await ask.answer
 
+    async def settled(self, tenant_id: UUID, room_id: UUID) -> None:
+        """Wait until no transaction runs that keeps this room's lease.
+
+        Whoever gives the room back waits here first: else the lease that they end were kept after it.
+        """
+        rooms, ended = self._running.get(tenant_id, (frozenset(), None))
+        if ended is not None and room_id in rooms:
+            await ended.wait()
+
     async def close(self) -> None:
         """Break off what runs, to its end; for when no room is open any more."""
         workers = list(self._workers.values())
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        self._waiting.clear()
+        self._workers.clear()
 
     async def _work(self, tenant_id: UUID) -> None:
         """One transaction after the other, until nobody of the tenant waits."""
@@ -84,10 +110,12 @@ class Leases:
         finally:
             del self._waiting[tenant_id], self._workers[tenant_id]
 
-    async def _renew(self, tenant_id: UUID, asks: "Mapping[UUID, _Ask]") -> None:
+    async def _renew(self, tenant_id: UUID, asks: Mapping[UUID, _Ask]) -> None:
         if not asks:
             return
         epochs = {room_id: ask.epoch for room_id, ask in asks.items()}
+        ended = asyncio.Event()
+        self._running[tenant_id] = frozenset(asks), ended
         try:
             async with asyncio.timeout(self._timeout):
                 plans = await self._renew_rooms(tenant_id, epochs, self._lease)
@@ -95,25 +123,15 @@ class Leases:
             for ask in asks.values():
                 ask.fail(error)
             return
+        finally:
+            del self._running[tenant_id]
+            ended.set()
         for room_id, ask in asks.items():
             plan = plans.get(room_id)
             if plan is None:
                 ask.fail(Fenced(f"epoch {ask.epoch} no longer owns room {room_id}"))
             elif not ask.answer.done():
                 ask.answer.set_result(plan)
-
-
-class _Ask(NamedTuple):
-    """Somebody who waits for a renewal."""
-
-    room_id: UUID
-    epoch: int
-    answer: asyncio.Future[RoomPlan]
-    """Cancelled when they gave up."""
-
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
 
 
 def _take(waiting: list[_Ask]) -> dict[UUID, _Ask]:

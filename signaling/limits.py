@@ -137,12 +137,19 @@ class RoomLimiter:
         self._burst = burst
         self._buckets: dict[str, TokenBucket] = {}
 
+    def wait(self, key: str, now: float) -> float:
+        """The seconds that whoever is counted under `key` must wait; nothing is counted."""
+        return self._bucket(key, now).wait(now)
+
     def take(self, key: str, now: float) -> float:
-        """0.0, or the seconds that whoever is counted under `key` must wait."""
+        """Count one and return 0.0, or return the seconds that whoever is under `key` must wait."""
+        return self._bucket(key, now).take(now)
+
+    def _bucket(self, key: str, now: float) -> TokenBucket:
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = TokenBucket.full(self._rate, self._burst, now)
-        return bucket.take(now)
+        return bucket
 
 
 class AnonymousSockets:

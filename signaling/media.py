@@ -158,8 +158,9 @@ class RoomMedia:
         self._negotiations = RoomLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
         self._crowds = RoomLimiter(CROWD_NEGOTIATION_RATE, CROWD_NEGOTIATION_BURST)
+        """Of all whom one link brought."""
         self._offering: Counter[ParticipantId] = Counter()
-        """How many offers of each wait for their turn."""
+        """How many offers of each wait for their turn, or have it."""
         self._bindings: dict[ParticipantId, int] = {}
         """The highest binding that somebody was told of, likewise: an old one must look old."""
         self._owner: dict[int, tuple[ParticipantId, Source]] = {}
@@ -263,17 +264,17 @@ class RoomMedia:
         self.require_admission(participant)
         row = self._room.participant(participant) if self._room else None
         link = (row.link if row else None) or ""
-        turn = self._hub.turns.take(self._tenant, self, link)
+        asker = self._tenant, self, link
         if isinstance(action, MediaOffer):
             self._count_negotiation(participant, link)
             self._offering[participant] += 1
             try:
-                async with turn:
+                async with self._hub.turns.take(*asker):
                     yield
             finally:
-                self._offering[participant] -= 1
-        elif isinstance(action, MediaClose) and self._offering[participant]:
-            async with turn:
+                self._offering -= Counter([participant])  # which keeps no zeros
+        elif isinstance(action, MediaClose) and participant in self._offering:
+            async with self._hub.turns.take(*asker):
                 yield
         else:
             yield
@@ -368,9 +369,10 @@ class RoomMedia:
 
     def _count_negotiation(self, participant: ParticipantId, link: str) -> None:
         now = self._hub.clock.now()
-        wait = self._negotiations.take(participant, now) or self._crowds.take(link, now)
+        wait = self._crowds.wait(link, now) or self._negotiations.take(participant, now)
         if wait:
             raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
+        self._crowds.take(link, now)
 
     def _follow(
         self,

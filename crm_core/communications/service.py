@@ -20,6 +20,7 @@ from ..errors import Contradiction
 from ..leads.models import Lead, PipelineEvent
 from ..projects.models import Project
 from ..references import require_references
+from ..resources import bounded
 from .models import Communication, CommunicationParticipant
 
 MEETING = "meeting"
@@ -75,14 +76,14 @@ async def timeline(
     *,
     limit: int,
     before: tuple[datetime, UUID] | None = None,
-) -> list[TimelineEntry]:
-    """What happened with somebody or something, newest first.
+) -> tuple[list[TimelineEntry], bool]:
+    """What happened with somebody or something, newest first, and whether more follows.
 
     Args:
         unit: the caller's.
         subject: whose timeline.
         subject_id: its id; the caller has checked that it exists.
-        limit: entries at the most.
+        limit: entries at the most; fewer when they are large.
         before: the last entry of the page before.
     """
     entries: list[TimelineEntry] = []
@@ -111,12 +112,21 @@ async def timeline(
             _of_events(subject, subject_id),
         ),
     )
+    ends: list[tuple[datetime, UUID]] = []
     for kind, model, at, conditions in sources:
-        statement = _newest(model, at, conditions, limit, before)
-        rows = await unit.session.scalars(statement)
-        entries.extend(TimelineEntry(kind, getattr(row, at.key), row) for row in rows)
-    entries.sort(key=lambda entry: (entry.at, entry.row.id), reverse=True)
-    return entries[:limit]
+        rows, cut = await bounded.take(unit, _newest(model, at, conditions, limit + 1, before))
+        found = [TimelineEntry(kind, getattr(row, at.key), row) for row in rows]
+        entries += found
+        if cut:
+            ends.append(_place(found[-1]))
+    # What lies behind the end of a source that was cut comes after what that source has left.
+    shown = [entry for entry in entries if all(_place(entry) >= end for end in ends)]
+    shown.sort(key=_place, reverse=True)
+    return shown[:limit], bool(ends) or len(shown) > limit
+
+
+def _place(entry: TimelineEntry) -> tuple[datetime, UUID]:
+    return entry.at, entry.row.id
 
 
 def _newest(

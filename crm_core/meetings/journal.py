@@ -80,21 +80,24 @@ async def renew_room(unit: Unit, room_id: UUID, epoch: int, lease_seconds: float
 
 
 async def renew_rooms(unit: Unit, epochs: Mapping[UUID, int], lease_seconds: float) -> set[UUID]:
-    """Keep the leases of rooms under their epochs, in one statement; returns those that were kept.
+    """Keep the leases of rooms under their epochs; returns those that still have them.
 
-    One with another owner or epoch by now is left as it is.
+    One with another owner or epoch by now is left as it is. So is one that is being written at this
+    moment, which is its owner's: to wait for it would hold up all the others. Its lease lasts for some
+    more renewals.
     """
-    renewed = await unit.session.execute(
+    owned = sa.and_(
+        RoomOwner.room_id.in_(epochs),  # SQLite finds no row by an index for pairs alone
+        sa.tuple_(RoomOwner.room_id, RoomOwner.epoch).in_(list(epochs.items())),
+    )
+    free = sa.select(RoomOwner.room_id).where(owned).with_for_update(skip_locked=True)
+    await unit.session.execute(
         sa.update(RoomOwner)
-        .where(
-            RoomOwner.room_id.in_(epochs),  # SQLite finds no row by an index for pairs alone
-            sa.tuple_(RoomOwner.room_id, RoomOwner.epoch).in_(list(epochs.items())),
-        )
+        .where(owned, RoomOwner.room_id.in_(free))
         .values(lease_until=_later(unit, lease_seconds), alive_at=_database_now(unit))
-        .returning(RoomOwner.room_id)
         .execution_options(synchronize_session=False)
     )
-    return set(renewed.scalars())
+    return set(await unit.session.scalars(sa.select(RoomOwner.room_id).where(owned)))
 
 
 async def release_room(unit: Unit, room_id: UUID, epoch: int) -> None:

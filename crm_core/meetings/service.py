@@ -4,7 +4,6 @@ Each method is one transaction. The rules of a live meeting are in ``rooms``; he
 durable. Errors are those of ``crm_core.errors``.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -28,10 +27,6 @@ __all__ = [
     "RoomPlan",
     "RoomRecord",
 ]
-
-
-ROOMS_AT_ONCE = 5000
-"""Rooms in one statement: each is three of its variables, of which SQLite and asyncpg allow 32,766."""
 
 
 class FoundRoom(NamedTuple):
@@ -132,7 +127,7 @@ class MeetingService:
     async def renew_rooms(
         self, tenant_id: UUID, epochs: Mapping[UUID, int], lease_seconds: float
     ) -> dict[UUID, RoomPlan]:
-        """Keep the leases of many rooms, in three statements; returns what the calendar says of them.
+        """Keep the leases of some hundred rooms; returns what the calendar says of them.
 
         Args:
             tenant_id: whose rooms, all of them: row-level security knows one tenant at a time.
@@ -140,16 +135,12 @@ class MeetingService:
             lease_seconds: from now on.
 
         Returns:
-            The plans of those that were kept. One with another owner or epoch by now is not there,
-            and the others are kept all the same.
+            The plans of those that the caller still has. One with another owner or epoch by now is not
+            there, and the others are kept all the same.
         """
-        plans: dict[UUID, RoomPlan] = {}
-        waiting = iter(epochs.items())
         async with self._database.unit_of_work(tenant_id) as unit:
-            while some := dict(itertools.islice(waiting, ROOMS_AT_ONCE)):
-                kept = await journal.renew_rooms(unit, some, lease_seconds)
-                plans |= await rooms.load_plans(unit, kept)
-        return plans
+            kept = await journal.renew_rooms(unit, epochs, lease_seconds)
+            return await rooms.load_plans(unit, kept)
 
     async def release_room(self, tenant_id: UUID, room_id: UUID, epoch: int) -> None:
         """End the lease now, so that another node need not wait for it."""

@@ -23,6 +23,10 @@ from .fields import UUID_KIND, Field
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 MAX_IN = 100
+MAX_CONDITIONS = 20
+"""Of one request; each is tried on rows of the tenant."""
+MAX_LIKE = 2
+"""Of these: a pattern that begins with anything is tried on every row."""
 OPERATORS = ("eq", "ne", "lt", "lte", "gt", "gte", "in", "nin", "like", "null")
 RESERVED = frozenset({"sort", "limit", "after", "include", "fields"})
 _PARAMETER = re.compile(r"(?P<path>[a-z_0-9.]+)(\[(?P<op>[a-z]+)\])?")
@@ -66,6 +70,7 @@ def parse_list(
         InvalidInput: an unknown or repeated parameter, or a value that does not fit.
     """
     conditions = []
+    patterns = 0
     reserved: dict[str, str] = {}
     for name, value in parameters:
         if name in RESERVED:
@@ -74,6 +79,11 @@ def parse_list(
             reserved[name] = value
         else:
             conditions.append(_condition(resource, resources, name, value))
+            patterns += name.endswith("[like]")
+            if len(conditions) > MAX_CONDITIONS or patterns > MAX_LIKE:
+                raise InvalidInput(
+                    f"at most {MAX_CONDITIONS} filters, {MAX_LIKE} of them with [like]", field=name
+                )
     sort, descending = _sort(resource, reserved.get("sort"))
     return ListQuery(
         conditions=tuple(conditions),

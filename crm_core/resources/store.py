@@ -17,6 +17,7 @@ from storage.database import Unit
 from ..changes.service import announce
 from ..errors import InvalidInput, NotFound, StaleVersion
 from ..references import require_references
+from . import bounded
 from .declaration import Caller, Include, Outcome, Resource, Verb
 from .fields import Field, decode_body
 from .integrity import explain
@@ -54,9 +55,9 @@ async def get(unit: Unit, resource: Resource, row_id: UUID) -> Any:
 async def list_page(
     unit: Unit, resource: Resource, resources: Mapping[str, Resource], query: ListQuery
 ) -> Page:
-    """One page and what was to come along with it."""
-    rows = (await unit.session.scalars(statement(resource, query))).all()
-    page, more = rows[: query.limit], len(rows) > query.limit
+    """One page and what was to come along with it; a page of large records is shorter than asked."""
+    rows, cut = await bounded.take(unit, statement(resource, query))
+    page, more = rows[: query.limit], cut or len(rows) > query.limit
     return Page(
         items=[encode(row, query.fields) for row in page],
         included=await load_includes(unit, resources, query.includes, page),
@@ -70,7 +71,10 @@ async def load_includes(
     includes: Sequence[Include],
     rows: Sequence[Any],
 ) -> dict[str, list[dict[str, Any]]]:
-    """The records that `includes` name, each once, by resource: one statement per relation."""
+    """The records that `includes` name, each once, by resource: one statement per relation.
+
+    Of each relation `MAX_CHILDREN` at the most, and no more than `bounded` takes.
+    """
     found: dict[str, dict[UUID, dict[str, Any]]] = {}
     for include in includes:
         target = resources[include.resource]
@@ -87,7 +91,8 @@ async def load_includes(
         )
         if target.is_soft_deleted:
             select = select.where(model.deleted_at.is_(None))
-        for row in await unit.session.scalars(select):
+        children, _ = await bounded.take(unit, select)
+        for row in children:
             records[row.id] = encode(row, tuple(target.fields.values()))
     return {name: list(records.values()) for name, records in found.items()}
 

@@ -243,3 +243,29 @@ async def test_a_database_that_broke_off_is_down_for_all_who_renewed(meeting, mo
     monkeypatch.setattr(leases, "_renew_rooms", broken)
     found = await asyncio.gather(one.renew(1), other.renew(1), return_exceptions=True)
     assert [type(each) for each in found] == [JournalDownError] * 2
+
+
+async def test_a_room_that_is_given_back_is_free_though_a_renewal_was_under_way(
+    meeting, monkeypatch
+):
+    """The keeper is cancelled first; the transaction that it shares goes on."""
+    tenant_id, room_id, service = meeting
+    leases = open_leases(service)
+    ours = CrmJournal(service, leases, tenant_id, room_id, "node-a")
+    opened = await ours.open()
+    gate, begun, renew = asyncio.Event(), asyncio.Event(), service.renew_rooms
+
+    async def slowly(*how):
+        begun.set()
+        await gate.wait()
+        return await renew(*how)
+
+    monkeypatch.setattr(leases, "_renew_rooms", slowly)
+    keeper = asyncio.create_task(ours.renew(opened.epoch))
+    await begun.wait()
+    keeper.cancel()
+    released = asyncio.create_task(ours.release(opened.epoch))
+    await asyncio.sleep(0)
+    gate.set()
+    await released
+    assert (await journal_of(meeting, "node-b").open()).epoch > opened.epoch

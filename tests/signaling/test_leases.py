@@ -212,3 +212,21 @@ async def test_closing_breaks_off_what_runs(leases, store):
     await leases.close()
     assert (store.running, store.broken_off) == (0, 1)
     assert leases._workers == {}
+
+
+async def test_who_gives_a_room_back_waits_for_the_renewal_that_has_it(leases, store):
+    """And for no other: neither of other rooms, nor where nothing runs."""
+    room = uuid.uuid4()
+    await leases.settled(TENANT, room)
+    store.gate.clear()
+    keeper = asyncio.create_task(leases.renew(TENANT, room, 1))
+    await until(lambda: store.running == 1)
+    keeper.cancel()
+    await asyncio.wait_for(leases.settled(TENANT, uuid.uuid4()), PATIENCE)
+    await asyncio.wait_for(leases.settled(RIVAL, room), PATIENCE)
+    settled = asyncio.create_task(leases.settled(TENANT, room))
+    await asyncio.sleep(0)
+    assert not settled.done()
+    store.gate.set()
+    await asyncio.wait_for(settled, PATIENCE)
+    assert store.running == 0

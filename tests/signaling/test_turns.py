@@ -110,6 +110,22 @@ async def test_who_gives_up_takes_no_turn(work):
     assert work.done == [0, 2, "host"]
 
 
+async def test_who_gives_up_in_the_moment_in_which_the_turn_passes_on_takes_none():
+    """Cancelled, and not yet awake: the place would be lost for ever."""
+    turns, done = Turns(), []
+
+    async def piece(name):
+        async with turns.take("crowd"):
+            done.append(name)
+
+    async with turns.take("crowd"):
+        gone, _ = tasks = [asyncio.create_task(piece(name)) for name in ("gone", "next")]
+        await asyncio.sleep(0)
+        gone.cancel()
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    assert (done, turns._free) == (["next"], 1)
+
+
 async def test_a_turn_that_is_given_to_somebody_who_left_goes_on_to_the_next(work, monkeypatch):
     """Cancelled between the word and the waking."""
     pass_on = work.turns._pass_on

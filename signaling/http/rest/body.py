@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp.web
 import msgspec
 
-from crm_core.resources.fields import check_json
+from crm_core.resources.fields import MAX_JSON_ITEMS, check_json
 
 from ..incoming import BodyError, EncodedError, TooLargeError, TooSlowError, read_plain_body
 from .problems import HttpProblem
@@ -26,6 +26,8 @@ async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
         return {}, raw
     if request.content_type not in _MEDIA_TYPES:
         raise HttpProblem(415, "unsupported_media_type", "send application/json")
+    if _has_too_many_values(raw):
+        raise HttpProblem(400, "bad_json", "the body cannot be used: too many values")
     try:
         value = msgspec.json.decode(raw)
         check_json(value)
@@ -38,6 +40,19 @@ async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
     except ValueError as error:
         raise HttpProblem(400, "bad_json", f"the body cannot be used: {error}") from None
     return value, raw
+
+
+def _has_too_many_values(raw: bytes) -> bool:
+    """Whether `check_json` would refuse it for certain, told before anything is made of it.
+
+    A megabyte of empty lists is a sixth of a second of decoding. What stands in strings counts
+    nothing: they are between quotes that no backslash escapes (RFC 8259 section 7).
+    """
+    plain = raw.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if plain.count(b'"') > 4 * MAX_JSON_ITEMS:  # a name and a text for each
+        return True
+    outside = b"".join(plain.split(b'"')[::2])
+    return sum(outside.count(mark) for mark in (b",", b"[", b"{")) > 2 * MAX_JSON_ITEMS
 
 
 async def _read(request: aiohttp.web.Request) -> bytes:

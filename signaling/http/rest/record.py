@@ -93,15 +93,13 @@ async def get_timeline(call: Call) -> aiohttp.web.StreamResponse:
     before = _decode_cursor(parameters.get("after"))
     async with call.reading() as unit:
         row = await store.get(unit, call.resource, call.row_id())
-        entries = await timeline(
+        shown, more = await timeline(
             unit,
             call.resource.noun,  # type: ignore[arg-type]  # only these three have timelines
             row.id,
-            limit=limit + 1,
+            limit=limit,
             before=before,
         )
-    shown = entries[:limit]
-    more = len(entries) > limit
     return json_answer(
         {
             "items": [_entry(call, entry) for entry in shown],

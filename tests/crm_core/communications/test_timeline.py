@@ -60,7 +60,9 @@ async def test_each_meeting_is_told_once_page_by_page(database, tenant):
     async with database.unit_of_work(tenant.tenant.id, read_only=True) as unit:
         for size in (1, 2, 3, 50):
             told, before = [], None
-            while page := await timeline(unit, "person", jane, limit=size, before=before):
+            more = True
+            while more:
+                page, more = await timeline(unit, "person", jane, limit=size, before=before)
                 told += [each.row.id for each in page if each.kind == "communication"]
                 before = (page[-1].at, page[-1].row.id)
             assert told == expected, size

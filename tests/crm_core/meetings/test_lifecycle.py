@@ -133,7 +133,7 @@ async def test_the_story_is_on_the_timelines(database, tenant):
     assert {each.status for each in await _all(meeting, VideoRoomParticipant)} == {"left"}
     async with database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
         for subject, subject_id in (("person", meeting.person_id), ("lead", meeting.lead_id)):
-            entries = await timeline(unit, subject, subject_id, limit=10)
+            entries, _ = await timeline(unit, subject, subject_id, limit=10)
             assert row.id in [entry.row.id for entry in entries if entry.kind == "communication"]
 
 

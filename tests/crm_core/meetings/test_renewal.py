@@ -1,6 +1,7 @@
 """Leases of many rooms kept in one transaction: few statements, and each room's own answer."""
 
 import asyncio
+import contextlib
 import uuid
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from crm_core.appointments.models import Appointment
 from crm_core.appointments.service import book, cancel, fresh_links
 from crm_core.errors import RoomOwned
-from crm_core.meetings import service as service_module
+from crm_core.meetings.journal_models import RoomOwner
 from crm_core.meetings.service import MeetingService
 from tests.crm_core.meetings.support import START
 from tests.support.databases import LINKS
@@ -149,21 +150,17 @@ async def test_sqlite_finds_rooms_by_their_keys(rooms, statements, database):
     assert any("room_id=?" in step for step in steps), steps
 
 
-async def test_more_rooms_than_a_statement_holds_are_kept_in_pieces(rooms, statements, monkeypatch):
-    """In one transaction all the same, none left out where a piece ends."""
-    monkeypatch.setattr(service_module, "ROOMS_AT_ONCE", 2)
-    ids = await rooms.open(5)
-    statements.clear()
-    assert set(await rooms.renew()) == set(ids)
-    assert len([each for each in statements if each.lstrip().startswith("UPDATE")]) == 3
-
-
-async def test_a_statement_holds_as_many_rooms_as_it_says(rooms):
-    """Neither database's limit of variables is reached."""
-    (here,) = await rooms.open(1)
-    for _ in range(service_module.ROOMS_AT_ONCE - 1):
-        rooms.epochs[uuid.uuid4()] = 1
-    assert set(await rooms.renew()) == {here}
+async def test_a_room_that_is_being_written_holds_up_no_other(rooms, database):
+    """On PostgreSQL its row is locked; SQLite has one writer, and nothing to skip."""
+    ids = await rooms.open(3)
+    async with contextlib.AsyncExitStack() as stack:
+        if database.dialect == "postgresql":
+            unit = await stack.enter_async_context(database.unit_of_work(rooms.tenant_id))
+            written = sa.select(RoomOwner).where(RoomOwner.room_id == ids[1]).with_for_update()
+            await unit.session.execute(written)
+        assert set(await asyncio.wait_for(rooms.renew(), 10)) == set(ids), "its owner has it still"
+    kept = [not await rooms.free(each) for each in ids]
+    assert kept == [True, database.dialect == "sqlite", True]
 
 
 async def test_a_broken_renewal_keeps_nothing(rooms, monkeypatch):

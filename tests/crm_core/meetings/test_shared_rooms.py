@@ -239,7 +239,7 @@ async def test_each_is_settled_by_who_came(training):
             ("person", jane_id, [row.id]), ("lead", jane_lead, [row.id]),
             ("person", kim_id, []), ("lead", kim_lead, []),
         ):  # fmt: skip
-            entries = await timeline(unit, subject, subject_id, limit=10)
+            entries, _ = await timeline(unit, subject, subject_id, limit=10)
             told = [entry.row.id for entry in entries if entry.kind == "communication"]
             assert told == expected, subject
     assert await training.blocking() == [], "the staff member's time is free again"

@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from signaling.actor import RoomActor
+from signaling.actor import RoomActor, RoomKey
 from signaling.conductor import Conductor, ResumeSecrets
 from signaling.errors import CloseCode, RequestError
 from signaling.feed import LocalFeed
@@ -136,6 +136,33 @@ async def test_a_link_that_is_voided_while_the_room_opens_lets_nobody_in(node):
     with pytest.raises(RequestError, match="not_found"):
         await entering
     assert not node.made[0].room.state.participants
+    await node.conductor.close()
+
+
+async def test_a_room_that_somebody_came_to_meanwhile_is_not_let_go(node):
+    """The rooms before it are let go one after the other, and each takes a transaction."""
+    node.conductor = Conductor(
+        TOKENS, node.clock, node.make_actor, node.check_link, node.find_overdue, idle_after=0.02
+    )
+    beside = RoomKey(KEY.tenant_id, str(uuid.uuid4()))
+    first = await node.conductor.actor(beside)
+    node.journal = SlowJournal(MemoryStore())
+    second = await node.conductor.actor(KEY)
+    door, begun = slow_to_close(first)
+    await node.conductor.start()
+
+    def time_passes():
+        node.clock.time += 1
+        return begun
+
+    await until(time_passes)
+    client, coming = node.knock()
+    await coming
+    door.set()
+    await until(lambda: first._adapter.closed)
+    await asyncio.sleep(0)
+    assert node.conductor.running(KEY) is second
+    assert not wire(client).closed
     await node.conductor.close()
 
 

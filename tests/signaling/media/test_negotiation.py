@@ -294,6 +294,9 @@ class TestBounds:
     async def test_what_closes_nothing_that_waits_takes_no_turn(self, bench):
         """A crowd that closes again and again would else keep all others by its link waiting."""
         jane = bench.enter("Jane", role=Role.HOST)
+        await bench.ask(jane, offer())
+        assert not bench.hub.turns._free, "the loop is everybody else's for as long as that took"
+        await until(lambda: bench.hub.turns._free)
         async with bench.hub.turns.take("somebody", "else", ""):
             assert await asyncio.wait_for(bench.ask(jane, MediaClose()), 5) == {}
             assert bench.hub.turns.waiting() == 0

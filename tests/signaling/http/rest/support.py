@@ -10,6 +10,9 @@ from signaling.http.rest import RestTurns, add_routes
 from storage.database import Database
 from tests.support.databases import BASE_URL
 
+ADDRESS = "192.0.2.1"
+"""Every visitor's."""
+
 
 @dataclass
 class Answer:
@@ -76,15 +79,13 @@ class Rest:
         return answer
 
 
-def application(database: Database) -> aiohttp.web.Application:
+def application(turns: RestTurns) -> aiohttp.web.Application:
     """An aiohttp application that has the API and nothing else."""
     app = aiohttp.web.Application()
-    add_routes(
-        app, turns=RestTurns(database), address_of=lambda _request: "192.0.2.1", base_url=BASE_URL
-    )
+    add_routes(app, turns=turns, address_of=lambda _request: ADDRESS, base_url=BASE_URL)
     return app
 
 
-def client_of(database: Database) -> TestClient[Any, Any]:
+def client_of(database: Database, turns: RestTurns | None = None) -> TestClient[Any, Any]:
     """A client with a server of its own on a free port."""
-    return TestClient(TestServer(application(database)))
+    return TestClient(TestServer(application(turns or RestTurns(database))))

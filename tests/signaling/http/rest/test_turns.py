@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from crm_core.people.models import Person
 from crm_core.tenants.service import ApiGrant, Unauthorized
 from signaling.http.rest import turns as rest_turns
 from signaling.http.rest.problems import HttpProblem
@@ -16,6 +17,7 @@ from signaling.http.rest.turns import (
     WRITES,
     RestTurns,
 )
+from tests.signaling.http.rest.support import ADDRESS, Rest, client_of
 from tests.support.wait import until
 
 
@@ -29,8 +31,8 @@ class BusyDatabase:
         self.begun = []
 
     @contextlib.asynccontextmanager
-    async def unit_of_work(self, tenant_id, **_how):
-        self.begun.append(tenant_id)
+    async def unit_of_work(self, tenant_id, *, actor_id):
+        self.begun.append((tenant_id, actor_id))
         await self.gate.wait()
         yield None
 
@@ -69,7 +71,20 @@ class Desk:
 
 
 def grant_of(tenant, key=None):
-    return ApiGrant(tenant, key or tenant, None)
+    return ApiGrant(tenant, key or tenant, key or tenant)
+
+
+def recorded(turns):
+    """Whose turns are taken from now on: which they are, and the path of who took one."""
+    taken = []
+
+    def record(name, each):
+        take = each.take
+        each.take = lambda *asker: (taken.append((name, *asker)), take(*asker))[1]
+
+    for name in ("reads", "writes", "look_ups", "strangers"):
+        record(name, getattr(turns, f"_{name}"))
+    return taken
 
 
 @pytest.fixture
@@ -89,7 +104,9 @@ async def test_a_tenant_with_many_requests_waits_for_itself(desk):
     desk.write(grant_of("other"))
     await until(lambda: desk.turns.waiting() == 51)
     await desk.let_go()
-    assert desk.database.begun[:4] == ["crowd", "crowd", "other", "crowd"]
+    assert desk.database.begun[:5] == [
+        ("crowd", "busy"), ("crowd", "busy"), ("other", "other"), ("crowd", "quiet"), ("crowd", "busy"),
+    ]  # fmt: skip
     assert desk.turns.waiting() == 0
 
 
@@ -97,6 +114,7 @@ async def test_who_guesses_keys_waits_for_others_who_do(desk):
     """One at a time, visitors in rotation; a key that was good before waits for none of them."""
     desk.database.gate.set()
     assert await desk.turns.authenticate("good", "office") == "good"
+    assert not desk.turns._strangers._free, "the loop is everybody else's for as long as that took"
     await until(lambda: desk.turns._strangers._free)
     desk.database.gate.clear()
     desk.database.begun.clear()
@@ -117,13 +135,17 @@ async def test_a_key_is_known_for_as_long_as_it_is_good(desk):
     for number in range(KNOWN_KEYS + 10):
         await desk.turns.authenticate(f"good {number}", "office")
     assert len(desk.turns._known) == KNOWN_KEYS
-    digest = next(iter(desk.turns._known))
+    await desk.turns.authenticate("good 10", "office")  # the longest unused, before
+    await desk.turns.authenticate("another", "office")
+    taken = recorded(desk.turns)
+    await desk.turns.authenticate("good 10", "office")
+    await desk.turns.authenticate("good 11", "office")
+    assert [name for name, *_ in taken] == ["look_ups", "strangers"]
     desk.turns._known.clear()
     await desk.turns.authenticate("soon revoked", "office")
     desk.database.authenticate = _revoked
     with pytest.raises(Unauthorized):
         await desk.turns.authenticate("soon revoked", "office")
-    assert len(digest) == 32
     assert not desk.turns._known
 
 
@@ -166,6 +188,27 @@ async def test_strangers_of_many_addresses_are_refused_above_their_number(desk, 
 
 async def _revoked(_secret):
     raise Unauthorized
+
+
+async def test_a_request_waits_in_its_callers_row(database, tenant):
+    """At first as a stranger, by address; then by key, and at the database by tenant and key."""
+    turns = RestTurns(database)
+    taken = recorded(turns)
+    async with client_of(database, turns) as http:
+        rest = Rest(http, tenant.api_key_secret)
+        person = await rest.make("people", first_name="Jane")
+        async with database.unit_of_work(
+            tenant.tenant.id
+        ) as unit:  # whoever reads waits for no writer
+            row = await unit.session.get(Person, (tenant.tenant.id, uuid.UUID(person.id)))
+            assert row.created_by == tenant.staff.id
+            assert (await asyncio.wait_for(rest.get(f"/v1/people/{person.id}"), 30)).status == 200
+    names = [name for name, *_ in taken]
+    assert names == ["strangers", "writes", "look_ups", "reads"]
+    (_, *stranger), (_, *writer), (_, *_), (_, *reader) = taken
+    assert stranger == [ADDRESS]
+    assert reader == writer
+    assert (writer[0], len(writer)) == (tenant.tenant.id, 2)
 
 
 async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database, tenant):

@@ -1,0 +1,123 @@
+"""Pages of large records, bodies of many values, requests of many filters: one caller's, nobody else's."""
+
+import json
+import random
+
+import msgspec
+import pytest
+
+from crm_core.resources.bounded import MAX_BYTES
+from crm_core.resources.fields import MAX_JSON_ITEMS, check_json
+from crm_core.resources.query import MAX_CONDITIONS, MAX_LIKE
+from signaling.http.rest.body import MAX_BODY, _has_too_many_values
+
+LONG = {"body": "x" * 100_000, "custom_fields": {"rest": "y" * 700_000}}
+COUNT = 9
+
+
+async def large(rest):
+    """A person whom so many conversations of most of a megabyte are about; their ids, oldest first."""
+    person = await rest.make("people", first_name="Jane")
+    await rest.make("leads", person_id=person.id)  # whose event is older, and comes behind them all
+    each = {"channel": "note", "direction": "internal", "person_id": person.id, **LONG}
+    return person.id, [(await rest.make("communications", **each)).id for _ in range(COUNT)]
+
+
+async def pages(rest, path):
+    """The items of every page, and how large the largest page is."""
+    found, largest, after = [], 0, ""
+    while after is not None:
+        answer = await rest.get(f"{path}limit=200{after and f'&after={after}'}")
+        assert answer.status == 200, answer.json
+        assert answer.json["items"], "each page goes on"
+        items = answer.json["items"]
+        found += [item["id"] for item in items if item.get("kind") != "pipeline_event"]
+        largest = max(largest, len(json.dumps(answer.json)))
+        after = answer.json["next"]
+    return found, largest
+
+
+async def test_a_page_of_large_records_is_shorter_than_asked_for(rest):
+    """Each is on one page all the same, in lists, timelines, and along with what they are about."""
+    person, made = await large(rest)
+    for path in (f"/v1/communications?person_id={person}&", f"/v1/people/{person}/timeline?"):
+        found, largest = await pages(rest, path)
+        assert found == made[::-1]
+        assert largest < MAX_BYTES + MAX_BODY + 100_000
+
+
+async def test_a_small_page_is_as_long_as_asked_for(rest):
+    for number in range(30):
+        await rest.make("people", first_name=f"Jane {number}")
+    answer = await rest.get("/v1/people?limit=25")
+    assert (len(answer.json["items"]), answer.json["next"] is None) == (25, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("&".join(["email_norm[like]=*a"] * MAX_LIKE), 200),
+        ("&".join(["email_norm[like]=*a"] * (MAX_LIKE + 1)), 422),
+        ("&".join(["email_norm=a"] * MAX_CONDITIONS), 200),
+        ("&".join(["email_norm=a"] * (MAX_CONDITIONS + 1)), 422),
+    ],
+)
+async def test_a_request_has_so_many_filters(rest, query, status):
+    answer = await rest.get(f"/v1/people?{query}")
+    assert answer.status == status
+    if status == 422:
+        assert f"at most {MAX_CONDITIONS} filters" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        (b'{"zz":[' + b",".join([b"[]"] * 300_000) + b"]}", True),
+        (b'{"zz":[' + b",".join([b"{}"] * 300_000) + b"]}", True),
+        (b"[" + b",".join([b'""'] * 300_000) + b"]", True),
+        (b"[" * 900_000, True),
+        (b"{" + b",".join([b'"a":1'] * 150_000) + b"}", True),
+        (b'{"body":"' + b",[{" * 300_000 + b'"}', False),
+        (b'{"body":"' + rb"\",[\\" * 150_000 + b'"}', False),
+        (b'{"zz":[' + b",".join([b"1"] * (MAX_JSON_ITEMS - 2)) + b"]}", False),
+    ],
+    ids=["lists", "objects", "texts", "depth", "names", "commas", "escapes", "many"],
+)
+async def test_a_body_of_too_many_values_is_refused_before_it_is_decoded(
+    rest, monkeypatch, body, refused
+):
+    """What stands in a text counts nothing."""
+    decoded = []
+    decode = msgspec.json.decode
+    monkeypatch.setattr(
+        msgspec.json, "decode", lambda raw, **how: decoded.append(1) or decode(raw, **how)
+    )
+    answer = await rest.call("POST", "/v1/people", body=body)
+    assert answer.status in {400, 422}
+    assert (not decoded) is refused
+    assert not refused or "too many values" in answer.json["detail"]
+
+
+def test_what_may_be_used_is_never_refused_undecoded():
+    """Random JSON with quotes and backslashes in its texts."""
+    seed = random.randrange(10**9)
+    print("seed", seed)
+    rng = random.Random(seed)
+
+    def value(depth):
+        kind = rng.randrange(4 if depth < 6 else 2)
+        if kind == 0:
+            return "".join(rng.choices('\\",[]{}:a', k=rng.randrange(12)))
+        if kind == 1:
+            return rng.choice([None, True, 1, 2.5])
+        members = [value(depth + 1) for _ in range(rng.randrange(6))]
+        return (
+            members
+            if kind == 2
+            else {f'{number}\\"': member for number, member in enumerate(members)}
+        )
+
+    for _ in range(300):
+        made = [value(0) for _ in range(rng.randrange(40))]
+        check_json(made)
+        assert not _has_too_many_values(msgspec.json.encode(made))
