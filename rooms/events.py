@@ -223,7 +223,9 @@ class IntervalOpened(Body, frozen=True):
 
 
 class IntervalClosed(Body, frozen=True):
-    """Attendance ends; ``left_at`` is when the connection was lost, or a host ended the meeting."""
+    """Attendance ends; ``left_at`` is when the connection was lost, or a host ended the meeting.
+
+    Who was there to its end has the reason ``ended``, however they went after that."""
 
     event: ClassVar[str] = "interval.closed"
 
