@@ -225,7 +225,8 @@ class IntervalOpened(Body, frozen=True):
 class IntervalClosed(Body, frozen=True):
     """Attendance ends; ``left_at`` is when the connection was lost, or a host ended the meeting.
 
-    Who was there to its end has the reason ``ended``, however they went after that."""
+    Who was there to its end has the reason ``ended``, however they went after that.
+    """
 
     event: ClassVar[str] = "interval.closed"
 

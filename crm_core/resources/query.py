@@ -103,7 +103,7 @@ def parse_includes(resource: Resource, value: str | None) -> tuple[Include, ...]
         InvalidInput: names one that does not exist; lists those that do.
     """
     found = []
-    for name in _names("include", value):
+    for name in dict.fromkeys(_names("include", value)):
         include = resource.includes.get(name)
         if include is None:
             raise InvalidInput(

@@ -8,24 +8,34 @@ import msgspec
 from crm_core.resources.fields import MAX_JSON_ITEMS, check_json
 
 from ..incoming import BodyError, EncodedError, TooLargeError, TooSlowError, read_plain_body
+from .endpoint import Call
 from .problems import HttpProblem
 
 MAX_BODY = 1024 * 1024
+SMALL_BODY = 16 * 1024
+"""Larger ones are milliseconds of the loop, for which their callers take turns."""
 _MEDIA_TYPES = ("application/json", "application/merge-patch+json")
 
 
-async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
+async def read_json(call: Call) -> tuple[Any, bytes]:
     """The decoded body and its bytes; no body counts as ``{}``.
 
     Raises:
         HttpProblem: 413 too large, 415 another media type or compressed, 408 too slow, 400 no JSON, too deep,
-            cut off or garbled.
+            cut off or garbled, 429 too many wait.
     """
-    raw = await _read(request)
+    raw = await _read(call.request)
     if not raw:
         return {}, raw
-    if request.content_type not in _MEDIA_TYPES:
+    if call.request.content_type not in _MEDIA_TYPES:
         raise HttpProblem(415, "unsupported_media_type", "send application/json")
+    if len(raw) <= SMALL_BODY:
+        return _decode(raw), raw
+    async with call.decoding():
+        return _decode(raw), raw
+
+
+def _decode(raw: bytes) -> Any:
     if _has_too_many_values(raw):
         raise HttpProblem(400, "bad_json", "the body cannot be used: too many values")
     try:
@@ -39,7 +49,7 @@ async def read_json(request: aiohttp.web.Request) -> tuple[Any, bytes]:
         raise HttpProblem(400, "bad_json", "the body is nested too deeply") from None
     except ValueError as error:
         raise HttpProblem(400, "bad_json", f"the body cannot be used: {error}") from None
-    return value, raw
+    return value
 
 
 def _has_too_many_values(raw: bytes) -> bool:

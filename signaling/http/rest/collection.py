@@ -27,7 +27,7 @@ async def list_records(call: Call) -> aiohttp.web.Response:
 
 async def create_record(call: Call) -> aiohttp.web.Response:
     """``POST``: a new record."""
-    body, raw = await read_json(call.request)
+    body, raw = await read_json(call)
 
     async def work(unit: Unit) -> aiohttp.web.Response:
         outcome = await store.create(unit, call.resource, body, call.caller)

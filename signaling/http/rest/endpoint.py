@@ -60,6 +60,10 @@ class Call:
         """A unit of work in the caller's turn."""
         return self.api.turns.writing(self.grant)
 
+    def decoding(self) -> AbstractAsyncContextManager[None]:
+        """The caller's turn to have a large body decoded."""
+        return self.api.turns.decoding(self.grant)
+
     def row_id(self) -> UUID:
         """The id in the path.
 

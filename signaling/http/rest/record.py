@@ -49,7 +49,7 @@ async def get_record(call: Call) -> aiohttp.web.StreamResponse:
 
 async def update_record(call: Call) -> aiohttp.web.StreamResponse:
     """``PATCH``: merge fields into the version that If-Match names."""
-    body, _ = await read_json(call.request)
+    body, _ = await read_json(call)
     row_id, versions = call.row_id(), if_match(call, required=True)
     async with call.writing() as unit:
         row = await store.get(unit, call.resource, row_id)
@@ -72,7 +72,7 @@ def run_verb(verb: Verb) -> Handler:
     """``POST …:{verb}``: a use case on one record."""
 
     async def handle(call: Call) -> aiohttp.web.StreamResponse:
-        body, raw = await read_json(call.request)
+        body, raw = await read_json(call)
         row_id, versions = call.row_id(), if_match(call, required=False)
 
         async def work(unit: Unit) -> aiohttp.web.Response:

@@ -44,6 +44,7 @@ class RestTurns:
         self._database = database
         self._reads = Turns(READS)
         self._writes = Turns(SQLITE_WRITES if database.dialect == "sqlite" else WRITES)
+        self._bodies = Turns(pauses=True)
         self._look_ups = Turns(LOOK_UPS)
         self._strangers = Turns(pauses=True)
         self._known: OrderedDict[bytes, None] = OrderedDict()
@@ -51,7 +52,7 @@ class RestTurns:
 
     def waiting(self) -> int:
         """Requests that wait now."""
-        every = (self._reads, self._writes, self._look_ups, self._strangers)
+        every = (self._reads, self._writes, self._bodies, self._look_ups, self._strangers)
         return sum(turns.waiting() for turns in every)
 
     async def authenticate(self, secret: str, address: str) -> ApiGrant:
@@ -83,6 +84,14 @@ class RestTurns:
         if len(self._known) > KNOWN_KEYS:
             self._known.popitem(last=False)
         return grant
+
+    def decoding(self, grant: ApiGrant) -> AbstractAsyncContextManager[None]:
+        """The caller's turn for what takes the loop milliseconds.
+
+        Raises:
+            HttpProblem: 429, too many wait.
+        """
+        return _turn(self._bodies, grant.tenant_id, grant.api_key_id)
 
     @contextlib.asynccontextmanager
     async def reading(self, grant: ApiGrant) -> AsyncIterator[Unit]:

@@ -5,6 +5,7 @@ import random
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from crm_core.resources.bounded import MAX_BYTES
 from crm_core.resources.fields import MAX_JSON_ITEMS, check_json
@@ -121,3 +122,19 @@ def test_what_may_be_used_is_never_refused_undecoded():
         made = [value(0) for _ in range(rng.randrange(40))]
         check_json(made)
         assert not _has_too_many_values(msgspec.json.encode(made))
+
+
+async def test_what_comes_along_comes_once(rest, database):
+    """However often it is named: each time would be a statement."""
+    person = await rest.make("people", first_name="Jane")
+    await rest.make("leads", person_id=person.id)
+    sent = []
+    engine = database.readers.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *how: sent.append(how[2]))
+    counts = []
+    for times in (1, 50):
+        sent.clear()
+        answer = await rest.get(f"/v1/leads?include={','.join(['person'] * times)}")
+        assert [each["id"] for each in answer.json["included"]["people"]] == [person.id]
+        counts.append(len(sent))
+    assert counts[0] == counts[1]

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from crm_core.meetings.rooms import SEATS
 from crm_core.resources.registry import RESOURCES
 from crm_core.tenants.service import create_tenant
+from signaling.http.rest import RestTurns
 from storage.database import Database
 from tests.signaling.http.rest.support import application
 
@@ -64,7 +65,7 @@ class _Live:
                 pool, "Sun Works", staff_name="Ana Diaz", random_bytes=secrets.token_bytes
             )
             self.key = made.api_key_secret
-            runner = aiohttp.web.AppRunner(application(pool))
+            runner = aiohttp.web.AppRunner(application(RestTurns(pool)))
             await runner.setup()
             site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()

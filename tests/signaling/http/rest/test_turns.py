@@ -9,6 +9,7 @@ import pytest
 from crm_core.people.models import Person
 from crm_core.tenants.service import ApiGrant, Unauthorized
 from signaling.http.rest import turns as rest_turns
+from signaling.http.rest.body import SMALL_BODY
 from signaling.http.rest.problems import HttpProblem
 from signaling.http.rest.turns import (
     KNOWN_KEYS,
@@ -82,7 +83,7 @@ def recorded(turns):
         take = each.take
         each.take = lambda *asker: (taken.append((name, *asker)), take(*asker))[1]
 
-    for name in ("reads", "writes", "look_ups", "strangers"):
+    for name in ("reads", "writes", "bodies", "look_ups", "strangers"):
         record(name, getattr(turns, f"_{name}"))
     return taken
 
@@ -196,7 +197,7 @@ async def test_a_request_waits_in_its_callers_row(database, tenant):
     taken = recorded(turns)
     async with client_of(database, turns) as http:
         rest = Rest(http, tenant.api_key_secret)
-        person = await rest.make("people", first_name="Jane")
+        person = await rest.make("people", first_name="Jane", custom_fields={"x": "y" * SMALL_BODY})
         async with database.unit_of_work(
             tenant.tenant.id
         ) as unit:  # whoever reads waits for no writer
@@ -204,10 +205,11 @@ async def test_a_request_waits_in_its_callers_row(database, tenant):
             assert row.created_by == tenant.staff.id
             assert (await asyncio.wait_for(rest.get(f"/v1/people/{person.id}"), 30)).status == 200
     names = [name for name, *_ in taken]
-    assert names == ["strangers", "writes", "look_ups", "reads"]
-    (_, *stranger), (_, *writer), (_, *_), (_, *reader) = taken
+    assert names == ["strangers", "bodies", "writes", "look_ups", "reads"]
+    (_, *stranger), (_, *sender), (_, *writer), (_, *_), (_, *reader) = taken
     assert stranger == [ADDRESS]
-    assert reader == writer
+    assert reader == writer == sender
+    assert turns._bodies._pauses
     assert (writer[0], len(writer)) == (tenant.tenant.id, 2)
 
 
