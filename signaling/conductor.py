@@ -251,6 +251,7 @@ class Conductor:
         actor = await self.sitting(key)
         if actor is not before:  # until its door was open, the appointment could change hands
             await self._check_link(grant)
+            actor = await self.sitting(key)
 
         def device_of(identity: Identity) -> str | None:
             state = actor.room.state

@@ -42,7 +42,7 @@ class RestTurns:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._reads = Turns(READS)
+        self._reads = Turns(READS, pauses=True)
         self._writes = Turns(SQLITE_WRITES if database.dialect == "sqlite" else WRITES)
         self._bodies = Turns(pauses=True)
         self._look_ups = Turns(LOOK_UPS)

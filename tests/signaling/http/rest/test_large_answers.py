@@ -138,3 +138,23 @@ async def test_what_comes_along_comes_once(rest, database):
         assert [each["id"] for each in answer.json["included"]["people"]] == [person.id]
         counts.append(len(sent))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("heavy", "at_most"),
+    [
+        ({"custom_fields": {"a": [[]] * 9_900}}, 5),
+        ({"body": "\x01" * 100_000}, 5),
+    ],
+    ids=["values", "escapes"],
+)
+async def test_a_record_weighs_what_it_costs(rest, heavy, at_most):
+    """A short list of ten thousand values, and a text that is six times as long in JSON."""
+    person = await rest.make("people", first_name="Jane")
+    each = {"channel": "note", "direction": "internal", "person_id": person.id, **heavy}
+    made = [(await rest.make("communications", **each)).id for _ in range(at_most + 2)]
+    found, _ = await pages(rest, f"/v1/communications?person_id={person.id}&")
+    first = (await rest.get("/v1/communications?limit=200")).json
+    assert len(first["items"]) <= at_most
+    assert first["next"] is not None
+    assert found == made[::-1]
