@@ -18,6 +18,7 @@ from crm_core.tenants.service import ApiGrant, Unauthorized
 from signaling.limits import network
 from storage.database import Unit
 
+from . import sending
 from .problems import HttpProblem, answer_for, problem
 from .turns import RestTurns
 
@@ -89,9 +90,13 @@ def endpoint(api: Api, resource: Resource, handler: Handler) -> AiohttpHandler:
         try:
             secret = _bearer(request)
             grant = await api.turns.authenticate(secret, network(api.address_of(request)))
-            return await handler(Call(api, resource, request, grant, secret))
+            response = await handler(Call(api, resource, request, grant, secret))
+            if sending.is_large(response):
+                with api.turns.sending(grant):
+                    await sending.send(request, response)
         except Exception as error:  # noqa: BLE001  # every refusal and every bug becomes an answer
-            return answer_for(error)
+            response = answer_for(error)
+        return response
 
     return handle
 

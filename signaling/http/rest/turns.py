@@ -8,10 +8,11 @@ hung up wait on, with all that they brought.
 
 import contextlib
 import hashlib
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Hashable
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final
+from uuid import UUID
 
 from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
 from signaling.turns import Turns
@@ -29,6 +30,8 @@ MAX_WAITING: Final = 256
 """Requests of one key, or of one visitor with keys that were never good, that wait at the same time."""
 MAX_STRANGERS: Final = 4096
 """Requests of all such visitors."""
+MAX_UNSENT: Final = 8
+"""Large answers of one key that nobody has taken yet: each is some megabytes."""
 KNOWN_KEYS: Final = 1000
 """Remembered as good once; the longest unused is forgotten first."""
 
@@ -47,6 +50,8 @@ class RestTurns:
         self._bodies = Turns(pauses=True)
         self._look_ups = Turns(LOOK_UPS)
         self._strangers = Turns(pauses=True)
+        self._unsent: Counter[UUID] = Counter()
+        """By API key."""
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Digests of keys that were good; they are looked up all the same."""
 
@@ -98,13 +103,22 @@ class RestTurns:
         """A unit of work that reads, in the caller's turn.
 
         Raises:
-            HttpProblem: 429, too many wait.
+            HttpProblem: 429, too many wait, or too many answers are not taken.
         """
-        async with (
-            _turn(self._reads, grant.tenant_id, grant.api_key_id),
-            self._database.unit_of_work(grant.tenant_id, read_only=True) as unit,
-        ):
-            yield unit
+        async with _turn(self._reads, grant.tenant_id, grant.api_key_id):
+            if self._unsent[grant.api_key_id] >= MAX_UNSENT:
+                raise _refusal("too many answers were not taken yet: read them first")
+            async with self._database.unit_of_work(grant.tenant_id, read_only=True) as unit:
+                yield unit
+
+    @contextlib.contextmanager
+    def sending(self, grant: ApiGrant) -> Iterator[None]:
+        """While a large answer is on its way to the caller."""
+        self._unsent[grant.api_key_id] += 1
+        try:
+            yield
+        finally:
+            self._unsent -= Counter([grant.api_key_id])  # which keeps no zeros
 
     @contextlib.asynccontextmanager
     async def writing(self, grant: ApiGrant) -> AsyncIterator[Unit]:
@@ -127,5 +141,8 @@ def _turn(turns: Turns, *asker: Hashable) -> AbstractAsyncContextManager[None]:
 
 
 def _too_many() -> HttpProblem:
-    detail = "too many requests wait: send fewer at the same time"
+    return _refusal("too many requests wait: send fewer at the same time")
+
+
+def _refusal(detail: str) -> HttpProblem:
     return HttpProblem(429, "rate", detail, headers={"Retry-After": "1"})

@@ -4,15 +4,18 @@ import asyncio
 import contextlib
 import uuid
 
+import aiohttp.web
 import pytest
 
 from crm_core.people.models import Person
 from crm_core.tenants.service import ApiGrant, Unauthorized
+from signaling.http.rest import sending
 from signaling.http.rest import turns as rest_turns
 from signaling.http.rest.body import SMALL_BODY
 from signaling.http.rest.problems import HttpProblem
 from signaling.http.rest.turns import (
     KNOWN_KEYS,
+    MAX_UNSENT,
     MAX_WAITING,
     SQLITE_WRITES,
     WRITES,
@@ -235,3 +238,84 @@ async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database,
     gate.set()
     await asyncio.wait_for(asyncio.gather(fact, *crowd), 30)
     assert done.index("meeting") <= SQLITE_WRITES + 1
+
+
+async def test_who_takes_no_large_answers_gets_no_more_of_them(database, tenant):
+    """Eight of one key; another's, and what is small or written, is not counted."""
+    turns, key = RestTurns(database), uuid.uuid4()
+    ours, theirs = (ApiGrant(tenant.tenant.id, each, None) for each in (key, uuid.uuid4()))
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_UNSENT):
+            async with turns.reading(ours):
+                stack.enter_context(turns.sending(ours))
+        with pytest.raises(HttpProblem, match="read them first") as problem:
+            await turns.reading(ours).__aenter__()
+        assert problem.value.status == 429
+        async with turns.reading(theirs), turns.writing(ours):
+            pass
+    async with turns.reading(ours):
+        pass
+    assert not turns._unsent
+
+
+class Caller:
+    """A caller who takes an answer when the gate is open, and notes what they are sent."""
+
+    def __init__(self):
+        self.gate = asyncio.Event()
+        self.transport = self
+        self.aborted = False
+
+    def abort(self):
+        self.aborted = True
+
+    async def take(self):
+        await self.gate.wait()
+
+
+class Answer(aiohttp.web.Response):
+    """One that is written to a `Caller`."""
+
+    async def prepare(self, request):
+        self.caller = request
+
+    async def write_eof(self, _data=b""):
+        await self.caller.take()
+
+
+async def test_an_answer_is_written_until_it_is_taken(monkeypatch):
+    """By whoever takes it in time; others are cut off."""
+    caller = Caller()
+    sent = asyncio.create_task(sending.send(caller, Answer(body=b"x" * 300_000)))
+    await asyncio.sleep(0)
+    assert not sent.done()
+    caller.gate.set()
+    await sent
+    assert not caller.aborted
+    monkeypatch.setattr(sending, "PATIENCE", 0.0)
+    monkeypatch.setattr(sending, "SLOWEST", 1e12)
+    slow = Caller()
+    await sending.send(slow, Answer(body=b"x" * 300_000))
+    assert slow.aborted
+
+
+async def test_a_large_answer_counts_while_it_is_sent(database, tenant, monkeypatch):
+    """And a small one never does."""
+    turns, counted = RestTurns(database), []
+    send = sending.send
+
+    async def note(request, response):
+        counted.append(turns._unsent.total())
+        await send(request, response)
+
+    monkeypatch.setattr(sending, "send", note)
+    async with client_of(database, turns) as http:
+        rest = Rest(http, tenant.api_key_secret)
+        await rest.make("people", first_name="Jane")
+        await rest.get("/v1/people")
+        assert counted == []
+        person = await rest.make("people", first_name="Jane", custom_fields={"x": "y" * 300_000})
+        answer = await rest.get(f"/v1/people/{person.id}")
+        assert len(answer.json["custom_fields"]["x"]) == 300_000
+    assert counted == [1, 1]
+    assert turns._unsent.total() == 0
