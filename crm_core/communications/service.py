@@ -20,7 +20,7 @@ from ..errors import Contradiction
 from ..leads.models import Lead, PipelineEvent
 from ..projects.models import Project
 from ..references import require_references
-from ..resources.bounded import Room
+from ..resources.bounded import Allowance
 from .models import Communication, CommunicationParticipant
 
 MEETING = "meeting"
@@ -114,7 +114,7 @@ async def timeline(
     )
     ends: list[tuple[datetime, UUID]] = []
     for kind, model, at, conditions in sources:
-        rows, cut = await Room().take(unit, _newest(model, at, conditions, limit + 1, before))
+        rows, cut = await Allowance().take(unit, _newest(model, at, conditions, limit + 1, before))
         found = [TimelineEntry(kind, getattr(row, at.key), row) for row in rows]
         entries += found
         if cut:

@@ -2,7 +2,7 @@
 
 A record may hold a megabyte of text and a page has up to 200 of them: whoever asked for such pages
 would fill the memory and keep everybody waiting. So rows are read in small steps, and no more of them
-than `MAX_BYTES`. It encodes nothing; a weight is an estimate.
+than `MAX_BYTES`. It makes no answer; a weight is an estimate.
 """
 
 from typing import Any, Final
@@ -20,11 +20,11 @@ STEP: Final = 4
 """Rows that are read at a time: they are made into objects before they are weighed."""
 
 
-class Room:
+class Allowance:
     """What an answer may still hold."""
 
-    def __init__(self, size: int = MAX_BYTES) -> None:
-        self._left = size
+    def __init__(self) -> None:
+        self._left = MAX_BYTES
 
     async def take(self, unit: Unit, select: sa.Select[Any]) -> tuple[list[Any], bool]:
         """The first rows of `select`, and whether others were left for size.

@@ -17,7 +17,7 @@ from storage.database import Unit
 from ..changes.service import announce
 from ..errors import InvalidInput, NotFound, StaleVersion
 from ..references import require_references
-from .bounded import Room
+from .bounded import Allowance
 from .declaration import Caller, Include, Outcome, Resource, Verb
 from .fields import Field, decode_body
 from .integrity import explain
@@ -56,12 +56,12 @@ async def list_page(
     unit: Unit, resource: Resource, resources: Mapping[str, Resource], query: ListQuery
 ) -> Page:
     """One page and what was to come along with it; a page of large records is shorter than asked."""
-    room = Room()
-    rows, cut = await room.take(unit, statement(resource, query))
+    allowance = Allowance()
+    rows, cut = await allowance.take(unit, statement(resource, query))
     page, more = rows[: query.limit], cut or len(rows) > query.limit
     return Page(
         items=[encode(row, query.fields) for row in page],
-        included=await load_includes(unit, resources, query.includes, page, room),
+        included=await load_includes(unit, resources, query.includes, page, allowance),
         next=next_cursor(query, page[-1]) if more else None,
     )
 
@@ -71,11 +71,11 @@ async def load_includes(
     resources: Mapping[str, Resource],
     includes: Sequence[Include],
     rows: Sequence[Any],
-    room: Room,
+    allowance: Allowance,
 ) -> dict[str, list[dict[str, Any]]]:
     """The records that `includes` name, each once, by resource: one statement per relation.
 
-    Of each relation `MAX_CHILDREN` at the most, and no more than there is room for, but for one.
+    Of each relation `MAX_CHILDREN` at the most, and no more than is allowed, but for one.
     """
     found: dict[str, dict[UUID, dict[str, Any]]] = {}
     for include in includes:
@@ -93,7 +93,7 @@ async def load_includes(
         )
         if target.is_soft_deleted:
             select = select.where(model.deleted_at.is_(None))
-        children, _ = await room.take(unit, select)
+        children, _ = await allowance.take(unit, select)
         for row in children:
             records[row.id] = encode(row, tuple(target.fields.values()))
     return {name: list(records.values()) for name, records in found.items()}

@@ -1,6 +1,7 @@
 """One room's writer: who comes in, replies after the commit, superseding, the end."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 import msgspec
@@ -27,6 +28,18 @@ async def pass_time(stage, seconds):
         stage.clock.time += 1
         stage.actor._timeout()
     await stage.actor._tenure.current.committer.flush()
+
+
+@contextlib.asynccontextmanager
+async def refused_when_its_turn_comes(stage, client, code):
+    """Something of the client's waits for its turn while the block runs, and is refused then."""
+    stage.adapter.turns.clear()
+    asked = asyncio.create_task(stage.actor.perform(client, request("view.set", layout="grid")))
+    await asyncio.sleep(0)
+    yield
+    stage.adapter.turns.set()
+    with pytest.raises(RequestError, match=code):
+        await asked
 
 
 class TestEntering:
@@ -159,34 +172,20 @@ class TestSuperseding:
     async def test_what_the_old_one_waits_for_is_stale_when_its_turn_comes(self, stage):
         """Its offer would else replace the transport of the page that took over."""
         old = await enter(stage, "Ana", Role.HOST)
-        stage.adapter.turns.clear()
-        asked = asyncio.create_task(stage.actor.perform(old, request("view.set", layout="grid")))
-        await enter(stage, "Ana", Role.HOST)
-        stage.adapter.turns.set()
-        with pytest.raises(RequestError, match="stale_epoch"):
-            await asked
+        async with refused_when_its_turn_comes(stage, old, "stale_epoch"):
+            await enter(stage, "Ana", Role.HOST)
 
     async def test_what_waits_while_the_room_is_lost_is_not_done(self, stage):
         """Another node has the room by then: nothing of it may be opened here."""
         host = await enter(stage, "Ana", Role.HOST)
-        stage.adapter.turns.clear()
-        asked = asyncio.create_task(stage.actor.perform(host, request("view.set", layout="grid")))
-        await asyncio.sleep(0)
-        await stage.actor.close()
-        stage.adapter.turns.set()
-        with pytest.raises(RequestError, match="unavailable"):
-            await asked
+        async with refused_when_its_turn_comes(stage, host, "unavailable"):
+            await stage.actor.close()
 
     async def test_what_waits_for_who_hung_up_is_not_done(self, stage):
         """Their connection's loss was told before: nobody would close what is opened for them now."""
         host = await enter(stage, "Ana", Role.HOST)
-        stage.adapter.turns.clear()
-        asked = asyncio.create_task(stage.actor.perform(host, request("view.set", layout="grid")))
-        await asyncio.sleep(0)
-        host.lost()
-        stage.adapter.turns.set()
-        with pytest.raises(RequestError, match="stale_epoch"):
-            await asked
+        async with refused_when_its_turn_comes(stage, host, "stale_epoch"):
+            host.lost()
 
     async def test_five_at_once_leave_one(self, stage):
         """However many connect together, one lives and four get the terminal code."""

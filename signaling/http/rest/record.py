@@ -12,7 +12,7 @@ import msgspec
 from crm_core.communications.service import TimelineEntry, timeline
 from crm_core.errors import InvalidInput
 from crm_core.resources import store
-from crm_core.resources.bounded import Room
+from crm_core.resources.bounded import Allowance
 from crm_core.resources.declaration import Resource, Verb
 from crm_core.resources.fields import TIMESTAMP, UUID_KIND, encode_timestamp
 from crm_core.resources.query import DEFAULT_LIMIT, MAX_LIMIT, parse_fields, parse_includes
@@ -39,7 +39,7 @@ async def get_record(call: Call) -> aiohttp.web.StreamResponse:
         answer = store.encode(row, fields)
         if includes:
             answer["included"] = await store.load_includes(
-                unit, call.api.resources, includes, [row], Room()
+                unit, call.api.resources, includes, [row], Allowance()
             )
         version = row.version if call.resource.is_versioned else None
     # What comes along has no part in the record's version.
