@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
@@ -29,6 +30,7 @@ MINIMUM_POSTGRESQL = 150000
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _URL_OPTIONS = ("sslmode", "ssl", "host", "port", "prepared_statement_cache_size")
 _SQLITE_BUSY_MS = 10_000
+_SQLITE_RETRY_SECONDS = 0.01
 _CONNECT_SECONDS = 15
 _END_SECONDS = 2.0
 
@@ -146,8 +148,8 @@ def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def _pragmas(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.isolation_level = None
+        dbapi_connection.run_async(_keep_wal)
         cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
@@ -157,6 +159,25 @@ def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+async def _keep_wal(connection: aiosqlite.Connection) -> None:
+    """Set the file's journal mode, which only the first connection ever has to change.
+
+    Of two processes that change it at once SQLite refuses one without waiting (its busy handler
+    could wait for ever: each reads what the other wants to lock).
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + _SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() > end:
+                raise
+            await asyncio.sleep(_SQLITE_RETRY_SECONDS)
+        else:
+            return
 
 
 class Database:

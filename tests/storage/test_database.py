@@ -5,6 +5,7 @@ import contextlib
 import functools
 import random
 import secrets
+import sqlite3
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -258,6 +259,19 @@ async def test_thirty_sqlite_writers_wait_their_turn(sqlite_url):
     await asyncio.gather(*(write(number) for number in range(30)))
     assert len(await _roles(pool, made)) == 34
     await pool.close()
+
+
+async def test_two_may_open_a_new_sqlite_file_at_once(tmp_path):
+    """SQLite lets nobody wait for who is about to write while the journal's mode changes."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asyncio.get_running_loop().call_later(0.1, other.rollback)
+    pool = Database(f"sqlite:///{path}")
+    async with pool.readers.connect() as connection:
+        assert await connection.scalar(sa.text("PRAGMA journal_mode")) == "wal"
+    await pool.close()
+    other.close()
 
 
 async def test_errors_hold_no_values_of_rows(database):
