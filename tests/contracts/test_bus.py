@@ -8,6 +8,7 @@ import redis as redis_client
 
 from storage.bus import Bus, BusDownError, GapError, MemoryBus, RedisBus, open_bus, pack, unpack
 from tests.support import services
+from tests.support.ports import free_port
 from tests.support.wait import until
 
 
@@ -134,7 +135,7 @@ async def test_without_a_url_the_bus_is_in_process():
 class TestLosingRedis:
     async def test_a_dead_redis_is_a_typed_error_in_time(self):
         """Publishing to a Redis that is gone fails within the time limit, and the name says how."""
-        bus = RedisBus(f"redis://127.0.0.1:{services.free_port()}/0", timeout=0.3)
+        bus = RedisBus(f"redis://127.0.0.1:{free_port()}/0", timeout=0.3)
         async with asyncio.timeout(30):
             with pytest.raises(BusDownError):
                 await bus.publish("room", [b"x"])

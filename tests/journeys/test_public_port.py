@@ -17,8 +17,8 @@ from websockets.exceptions import InvalidStatus
 
 from tests.support import client
 from tests.support.api import Api
-from tests.support.server import ROOT, free_udp_port
-from tests.support.services import free_port
+from tests.support.ports import free_port
+from tests.support.server import ROOT
 from tests.support.wait import until
 
 
@@ -259,7 +259,7 @@ async def test_a_head_that_comes_one_byte_at_a_time_is_whole(sqlite_server):
 @pytest.mark.parametrize("setting", ["SUNUP_PORT", "SUNUP_MEDIA_PORT"])
 async def test_a_taken_port_is_one_clear_line(sqlite_server, tmp_path, setting):
     """TCP or UDP: exit code 2, what is taken, and which setting to change; no traceback."""
-    ports = {"SUNUP_PORT": str(free_port()), "SUNUP_MEDIA_PORT": str(free_udp_port())}
+    ports = {"SUNUP_PORT": str(free_port()), "SUNUP_MEDIA_PORT": str(free_port())}
     taken = {"SUNUP_PORT": sqlite_server.port, "SUNUP_MEDIA_PORT": sqlite_server.media_port}
     ports[setting] = str(taken[setting])
     process = await asyncio.create_subprocess_exec(
@@ -283,7 +283,7 @@ async def test_an_address_that_is_not_here_is_one_clear_line(tmp_path, host):
         env={
             **os.environ, "PYTHONPATH": str(ROOT), "SUNUP_DATA_DIR": str(tmp_path / "o"),
             "SUNUP_HOST": host, "SUNUP_PORT": str(free_port()),
-            "SUNUP_MEDIA_PORT": str(free_udp_port()),
+            "SUNUP_MEDIA_PORT": str(free_port()),
         },
     )  # fmt: skip
     output, _ = await asyncio.wait_for(process.communicate(), 30)

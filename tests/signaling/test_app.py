@@ -12,8 +12,8 @@ from signaling.app import serving
 from signaling.config import Config
 from signaling.http import health as health_module
 from tests.support.broken_engine import BreakableEngine
-from tests.support.server import Server, free_udp_port
-from tests.support.services import free_port
+from tests.support.ports import free_port
+from tests.support.server import Server
 from tests.support.wait import until
 
 
@@ -32,7 +32,7 @@ async def test_a_server_without_its_engine_is_not_ready(tmp_path, monkeypatch) -
         return made[-1]
 
     monkeypatch.setattr(native, "NativeEngine", engine)
-    config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_udp_port())
+    config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_port())
     async with serving(config) as running:
         url = f"http://127.0.0.1:{running.port}"
         assert await health(url) == (200, "ok")
@@ -44,7 +44,7 @@ async def test_a_server_without_its_engine_is_not_ready(tmp_path, monkeypatch) -
 async def test_a_server_whose_database_nobody_may_write_is_not_ready(tmp_path, monkeypatch) -> None:
     """Reading goes on, and nothing that matters does; it is ready again when the lock is gone."""
     monkeypatch.setattr(health_module, "LOOK_EVERY", 0.0)
-    config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_udp_port())
+    config = Config(data_dir=str(tmp_path), port=free_port(), media_port=free_port())
     async with serving(config) as running:
         url = f"http://127.0.0.1:{running.port}"
         assert await health(url) == (200, "ok")
@@ -80,7 +80,7 @@ async def test_a_redis_that_is_not_there_is_told_once_at_the_start(tmp_path, cap
     config = Config(
         data_dir=str(tmp_path),
         port=free_port(),
-        media_port=free_udp_port(),
+        media_port=free_port(),
         redis_url=f"redis://127.0.0.1:{free_port()}",
     )
     async with serving(config) as running:

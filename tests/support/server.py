@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,17 +17,10 @@ from typing import Any
 
 import aiohttp
 
-from .services import free_port
+from .ports import free_port
 from .wait import until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_udp_port() -> int:
-    """A UDP port of the loopback interface that is free right now."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -38,7 +30,7 @@ class Server:
     data: Path
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
-    media_port: int = field(default_factory=free_udp_port)
+    media_port: int = field(default_factory=free_port)
     process: asyncio.subprocess.Process | None = None
     module: str = "signaling"
     """What is run with ``python -m``; a test may name a server with a defence taken out."""

@@ -18,18 +18,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
+from .ports import free_port
+
 POSTGRES_BINARIES = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
 class MissingService(RuntimeError):
     """A server program that the tests need is not installed; the message names the package."""
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(
