@@ -38,10 +38,10 @@ def _named(url: str, database: str, user: str | None = None) -> str:
     return f"{head}/{database}"
 
 
-def create_postgres_database(url: str, template: str | None = None) -> str:
+def create_postgres_database(url: str, template: str | None = None, name: str | None = None) -> str:
     """Make a database in the cluster of `url`; returns its name, unique to this process."""
-    name = f"test_{os.getpid()}_{next(_serial)}"
-    copy = f" TEMPLATE {template}" if template else ""
+    name = f"test_{os.getpid()}_{next(_serial) if name is None else name}"
+    copy = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}{copy}")
     return name
@@ -110,6 +110,14 @@ def shared_app_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def placed_app_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """URL of a fresh database, the same for every test, for the server's kind of login."""
+    name = create_postgres_database(postgres_url, postgres_template, name="placed")
+    yield _named(postgres_url, name, APP_LOGIN)
+    drop_postgres_database(postgres_url, name)
+
+
+@pytest.fixture
 def superuser(postgres_url: str, postgres_template: str) -> Iterator[psycopg.Connection]:
     """A superuser's connection to a cluster that has Sunup's roles."""
     with psycopg.connect(postgres_url, autocommit=True) as connection:
@@ -137,22 +145,46 @@ def plain_owner(postgres_url: str, superuser: psycopg.Connection) -> Iterator[st
     superuser.execute(f"DROP ROLE {owner}")
 
 
+@pytest.fixture(scope="session")
+def sqlite_place(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Where each test finds a fresh file."""
+    return tmp_path_factory.mktemp("sqlite") / "sunup.db"
+
+
+@pytest.fixture
+def placed_sqlite_url(sqlite_template: pathlib.Path, sqlite_place: pathlib.Path) -> str:
+    """URL of a fresh migrated file, the same for every test."""
+    for old in sqlite_place.parent.iterdir():
+        old.unlink()
+    return f"sqlite:///{shutil.copy(sqlite_template, sqlite_place)}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     """URL of a migrated database of either kind, as the server would connect.
 
     SQLite's is fresh. PostgreSQL's is shared by the run's tests, each in tenants of its own.
     """
-    name = "sqlite_url" if request.param == "sqlite" else "shared_app_url"
+    name = "placed_sqlite_url" if request.param == "sqlite" else "shared_app_url"
     return str(request.getfixturevalue(name))
 
 
+@pytest.fixture(scope="session")
+def pools() -> dict[str, Database]:
+    """Pools without connections by their URLs: they keep what they have compiled, a third of a run."""
+    return {}
+
+
 @pytest_asyncio.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str, pools: dict[str, Database]) -> AsyncIterator[Database]:
     """A pool on the database."""
-    pool = Database(database_url)
-    await pool.check()
+    if database_url not in pools:
+        pools[database_url] = Database(database_url)
+        await pools[database_url].check()
+    pool = pools[database_url]
+    clock, ids = pool.clock, pool.ids
     yield pool
+    pool.clock, pool.ids = clock, ids
     await pool.close()
 
 

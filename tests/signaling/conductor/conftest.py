@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from crm_core.appointments.service import book
 from crm_core.people.models import Person
-from storage.database import Database
+from storage.ids import MonotonicIds
 from tests.signaling.fakes import ManualClock
 from tests.support.databases import LINKS
 
@@ -25,18 +25,18 @@ def clock():
     return ManualClock(float(int(time.time())))
 
 
-@pytest.fixture(params=["sqlite_url", "app_url"])
+@pytest.fixture(params=["placed_sqlite_url", "placed_app_url"])
 def database_url(request):
     """A database of either kind that nobody shares: the look for overdue rooms crosses tenants."""
     return request.getfixturevalue(request.param)
 
 
 @pytest_asyncio.fixture
-async def database(database_url, clock):
+async def database(database, clock):
     """A pool by the test's clock."""
-    pool = Database(database_url, clock=lambda: datetime.fromtimestamp(clock.time, UTC))
-    yield pool
-    await pool.close()
+    database.clock = lambda: datetime.fromtimestamp(clock.time, UTC)
+    database.ids = MonotonicIds(database.clock)
+    return database
 
 
 @pytest_asyncio.fixture
