@@ -51,6 +51,22 @@ class Rotation(Generic[T]):
             self._children[name] = child  # behind all others
         return item
 
+    def pop_longest(self, more_than: int) -> T | None:
+        """Take the item that is next of the first words by which most items wait.
+
+        None when by none of them more than `more_than` wait. The others keep their places.
+        """
+        name, child = max(
+            self._children.items(), key=lambda each: len(each[1]), default=(None, Rotation[T]())
+        )
+        if len(child) <= more_than:
+            return None
+        self._count -= 1
+        item = child.pop()
+        if not child:
+            del self._children[name]
+        return item
+
     def remove(self, path: Sequence[Hashable], item: T) -> bool:
         """Take an item out of the row; the others keep their places. False when it is not there."""
         if not path:

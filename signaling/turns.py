@@ -3,19 +3,25 @@
 Two hundred people who come at nine o'clock are two hundred offers, milliseconds each, of the one
 loop that every other room waits for; five hundred requests of one API key are as many waits for the
 one writer of the database. Here they wait for each other instead, and who asks for one thing does not
-wait for all that another asked for. It refuses nobody, tells how many wait, and does not know for what.
+wait for all that another asked for. Who is no longer there gets no turn. How many may wait is the
+caller's matter, and for what is not known here.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Hashable
+from dataclasses import dataclass
 from typing import Final
 
 from .rotation import Rotation
 
 LONGEST_PAUSE: Final = 0.05
 """Seconds; a process that stood still in somebody's turn would else pause for as long again."""
+
+
+class SentAway(Exception):  # what became of the wait, not a fault
+    """There is no turn for them any more: they have gone, or gave way to another."""
 
 
 class Turns:
@@ -37,19 +43,29 @@ class Turns:
         self._free = at_once
         self._pauses = pauses
         self._timer = timer
-        self._waiting: Rotation[asyncio.Future[None]] = Rotation()
+        self._waiting: Rotation[_Waiter] = Rotation()
 
     def waiting(self, *asker: Hashable) -> int:
         """How many turns are waited for now; of one asker, when one is named."""
         return self._waiting.count(asker)
 
     @contextlib.asynccontextmanager
-    async def take(self, *asker: Hashable) -> AsyncIterator[None]:
-        """A turn of `asker`, a path of `Rotation`; one asker's turns come in the order of asking."""
+    async def take(
+        self, *asker: Hashable, is_there: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[None]:
+        """A turn of `asker`, a path of `Rotation`; one asker's turns come in the order of asking.
+
+        Args:
+            asker: whose turn it is.
+            is_there: asked when it is their turn, had they to wait for it.
+
+        Raises:
+            SentAway: they were not, or somebody else made them give way.
+        """
         if self._free:
             self._free -= 1
         else:
-            await self._wait(asker)
+            await self._wait(asker, is_there)
         began = self._timer()
         try:
             yield
@@ -60,21 +76,44 @@ class Turns:
             else:
                 self._pass_on()
 
-    async def _wait(self, asker: tuple[Hashable, ...]) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.add(asker, turn)
+    def make_way(self, *asker: Hashable) -> bool:
+        """Send away the first of those (by the first word of their paths) who wait for most turns.
+
+        False when nobody waits for more than `asker` does: then it is their part to give way.
+        """
+        longest = self._waiting.pop_longest(more_than=self.waiting(*asker))
+        if longest is not None:
+            longest.send_away()
+        return longest is not None
+
+    async def _wait(self, asker: tuple[Hashable, ...], is_there: Callable[[], bool]) -> None:
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), is_there)
+        self._waiting.add(asker, waiter)
         try:
-            await turn
+            await waiter.turn
         except asyncio.CancelledError:
-            if turn.cancelled():
-                self._waiting.remove(asker, turn)
-            else:  # it was given, and nobody is there to take it
+            if waiter.turn.cancelled():
+                self._waiting.remove(asker, waiter)
+            elif waiter.turn.exception() is None:  # it was given, and nobody takes it
                 self._pass_on()
             raise
 
     def _pass_on(self) -> None:
-        while (turn := self._waiting.pop()) is not None:
-            if not turn.done():
-                turn.set_result(None)
+        while (waiter := self._waiting.pop()) is not None:
+            if waiter.turn.done():
+                continue
+            if waiter.is_there():
+                waiter.turn.set_result(None)
                 return
+            waiter.send_away()
         self._free += 1
+
+
+@dataclass(eq=False)
+class _Waiter:
+    turn: asyncio.Future[None]
+    is_there: Callable[[], bool]
+
+    def send_away(self) -> None:
+        if not self.turn.done():
+            self.turn.set_exception(SentAway())

@@ -50,6 +50,21 @@ def test_what_is_removed_takes_no_place_from_the_others():
     assert drained(rotation) == []
 
 
+def test_who_has_most_waiting_gives_one_up():
+    """The next of theirs; the others keep their places, and so do they."""
+    rotation = Rotation()
+    for item in ("a1", "b1", "b2", "b3", "c1", "c2"):
+        rotation.add(item[:1], item)
+    assert rotation.pop_longest(more_than=3) is None
+    assert rotation.pop_longest(more_than=2) == "b1"
+    assert (len(rotation), rotation.count("b")) == (5, 2)
+    assert drained(rotation) == ["a1", "b2", "c1", "b3", "c2"]
+    assert rotation.pop_longest(more_than=0) is None
+    rotation.add("a", "a1")
+    assert rotation.pop_longest(more_than=0) == "a1"
+    assert not rotation._children
+
+
 def test_nothing_is_lost_and_nobody_waits_for_more_than_one_of_each_other():
     """Random paths: each path's items in order, and between two of one path none twice."""
     seed = random.randrange(10**9)

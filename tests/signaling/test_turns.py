@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from signaling.turns import LONGEST_PAUSE, Turns
+from signaling.turns import LONGEST_PAUSE, SentAway, Turns
 from tests.support.wait import until
 
 
@@ -28,9 +28,9 @@ class Work:
         self.done = []
         self.tasks = []
 
-    def begin(self, asker, name, *, takes=0.0):
+    def begin(self, asker, name, *, takes=0.0, is_there=lambda: True):
         async def piece():
-            async with self.turns.take(asker):
+            async with self.turns.take(asker, is_there=is_there):
                 await self.gate.wait()
                 self.timer.time += takes
                 self.done.append(name)
@@ -141,6 +141,48 @@ async def test_a_turn_that_is_given_to_somebody_who_left_goes_on_to_the_next(wor
         monkeypatch.setattr(work.turns, "_pass_on", and_cancel)
     await work.all()
     assert work.done == ["next"]
+
+
+async def test_who_is_no_longer_there_gets_no_turn(work):
+    """The next does, without a pause for them; who had not to wait is not asked."""
+    work.begin("crowd", 0, is_there=lambda: False)
+    gone = [work.begin("crowd", number, is_there=lambda: False) for number in (1, 2)]
+    work.begin("host", "host", is_there=lambda: True)
+    await until(lambda: work.turns.waiting() == 3)
+    await work.all()
+    assert work.done == [0, "host"]
+    assert [type(task.exception()) for task in gone] == [SentAway, SentAway]
+    await until(lambda: work.turns._free)
+
+
+async def test_who_waits_for_most_makes_way_for_who_waits_for_less(work):
+    """The first of theirs; somebody who waits for as many makes nobody."""
+    crowd = [work.begin("crowd", number) for number in range(4)]
+    work.begin("host", "host")
+    await until(lambda: work.turns.waiting() == 4)
+    assert not work.turns.make_way("crowd")
+    assert work.turns.make_way("host")
+    assert work.turns.waiting() == 3
+    assert work.turns.make_way("guest")
+    assert work.turns.make_way("guest"), "one each waits, and the guest has none"
+    assert work.turns.waiting() == 1
+    await work.all()
+    assert work.done == [0, "host"]
+    assert [type(task.exception()) for task in crowd[1:]] == [SentAway] * 3
+
+
+async def test_who_gave_up_and_then_had_to_make_way_is_given_no_turn():
+    """Cancelled in the moment in which they are sent away: nothing is passed on twice."""
+    turns = Turns()
+    async with turns.take("crowd"):
+        gone = asyncio.create_task(turns.take("crowd").__aenter__())
+        await asyncio.sleep(0)
+        assert turns.make_way("host")
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert not turns._free
+    assert turns._free == 1
 
 
 async def test_a_failure_passes_the_turn_on(work):

@@ -55,15 +55,19 @@ class Call:
 
     def reading(self) -> AbstractAsyncContextManager[Unit]:
         """A unit of work that reads, in the caller's turn."""
-        return self.api.turns.reading(self.grant)
+        return self.api.turns.reading(self.grant, self.is_there)
 
     def writing(self) -> AbstractAsyncContextManager[Unit]:
         """A unit of work in the caller's turn."""
-        return self.api.turns.writing(self.grant)
+        return self.api.turns.writing(self.grant, self.is_there)
 
     def decoding(self) -> AbstractAsyncContextManager[None]:
         """The caller's turn to have a large body decoded."""
-        return self.api.turns.decoding(self.grant)
+        return self.api.turns.decoding(self.grant, self.is_there)
+
+    def is_there(self) -> bool:
+        """Whether the caller still waits for the answer."""
+        return _is_there(self.request)
 
     def row_id(self) -> UUID:
         """The id in the path.
@@ -89,7 +93,9 @@ def endpoint(api: Api, resource: Resource, handler: Handler) -> AiohttpHandler:
     async def handle(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
         try:
             secret = _bearer(request)
-            grant = await api.turns.authenticate(secret, network(api.address_of(request)))
+            grant = await api.turns.authenticate(
+                secret, network(api.address_of(request)), lambda: _is_there(request)
+            )
             response = await handler(Call(api, resource, request, grant, secret))
             if sending.is_large(response):
                 with api.turns.sending(grant):
@@ -166,6 +172,10 @@ def method_not_allowed(*allowed: str) -> AiohttpHandler:
 async def not_found(_request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
     """Answer a path that the API does not have."""
     return problem(404, "not_found", "the API has no such path; see /openapi.json")
+
+
+def _is_there(request: aiohttp.web.Request) -> bool:
+    return request.transport is not None  # which is None once the connection is lost
 
 
 def _bearer(request: aiohttp.web.Request) -> str:

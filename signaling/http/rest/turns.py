@@ -2,20 +2,20 @@
 
 Who joins, what a meeting commits and the look for its health wait for the same connections, of which
 SQLite has one that writes. So a caller with many connections waits for itself, and a stranger who
-guesses keys for other strangers. Who has too many requests waiting is refused: those of a caller who
-hung up wait on, with all that they brought.
+guesses keys for other strangers. Who has too many requests waiting is refused, and a request whose
+caller hung up meanwhile is not carried out.
 """
 
 import contextlib
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 from uuid import UUID
 
 from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
-from signaling.turns import Turns
+from signaling.turns import SentAway, Turns
 from storage.database import Database, Unit
 
 from .problems import HttpProblem
@@ -60,12 +60,17 @@ class RestTurns:
         every = (self._reads, self._writes, self._bodies, self._look_ups, self._strangers)
         return sum(turns.waiting() for turns in every)
 
-    async def authenticate(self, secret: str, address: str) -> ApiGrant:
+    async def authenticate(
+        self, secret: str, address: str, is_there: Callable[[], bool]
+    ) -> ApiGrant:
         """Who holds this key; keys that were never good wait for each other, by visitor.
+
+        Of too many visitors, who has most waiting gives way.
 
         Args:
             secret: the key as sent.
             address: what is counted as one visitor.
+            is_there: whether the caller still waits for an answer.
 
         Raises:
             Unauthorized: see `crm_core.tenants.service.authenticate`.
@@ -73,9 +78,9 @@ class RestTurns:
         """
         digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
         if digest in self._known:
-            turn = _turn(self._look_ups, digest)
-        elif self._strangers.waiting() < MAX_STRANGERS:
-            turn = _turn(self._strangers, address)
+            turn = _turn(self._look_ups, digest, is_there=is_there)
+        elif self._strangers.waiting() < MAX_STRANGERS or self._strangers.make_way(address):
+            turn = _turn(self._strangers, address, is_there=is_there)
         else:
             raise _too_many()
         async with turn:
@@ -90,22 +95,24 @@ class RestTurns:
             self._known.popitem(last=False)
         return grant
 
-    def decoding(self, grant: ApiGrant) -> AbstractAsyncContextManager[None]:
+    def decoding(
+        self, grant: ApiGrant, is_there: Callable[[], bool]
+    ) -> AbstractAsyncContextManager[None]:
         """The caller's turn for what takes the loop milliseconds.
 
         Raises:
             HttpProblem: 429, too many wait.
         """
-        return _turn(self._bodies, grant.tenant_id, grant.api_key_id)
+        return _turn(self._bodies, *_asker(grant), is_there=is_there)
 
     @contextlib.asynccontextmanager
-    async def reading(self, grant: ApiGrant) -> AsyncIterator[Unit]:
+    async def reading(self, grant: ApiGrant, is_there: Callable[[], bool]) -> AsyncIterator[Unit]:
         """A unit of work that reads, in the caller's turn.
 
         Raises:
             HttpProblem: 429, too many wait, or too many answers are not taken.
         """
-        async with _turn(self._reads, grant.tenant_id, grant.api_key_id):
+        async with _turn(self._reads, *_asker(grant), is_there=is_there):
             if self._unsent[grant.api_key_id] >= MAX_UNSENT:
                 raise _refusal("too many answers were not taken yet: read them first")
             async with self._database.unit_of_work(grant.tenant_id, read_only=True) as unit:
@@ -121,23 +128,34 @@ class RestTurns:
             self._unsent -= Counter([grant.api_key_id])  # which keeps no zeros
 
     @contextlib.asynccontextmanager
-    async def writing(self, grant: ApiGrant) -> AsyncIterator[Unit]:
+    async def writing(self, grant: ApiGrant, is_there: Callable[[], bool]) -> AsyncIterator[Unit]:
         """A unit of work by the key's staff member, in the caller's turn.
 
         Raises:
             HttpProblem: 429, too many wait.
         """
         async with (
-            _turn(self._writes, grant.tenant_id, grant.api_key_id),
+            _turn(self._writes, *_asker(grant), is_there=is_there),
             self._database.unit_of_work(grant.tenant_id, actor_id=grant.staff_id) as unit,
         ):
             yield unit
 
 
-def _turn(turns: Turns, *asker: Hashable) -> AbstractAsyncContextManager[None]:
+def _asker(grant: ApiGrant) -> tuple[UUID, UUID]:
+    return grant.tenant_id, grant.api_key_id
+
+
+@contextlib.asynccontextmanager
+async def _turn(
+    turns: Turns, *asker: Hashable, is_there: Callable[[], bool]
+) -> AsyncIterator[None]:
     if turns.waiting(*asker) >= MAX_WAITING:
         raise _too_many()
-    return turns.take(*asker)
+    try:
+        async with turns.take(*asker, is_there=is_there):
+            yield
+    except SentAway:
+        raise _too_many() from None
 
 
 def _too_many() -> HttpProblem:

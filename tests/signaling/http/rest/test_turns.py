@@ -48,6 +48,10 @@ class BusyDatabase:
         return secret
 
 
+def there():
+    return True
+
+
 class Desk:
     """The turns over a busy database, and requests that wait for them."""
 
@@ -59,12 +63,12 @@ class Desk:
     def ask(self, work):
         self.asked.append(asyncio.create_task(work))
 
-    def check(self, secret, address):
-        self.ask(self.turns.authenticate(secret, address))
+    def check(self, secret, address, is_there=there):
+        self.ask(self.turns.authenticate(secret, address, is_there))
 
-    def write(self, grant):
+    def write(self, grant, is_there=there):
         async def write():
-            async with self.turns.writing(grant):
+            async with self.turns.writing(grant, is_there):
                 pass
 
         self.ask(write())
@@ -84,7 +88,7 @@ def recorded(turns):
 
     def record(name, each):
         take = each.take
-        each.take = lambda *asker: (taken.append((name, *asker)), take(*asker))[1]
+        each.take = lambda *asker, **rest: (taken.append((name, *asker)), take(*asker, **rest))[1]
 
     for name in ("reads", "writes", "bodies", "look_ups", "strangers"):
         record(name, getattr(turns, f"_{name}"))
@@ -117,7 +121,7 @@ async def test_a_tenant_with_many_requests_waits_for_itself(desk):
 async def test_who_guesses_keys_waits_for_others_who_do(desk):
     """One at a time, visitors in rotation; a key that was good before waits for none of them."""
     desk.database.gate.set()
-    assert await desk.turns.authenticate("good", "office") == "good"
+    assert await desk.turns.authenticate("good", "office", there) == "good"
     assert not desk.turns._strangers._free, "the loop is everybody else's for as long as that took"
     await until(lambda: desk.turns._strangers._free)
     desk.database.gate.clear()
@@ -137,31 +141,31 @@ async def test_a_key_is_known_for_as_long_as_it_is_good(desk):
     """Revoked, it is a stranger's like any other; many good ones do not fill the memory."""
     desk.database.gate.set()
     for number in range(KNOWN_KEYS + 10):
-        await desk.turns.authenticate(f"good {number}", "office")
+        await desk.turns.authenticate(f"good {number}", "office", there)
     assert len(desk.turns._known) == KNOWN_KEYS
-    await desk.turns.authenticate("good 10", "office")  # the longest unused, before
-    await desk.turns.authenticate("another", "office")
+    await desk.turns.authenticate("good 10", "office", there)  # the longest unused, before
+    await desk.turns.authenticate("another", "office", there)
     taken = recorded(desk.turns)
-    await desk.turns.authenticate("good 10", "office")
-    await desk.turns.authenticate("good 11", "office")
+    await desk.turns.authenticate("good 10", "office", there)
+    await desk.turns.authenticate("good 11", "office", there)
     assert [name for name, *_ in taken] == ["look_ups", "strangers"]
     desk.turns._known.clear()
-    await desk.turns.authenticate("soon revoked", "office")
+    await desk.turns.authenticate("soon revoked", "office", there)
     desk.database.authenticate = _revoked
     with pytest.raises(Unauthorized):
-        await desk.turns.authenticate("soon revoked", "office")
+        await desk.turns.authenticate("soon revoked", "office", there)
     assert not desk.turns._known
 
 
 async def test_who_has_too_many_waiting_is_refused_alone(desk):
-    """Callers who hang up leave theirs behind: each could else fill the memory."""
+    """They could else fill the memory."""
     for _ in range(MAX_WAITING + 1):  # one has its turn
         desk.write(grant_of("crowd"))
         desk.check("wrong", "guesser")
     await until(lambda: desk.turns.waiting() == 2 * MAX_WAITING)
     for refused in (
-        desk.turns.writing(grant_of("crowd")).__aenter__(),
-        desk.turns.authenticate("wrong", "guesser"),
+        desk.turns.writing(grant_of("crowd"), there).__aenter__(),
+        desk.turns.authenticate("wrong", "guesser", there),
     ):
         with pytest.raises(HttpProblem) as problem:
             await refused
@@ -173,21 +177,44 @@ async def test_who_has_too_many_waiting_is_refused_alone(desk):
     assert len(desk.database.begun) == 2 * MAX_WAITING + 4
 
 
-async def test_strangers_of_many_addresses_are_refused_above_their_number(desk, monkeypatch):
-    """A key that was good before is not."""
+async def test_strangers_are_refused_above_their_number_who_has_most_waiting_first(
+    desk, monkeypatch
+):
+    """Somebody new is not, nor a key that was good before."""
     desk.database.gate.set()
-    await desk.turns.authenticate("good", "office")
+    await desk.turns.authenticate("good", "office", there)
     await until(lambda: desk.turns._strangers._free)
     desk.database.gate.clear()
+    desk.database.begun.clear()
     monkeypatch.setattr(rest_turns, "MAX_STRANGERS", 10)
     for number in range(11):
-        desk.check("wrong", f"guesser {number}")
+        desk.check(f"wrong {number}", "guesser")
     await until(lambda: desk.turns.waiting() == 10)
+    for secret in ("new", "newer"):
+        desk.check(secret, "somebody")
+    await until(desk.asked[2].done)
+    for refused in (desk.asked[1], desk.asked[2]):
+        assert refused.exception().status == 429
     with pytest.raises(HttpProblem):
-        await desk.turns.authenticate("wrong", "another")
+        await desk.turns.authenticate("wrong 11", "guesser", there)
     desk.check("good", "office")
     await desk.let_go()
     assert desk.asked[-1].result() == "good"
+    assert desk.database.begun == [
+        "wrong 0", "good", "wrong 3", "new", "wrong 4", "newer", *(f"wrong {n}" for n in range(5, 11)),
+    ]  # fmt: skip
+
+
+async def test_what_a_caller_asked_who_hung_up_is_not_carried_out(desk):
+    """Neither the look for the key nor what they would have written."""
+    for who in ("first", "gone", "next"):
+        desk.write(grant_of(who), lambda who=who: who != "gone")
+        desk.check(who, who, lambda who=who: who != "gone")
+    await until(lambda: desk.turns.waiting() == 4)
+    await desk.let_go()
+    assert sorted(desk.database.begun, key=str) == sorted(
+        ["first", "next", ("first", "first"), ("next", "next")], key=str
+    )
 
 
 async def _revoked(_secret):
@@ -216,13 +243,31 @@ async def test_a_request_waits_in_its_callers_row(database, tenant):
     assert (writer[0], len(writer)) == (tenant.tenant.id, 2)
 
 
+async def test_a_post_whose_client_hung_up_before_its_turn_makes_nothing(database, tenant):
+    """The next one of the same key does."""
+    turns = RestTurns(database)
+    async with client_of(database, turns) as http:
+        rest = Rest(http, tenant.api_key_secret)
+        async with contextlib.AsyncExitStack() as held:
+            while turns._writes._free:
+                await held.enter_async_context(turns._writes.take("busy", "busy"))
+            gone = asyncio.create_task(rest.post("/v1/people", {"first_name": "Gone"}))
+            await until(lambda: turns.waiting() == 1)
+            connections = http.server.runner.server.connections
+            gone.cancel()
+            await until(lambda: not connections or connections[0].transport is None)
+        await rest.make("people", first_name="Jane")
+        people = await rest.get("/v1/people")
+    assert [person["first_name"] for person in people.json["items"]] == ["Jane"]
+
+
 async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database, tenant):
     """SQLite's one writer takes it after the request that has it; PostgreSQL has another connection."""
     turns, gate, done = RestTurns(database), asyncio.Event(), []
     grant = ApiGrant(tenant.tenant.id, uuid.uuid4(), None)
 
     async def request():
-        async with turns.writing(grant):
+        async with turns.writing(grant, there):
             await gate.wait()
             done.append("request")
 
@@ -246,14 +291,14 @@ async def test_who_takes_no_large_answers_gets_no_more_of_them(database, tenant)
     ours, theirs = (ApiGrant(tenant.tenant.id, each, None) for each in (key, uuid.uuid4()))
     with contextlib.ExitStack() as stack:
         for _ in range(MAX_UNSENT):
-            async with turns.reading(ours):
+            async with turns.reading(ours, there):
                 stack.enter_context(turns.sending(ours))
         with pytest.raises(HttpProblem, match="read them first") as problem:
-            await turns.reading(ours).__aenter__()
+            await turns.reading(ours, there).__aenter__()
         assert problem.value.status == 429
-        async with turns.reading(theirs), turns.writing(ours):
+        async with turns.reading(theirs, there), turns.writing(ours, there):
             pass
-    async with turns.reading(ours):
+    async with turns.reading(ours, there):
         pass
     assert not turns._unsent
 
