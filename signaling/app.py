@@ -46,7 +46,8 @@ from .http.routes import add_shell_routes, address_of, make_application, websock
 from .journal import CrmJournal, find_overdue, open_leases
 from .limits import AnonymousSockets
 from .links import CrmLinks
-from .media import MediaHub
+from .media import RoomMedia
+from .mediahub import MediaHub
 from .port import become_websocket, bind, descriptors, listen
 from .tokens import KEY_BYTES, Tokens
 from .visitors import Proxies
@@ -114,7 +115,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 ids=TextIds(),
                 secrets=ResumeSecrets(tokens, clock),
                 open_feed=feed_opener(bus),
-                make_adapter=functools.partial(hub.room, key.tenant_id),
+                make_adapter=functools.partial(RoomMedia, hub, key.tenant_id),
                 gone=gone,
             )
 

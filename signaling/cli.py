@@ -21,7 +21,7 @@ from .config import Config
 from .dev import DevFile
 from .errors import ConfigError
 from .installation import DEV_FILE
-from .media import MediaHub
+from .mediahub import MediaHub
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,8 @@ from sfu.sdp import format_sdp
 from sfu.sdp_parser import parse_sdp
 from signaling.clock import stamp
 from signaling.errors import RequestError
-from signaling.media import MediaHub
+from signaling.media import RoomMedia
+from signaling.mediahub import MediaHub
 from signaling.messages import parse
 from signaling.roomconfig import config_of
 from tests.sfu.offers import TRIMMED
@@ -84,7 +85,8 @@ class Bench:
         self.engine = hub.engine
         self.told = []
         self.inputs = []
-        self.media = self.hub.room(
+        self.media = RoomMedia(
+            self.hub,
             tenant,
             lambda participant, body: self.told.append((participant, body)),
             self.inputs.append,
@@ -139,10 +141,10 @@ class Bench:
 
     def slot(self, who, mid):
         """The engine's slot behind a mid."""
-        return self.media._seats[who].slots[mid]
+        return self.media._showing._seats[who].slots[mid]
 
     def track(self, who, source):
-        return self.media._seats[who].tracks[source]
+        return self.media._showing._seats[who].tracks[source]
 
 
 async def refused(bench, who, action):

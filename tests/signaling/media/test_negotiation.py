@@ -185,7 +185,7 @@ class TestOffers:
         bad = parse("media.offer", {"sdp": "nonsense"})
         assert await refused(bench, ana, bad) == "bad_request"
         await bench.ask(ana, offer())
-        assert bench.media._seats[ana].view.layout == "speaker"
+        assert bench.media._showing._seats[ana].view.layout == "speaker"
 
     async def test_more_slots_than_there_are_words_for_are_refused(self, bench):
         """64 in one offer and 64 others in the next: a reason, and the first 64 stay."""

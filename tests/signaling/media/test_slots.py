@@ -151,7 +151,7 @@ class TestSlots:
         before, track = bench.slot(jane, "6"), bench.track(ana, Source.CAMERA)
         bench.engine.deliver(SlotBound(before, track, 4_000_000_000, 5))
         await bench.ask(jane, with_section(offer("2"), "6", direction="inactive"))
-        assert "6" not in bench.media._seats[jane].slots
+        assert "6" not in bench.media._showing._seats[jane].slots
         await bench.ask(jane, offer("2"))
         bench.told.clear()
         bench.media.resumed(jane)
