@@ -153,7 +153,9 @@ class CrmJournal:
             record = await self._service.load_room(self._tenant_id, self._room_id)
         facts = await _facts(await self._read(claim.session_no))
         async with Guard(OPEN_TIMEOUT):  # a sign of life now that it is there, and the whole lease
-            await self._service.renew_room(self._tenant_id, self._room_id, claim.epoch, LEASE)
+            ours = {self._room_id: claim.epoch}
+            if self._room_id not in await self._service.renew_rooms(self._tenant_id, ours, LEASE):
+                raise FencedError("another node took the room while it was read")
         return Opened(
             record,
             claim.epoch,

@@ -69,16 +69,6 @@ async def claim_room(unit: Unit, room_id: UUID, node: str, lease_seconds: float)
     raise RoomOwned(owner.node, owner.lease_until)
 
 
-async def renew_room(unit: Unit, room_id: UUID, epoch: int, lease_seconds: float) -> None:
-    """Keep the lease.
-
-    Raises:
-        Fenced: the room has another owner or epoch by now.
-    """
-    if room_id not in await renew_rooms(unit, {room_id: epoch}, lease_seconds):
-        raise Fenced(f"epoch {epoch} no longer owns room {room_id}")
-
-
 async def renew_rooms(unit: Unit, epochs: Mapping[UUID, int], lease_seconds: float) -> set[UUID]:
     """Keep the leases of rooms under their epochs; returns those that still have them.
 

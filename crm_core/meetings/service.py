@@ -112,18 +112,6 @@ class MeetingService:
         async with self._database.unit_of_work(tenant_id) as unit:
             return await journal.claim_room(unit, room_id, node, lease_seconds)
 
-    async def renew_room(
-        self, tenant_id: UUID, room_id: UUID, epoch: int, lease_seconds: float
-    ) -> RoomPlan:
-        """Keep the lease; returns what the calendar says of the room now.
-
-        Raises:
-            Fenced: the room has another owner by now.
-        """
-        async with self._database.unit_of_work(tenant_id) as unit:
-            await journal.renew_room(unit, room_id, epoch, lease_seconds)
-            return await rooms.load_plan(unit, room_id)
-
     async def renew_rooms(
         self, tenant_id: UUID, epochs: Mapping[UUID, int], lease_seconds: float
     ) -> dict[UUID, RoomPlan]:

@@ -91,7 +91,7 @@ async def create_api_key(
             id=unit.ids(),
             name=name,
             prefix=secret[: len(KEY_PREFIX) + _SHOWN_PREFIX],
-            key_hash=_hash(secret),
+            key_hash=key_hash(secret),
             staff_id=staff_id,
         )
     )
@@ -107,13 +107,14 @@ async def authenticate(database: Database, secret: str) -> ApiGrant:
         Unauthorized: unknown, revoked or expired key, or an inactive tenant.
     """
     async with database.without_tenant() as connection:
-        row = (await connection.execute(_find_key(database.dialect, _hash(secret)))).first()
+        row = (await connection.execute(_find_key(database.dialect, key_hash(secret)))).first()
     if row is None or (row.expires_at is not None and row.expires_at <= database.clock()):
         raise Unauthorized
     return ApiGrant(row.tenant_id, row.id, row.staff_id)
 
 
-def _hash(secret: str) -> bytes:
+def key_hash(secret: str) -> bytes:
+    """What is known of a key without it: 32 bytes, of any text."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 

@@ -7,14 +7,13 @@ caller hung up meanwhile is not carried out.
 """
 
 import contextlib
-import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 from uuid import UUID
 
-from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate
+from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate, key_hash
 from signaling.turns import SentAway, Turns
 from storage.database import Database, Unit
 
@@ -53,7 +52,7 @@ class RestTurns:
         self._unsent: Counter[UUID] = Counter()
         """By API key."""
         self._known: OrderedDict[bytes, None] = OrderedDict()
-        """Digests of keys that were good; they are looked up all the same."""
+        """Hashes of keys that were good; they are looked up all the same."""
 
     def waiting(self) -> int:
         """Requests that wait now."""
@@ -76,9 +75,9 @@ class RestTurns:
             Unauthorized: see `crm_core.tenants.service.authenticate`.
             HttpProblem: 429, too many wait.
         """
-        digest = hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-        if digest in self._known:
-            turn = _turn(self._look_ups, digest, is_there=is_there)
+        hashed = key_hash(secret)
+        if hashed in self._known:
+            turn = _turn(self._look_ups, hashed, is_there=is_there)
         elif self._strangers.waiting() < MAX_STRANGERS or self._strangers.make_way(address):
             turn = _turn(self._strangers, address, is_there=is_there)
         else:
@@ -87,10 +86,10 @@ class RestTurns:
             try:
                 grant = await authenticate(self._database, secret)
             except Unauthorized:
-                self._known.pop(digest, None)
+                self._known.pop(hashed, None)
                 raise
-        self._known[digest] = None
-        self._known.move_to_end(digest)
+        self._known[hashed] = None
+        self._known.move_to_end(hashed)
         if len(self._known) > KNOWN_KEYS:
             self._known.popitem(last=False)
         return grant

@@ -121,6 +121,11 @@ class Meeting:
         claim = await self.service.claim_room(self.tenant_id, self.room_id, node, 60)
         return claim.epoch
 
+    async def renew(self, epoch, seconds=60):
+        """What the calendar says of the room; None when the epoch has it no more."""
+        ours = {self.room_id: epoch}
+        return (await self.service.renew_rooms(self.tenant_id, ours, seconds)).get(self.room_id)
+
 
 def _stamp(second):
     return (START + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")

@@ -18,7 +18,7 @@ async def test_taking_a_room_is_no_sign_of_life(database, tenant):
     where = (meeting.tenant_id, meeting.room_id)
     first = await meeting.service.claim_room(*where, "node-1", 60)
     assert first.last_alive is None
-    await meeting.service.renew_room(*where, first.epoch, 60)
+    assert await meeting.renew(first.epoch)
     claims = [await meeting.service.claim_room(*where, "node-1", 60) for _ in range(3)]
     assert claims[0].last_alive is not None
     assert len({claim.last_alive for claim in claims}) == 1
@@ -46,12 +46,11 @@ async def test_a_living_lease_keeps_others_out(database, tenant):
     await service.release_room(*where, claim.epoch)
     taken = await service.claim_room(*where, "node-2", 60)
     assert taken.epoch == claim.epoch + 1
-    with pytest.raises(Fenced):
-        await service.renew_room(*where, claim.epoch, 60)
+    assert not await meeting.renew(claim.epoch)
     await service.release_room(*where, claim.epoch)  # late, by who lost it: it ends nobody's lease
     with pytest.raises(RoomOwned):
         await service.claim_room(*where, "node-1", 60)
-    await service.renew_room(*where, taken.epoch, lease_seconds=0)
+    assert await meeting.renew(taken.epoch, seconds=0)
     assert (await service.claim_room(*where, "node-1", 60)).epoch == taken.epoch + 1
 
 

@@ -217,7 +217,7 @@ async def test_a_cancelled_room_stays_cancelled(database, tenant, state):
     if state == "ended":
         meeting.end(1)
     await meeting.commit(epoch)
-    plan = await meeting.service.renew_room(meeting.tenant_id, meeting.room_id, epoch, 60)
+    plan = await meeting.renew(epoch)
     assert plan.status == "cancelled"
     async with database.unit_of_work(meeting.tenant_id, read_only=True) as unit:
         room = (await unit.session.scalars(sa.select(VideoRoom))).one()
