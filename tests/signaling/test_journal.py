@@ -160,6 +160,21 @@ async def test_a_room_that_could_not_be_read_gives_no_sign_of_life(meeting, monk
     assert again.epoch == opened.epoch + 2
 
 
+async def test_a_room_that_was_taken_while_it_was_read_is_not_opened(meeting, monkeypatch):
+    """As after a stand-still in the middle of a long sitting's facts."""
+    service = meeting[2]
+    read = service.room_events_since
+
+    async def taken_meanwhile(*where):
+        monkeypatch.setattr(service, "room_events_since", read)
+        await journal_of(meeting).open()
+        return await read(*where)
+
+    monkeypatch.setattr(service, "room_events_since", taken_meanwhile)
+    with pytest.raises(FencedError, match="took the room"):
+        await journal_of(meeting).open()
+
+
 async def test_a_repeated_batch_is_written_once(meeting):
     """When the answer to COMMIT was lost, appending again does no harm."""
     one = journal_of(meeting)
