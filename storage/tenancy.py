@@ -25,7 +25,18 @@ from .errors import TenantLeak, TenantMismatch, UnscopedStatement
 logger = logging.getLogger(__name__)
 
 SETTING = "app.tenant"
-_SET_TENANT = sa.text("SELECT set_config('app.tenant', :tenant, true)")
+PATIENCE = {
+    "lock_timeout": "10s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+"""PostgreSQL's settings for a tenant's transactions. What waits for a lock that somebody at a console
+has, or reads without an end, has one of the few connections that all tenants wait for."""
+_BEGIN = sa.text(
+    "SELECT "
+    + ", ".join(f"set_config('{name}', :{name}, true)" for name in PATIENCE)
+    + f", set_config('{SETTING}', :tenant, true)"
+)
 
 
 class TenantSession(Session):
@@ -49,14 +60,15 @@ def scope_global(model: type[Any], criterion: Callable[[UUID], Any]) -> None:
 
 
 @event.listens_for(TenantSession, "after_begin")
-def _set_tenant(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
-    """Name the tenant to row-level security for this transaction only.
+def _begin(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    """Name the tenant to row-level security for this transaction only, and bound its waits.
 
-    Transaction-local, so that a pooled connection cannot carry it to the next caller.
+    Transaction-local, so that a pooled connection cannot carry it to the next caller; a pooler
+    between may not know the settings either.
     """
     tenant_id = session.info.get("tenant_id")
     if tenant_id is not None and connection.dialect.name == "postgresql":
-        connection.execute(_SET_TENANT, {"tenant": str(tenant_id)})
+        connection.execute(_BEGIN, {**PATIENCE, "tenant": str(tenant_id)})
 
 
 @event.listens_for(TenantSession, "do_orm_execute")

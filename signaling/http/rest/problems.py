@@ -78,9 +78,9 @@ def problem(
     )
 
 
-_TRY_AGAIN = {"40001", "40P01", "25006"}
-"""SQLSTATEs of a transaction that lost to another (serialization failure, deadlock), or that came to a
-server which takes none: a standby."""
+_TRY_AGAIN = {"40001", "40P01", "25006", "55P03", "57014"}
+"""SQLSTATEs of a transaction that lost to another (serialization failure, deadlock), that came to a server
+which takes none (a standby), or that took too long: waiting for a lock, or by itself."""
 
 
 def answer_for(error: Exception) -> aiohttp.web.Response:
@@ -97,9 +97,9 @@ def answer_for(error: Exception) -> aiohttp.web.Response:
     if isinstance(error, aiohttp.web.HTTPRequestEntityTooLarge):
         return problem(413, "too_large", "the body is too large")
     if _is_unavailable(error):
-        logger.warning("the database cannot be reached: %s", type(error).__name__)
+        logger.warning("the database does not answer: %s", type(error).__name__)
         return problem(
-            503, "unavailable", "the database cannot be reached", headers={"Retry-After": "1"}
+            503, "unavailable", "the database does not answer now", headers={"Retry-After": "1"}
         )
     ref = internal_error("rest", error).extras["ref"]
     return problem(500, "internal", "this is a fault of the server", ref=ref)

@@ -4,11 +4,13 @@ import asyncio
 import json
 import secrets
 
+import pytest
 import sqlalchemy as sa
 
 from crm_core.tenants.models import Role
 from crm_core.tenants.service import create_tenant
 from signaling.http.rest.problems import answer_for
+from storage import tenancy
 from storage.database import Database
 
 
@@ -36,6 +38,25 @@ async def test_who_loses_a_deadlock_is_told_to_try_again(app_url):
         await database.close()
     (error,) = (end for end in ends if end is not None)
     answer = answer_for(error)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize("setting", ["lock_timeout", "statement_timeout"])
+async def test_who_waits_too_long_is_told_to_try_again(app_url, monkeypatch, setting):
+    """Somebody at a console holds a row: a few who want it would else keep everybody's connections."""
+    monkeypatch.setitem(tenancy.PATIENCE, setting, "100ms")
+    database = Database(app_url)
+    try:
+        made = await create_tenant(database, "T", staff_name="S", random_bytes=secrets.token_bytes)
+        async with database.unit_of_work(made.tenant.id) as held:
+            name = (await held.session.scalars(sa.select(Role.name).limit(1))).one()
+            await _lock(held, name)
+            with pytest.raises(sa.exc.DBAPIError) as refused:
+                async with database.unit_of_work(made.tenant.id) as unit, asyncio.timeout(30):
+                    await _lock(unit, name)
+    finally:
+        await database.close()
+    answer = answer_for(refused.value)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
 
 
