@@ -113,8 +113,9 @@ async def timeline(
         ),
     )
     ends: list[tuple[datetime, UUID]] = []
+    allowance = Allowance()
     for kind, model, at, conditions in sources:
-        rows, cut = await Allowance().take(unit, _newest(model, at, conditions, limit + 1, before))
+        rows, cut = await allowance.take(unit, _newest(model, at, conditions, limit + 1, before))
         found = [TimelineEntry(kind, getattr(row, at.key), row) for row in rows]
         entries += found
         if cut:

@@ -2,8 +2,9 @@
 
 Start: the appointment is in progress. End: open attendance is closed, the appointment is completed
 or a no-show, and one communications row of channel ``meeting`` tells the story on the timelines of
-all concerned. What is over before the door opens settles no appointment, since that is still ahead:
-the host looked in alone, or it was moved while people met. The room waits for another sitting.
+all concerned. An appointment may still be ahead, and then nothing is settled and the room waits for
+another sitting: before its door opens the host looked in alone, or all just left, or it was moved while
+people met. Who met early and whose host ended the meeting have met.
 Everything is found by key before it is written, in the transaction of the event itself, so ending
 twice or being killed in between leaves exactly one row.
 """
@@ -122,7 +123,8 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     turnout = _Turnout(people, intervals, await _stands_for(unit, people))
     held = any(_is_customer(each) for each in turnout.came)
     about = await _appointments(unit, room.id, OPEN_STATES)
-    ahead = bool(about) and _before_the_door(room, ended_at)
+    early = bool(about) and _before_the_door(room, ended_at)
+    ahead = early and not (held and _is_settled_early(sitting, about))
     if ahead:
         _put_back(about)
         about = about if held else ()
@@ -147,6 +149,13 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
 def _before_the_door(room: VideoRoom, ended_at: datetime) -> bool:
     """Whether it was over before anybody comes to the appointment at the time that it is for now."""
     return room.starts_at is not None and ended_at < room.starts_at - DOOR_OPENS_BEFORE
+
+
+def _is_settled_early(sitting: VideoRoomSession, appointments: Sequence[Appointment]) -> bool:
+    """Whether a host said that this was the meeting; one that was moved since is in progress no more."""
+    return sitting.end_reason == "host" and all(
+        each.status == "in_progress" for each in appointments
+    )
 
 
 def _put_back(appointments: Sequence[Appointment]) -> None:

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from storage.database import Unit
 
 MAX_BYTES: Final = 2 * 1024 * 1024
-"""Weight of the rows of one answer, what comes along among them; the last row may exceed it."""
+"""Weight of the rows of one answer, and of those that come along; the last of each statement may
+exceed it."""
 VALUE_BYTES: Final = 64
 """What a value in JSON weighs beside its bytes: an object each, which costs more than its text."""
 STEP: Final = 4
@@ -21,7 +22,7 @@ STEP: Final = 4
 
 
 class Allowance:
-    """What an answer may still hold."""
+    """What an answer may still hold of one sort: what was asked for, or what comes along."""
 
     def __init__(self) -> None:
         self._left = MAX_BYTES

@@ -28,11 +28,21 @@ MAX_CHILDREN = 1_000
 
 
 @dataclass(frozen=True)
+class Included:
+    """What comes along, in JSON's terms."""
+
+    records: dict[str, list[dict[str, Any]]]
+    """By resource, each once."""
+    cut: dict[str, int]
+    """The includes of which there is more than an answer may hold, and how many came."""
+
+
+@dataclass(frozen=True)
 class Page:
     """One page of a list, in JSON's terms."""
 
     items: list[dict[str, Any]]
-    included: dict[str, list[dict[str, Any]]]
+    included: Included
     next: str | None
 
 
@@ -55,13 +65,21 @@ async def get(unit: Unit, resource: Resource, row_id: UUID) -> Any:
 async def list_page(
     unit: Unit, resource: Resource, resources: Mapping[str, Resource], query: ListQuery
 ) -> Page:
-    """One page and what was to come along with it; a page of large records is shorter than asked."""
-    allowance = Allowance()
-    rows, cut = await allowance.take(unit, statement(resource, query))
+    """One page and all that was to come along with it.
+
+    It is shorter than asked for when its records, or those that come along, are large or many. With a
+    single record of which that is true comes what an answer may hold.
+    """
+    rows, cut = await Allowance().take(unit, statement(resource, query))
     page, more = rows[: query.limit], cut or len(rows) > query.limit
+    included = await load_includes(unit, resources, query.includes, page)
+    while included.cut and len(page) > 1:
+        # As many as came of the relation that is cut soonest: seldom too many, and never all again.
+        page, more = page[: min(len(page) // 2, *included.cut.values())], True
+        included = await load_includes(unit, resources, query.includes, page)
     return Page(
         items=[encode(row, query.fields) for row in page],
-        included=await load_includes(unit, resources, query.includes, page, allowance),
+        included=included,
         next=next_cursor(query, page[-1]) if more else None,
     )
 
@@ -71,13 +89,15 @@ async def load_includes(
     resources: Mapping[str, Resource],
     includes: Sequence[Include],
     rows: Sequence[Any],
-    allowance: Allowance,
-) -> dict[str, list[dict[str, Any]]]:
-    """The records that `includes` name, each once, by resource: one statement per relation.
+) -> Included:
+    """The records that `includes` name: one statement per relation.
 
-    Of each relation `MAX_CHILDREN` at the most, and no more than is allowed, but for one.
+    Of each relation `MAX_CHILDREN` at the most, of all together no more than is allowed, and of each one
+    in any case.
     """
     found: dict[str, dict[UUID, dict[str, Any]]] = {}
+    cut: dict[str, int] = {}
+    allowance = Allowance()
     for include in includes:
         target = resources[include.resource]
         model: Any = target.model
@@ -89,14 +109,17 @@ async def load_includes(
             sa.select(model)
             .where(getattr(model, include.remote).in_(keys))
             .order_by(model.id)
-            .limit(MAX_CHILDREN)
+            .limit(MAX_CHILDREN + 1)
         )
         if target.is_soft_deleted:
             select = select.where(model.deleted_at.is_(None))
-        children, _ = await allowance.take(unit, select)
+        children, was_cut = await allowance.take(unit, select)
+        if was_cut or len(children) > MAX_CHILDREN:
+            children = children[:MAX_CHILDREN]
+            cut[include.name] = len(children)
         for row in children:
             records[row.id] = encode(row, tuple(target.fields.values()))
-    return {name: list(records.values()) for name, records in found.items()}
+    return Included({name: list(records.values()) for name, records in found.items()}, cut)
 
 
 async def create(unit: Unit, resource: Resource, body: Any, caller: Caller) -> Outcome:

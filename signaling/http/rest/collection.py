@@ -21,8 +21,16 @@ async def list_records(call: Call) -> aiohttp.web.Response:
         page = await store.list_page(unit, call.resource, call.api.resources, query)
     answer: dict[str, Any] = {"items": page.items, "next": page.next}
     if query.includes:
-        answer["included"] = page.included
+        answer |= included_members(page.included)
     return json_answer(answer)
+
+
+def included_members(included: store.Included) -> dict[str, Any]:
+    """What ``include=`` adds to an answer."""
+    members: dict[str, Any] = {"included": included.records}
+    if included.cut:
+        members["included_cut"] = sorted(included.cut)
+    return members
 
 
 async def create_record(call: Call) -> aiohttp.web.Response:

@@ -23,7 +23,9 @@ from .problems import HttpProblem, answer_for, problem
 from .turns import RestTurns
 
 MAX_KEY = 200
-_ETAG = re.compile(r'"v([0-9]{1,18})"', re.ASCII)
+ETAG = '"v([0-9]{1,18})"'
+"""A version as an entity tag."""
+_ETAG = re.compile(ETAG, re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """The OpenAPI 3.1 document, generated from the same declarations that serve the requests.
 
-It promises nothing by hand: fields, limits, filters, verbs and error answers all come from the
-registry, so a client generated from it and the server cannot drift apart. A test lets schemathesis
-compare it with the running server.
+Fields, limits, filters, includes and verbs come from the registry. Which statuses an operation may
+answer with, and the shapes that are HTTP's own, stand here; a test lets schemathesis compare them with
+the running server.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -13,8 +13,9 @@ import msgspec
 from crm_core.errors import one
 from crm_core.resources.declaration import Resource, Verb
 from crm_core.resources.fields import Field
-from crm_core.resources.query import DEFAULT_LIMIT, MAX_LIMIT
+from crm_core.resources.query import DEFAULT_LIMIT, MAX_CONDITIONS, MAX_LIKE, MAX_LIMIT
 
+from .endpoint import ETAG
 from .idempotency import MAX_KEY
 
 JSON = "application/json"
@@ -38,8 +39,10 @@ def document(resources: Iterable[Resource], base_url: str) -> bytes:
     """
     paths: dict[str, Any] = {}
     schemas: dict[str, Any] = {"problem": _PROBLEM, "timeline_entry": _TIMELINE_ENTRY}
-    for resource in resources:
-        schemas.update(_schemas(resource))
+    listed = list(resources)
+    nouns = {resource.name: resource.noun for resource in listed}
+    for resource in listed:
+        schemas.update(_schemas(resource, nouns))
         paths.update(_paths(resource))
     return msgspec.json.encode(
         {
@@ -64,9 +67,13 @@ def document(resources: Iterable[Resource], base_url: str) -> bytes:
 _DESCRIPTION = (
     "Lists take filters as `name=value` or `name[op]=value` with the operators ne, lt, lte, gt, "
     "gte, in, nin, like (with `*`) and null, on the fields named for each list, and one hop along "
-    "a relation as `person.email_norm=…`. Pages follow `next` by `after`. Records carry an ETag; "
-    "changing and deleting need it in If-Match. A POST with Idempotency-Key is done once. "
-    "Refusals are problem documents (RFC 9457) with a stable `code` and the `field` at fault."
+    f"a relation as `person.email_norm=…`: at most {MAX_CONDITIONS} conditions, {MAX_LIKE} of them like. Pages "
+    "follow `next` by `after`; one of large records is shorter than `limit`. What `include` brings is "
+    "all there is, or, of a single record with more than an answer may hold, named in `included_cut`: "
+    "the others are had from their own list. Records carry an ETag; changing and deleting need it in "
+    "If-Match. A POST with Idempotency-Key is done once. "
+    "Refusals are problem documents (RFC 9457) with a stable `code` and the `field` at fault; 429 says "
+    "that too many requests of the key wait, or too many large answers were not taken."
 )
 _PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -109,13 +116,41 @@ _TIMELINE_ENTRY: dict[str, Any] = {
 }
 
 
-def _schemas(resource: Resource) -> dict[str, Any]:
-    found = {resource.noun: _object(resource.fields.values(), all_there=True)}
+def _schemas(resource: Resource, nouns: Mapping[str, str]) -> dict[str, Any]:
+    found = {
+        resource.noun: _object(resource.fields.values(), all_there=True),
+        f"{resource.noun}_members": _object(resource.fields.values(), partial=True),
+    }
+    if resource.includes:
+        targets = sorted({include.resource for include in resource.includes.values()})
+        found[f"{resource.noun}_included"] = {
+            "type": "object",
+            "properties": {name: _array_of(nouns[name]) for name in targets},
+            "additionalProperties": False,
+        }
     if "create" in resource.operations:
         found[f"{resource.noun}_new"] = _object(resource.create_fields.values())
     if "update" in resource.operations:
         found[f"{resource.noun}_patch"] = _object(resource.update_fields.values(), partial=True)
     return found
+
+
+def _ref(schema: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{schema}"}
+
+
+def _array_of(schema: str) -> dict[str, Any]:
+    return {"type": "array", "items": _ref(schema)}
+
+
+def _included(resource: Resource) -> dict[str, Any]:
+    """The members that ``include=`` adds to an answer."""
+    if not resource.includes:
+        return {}
+    return {
+        "included": _ref(f"{resource.noun}_included"),
+        "included_cut": {"type": "array", "items": {"enum": sorted(resource.includes)}},
+    }
 
 
 def _object(
@@ -194,15 +229,17 @@ def _list(resource: Resource) -> dict[str, Any]:
         _include(resource),
         _fields(resource),
     ]
-    item: dict[str, Any] = {"$ref": f"#/components/schemas/{resource.noun}"}
     answer = {
         "type": "object",
         "required": ["items", "next"],
         "properties": {
             # With `fields` an item has only the members asked for.
-            "items": {"type": "array", "items": {"anyOf": [item, {"type": "object"}]}},
+            "items": {
+                "type": "array",
+                "items": {"anyOf": [_ref(resource.noun), _ref(f"{resource.noun}_members")]},
+            },
             "next": {"type": ["string", "null"]},
-            "included": {"type": "object", "additionalProperties": {"type": "array"}},
+            **_included(resource),
         },
         "additionalProperties": False,
     }
@@ -234,13 +271,10 @@ def _create(resource: Resource) -> dict[str, Any]:
 
 
 def _get(resource: Resource) -> dict[str, Any]:
-    answer = {
-        "anyOf": [
-            {"$ref": f"#/components/schemas/{resource.noun}"},
-            # With `fields` or `include` members are left out or added.
-            {"type": "object"},
-        ]
-    }
+    members = _object(resource.fields.values(), partial=True)
+    members["properties"] |= _included(resource)
+    # With `fields` or `include` members are left out or added.
+    answer = {"anyOf": [_ref(resource.noun), members]}
     operation = _operation(
         resource,
         "get",
@@ -261,11 +295,7 @@ def _update(resource: Resource) -> dict[str, Any]:
         resource,
         "update",
         f"Change fields of {one(resource.noun)}",
-        answers={
-            "200": _answer(
-                "Changed", {"$ref": f"#/components/schemas/{resource.noun}"}, headers=_ETAG
-            )
-        },
+        answers={"200": _answer("Changed", _ref(resource.noun), headers=_ETAG)},
         more=("408", "409", "412", "413", "415", "428"),
     )
     return {
@@ -311,10 +341,7 @@ def _timeline(resource: Resource) -> dict[str, Any]:
         "type": "object",
         "required": ["items", "next"],
         "properties": {
-            "items": {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/timeline_entry"},
-            },
+            "items": _array_of("timeline_entry"),
             "next": {"type": ["string", "null"]},
         },
         "additionalProperties": False,
@@ -333,7 +360,7 @@ _IF_MATCH = {
     "in": "header",
     "required": True,
     "description": "The ETag of the version you read, or *",
-    "schema": {"type": "string", "pattern": r'^("v[0-9]{1,9}"|\*)$'},
+    "schema": {"type": "string", "pattern": rf"^({ETAG}(, *{ETAG})*|\*)$"},
 }
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
@@ -347,7 +374,7 @@ _IDEMPOTENCY = {
 def _with_extra(resource: Resource, extra: tuple[Field, ...], *, required: bool) -> dict[str, Any]:
     """The record's schema with the members that this answer alone carries."""
     if not extra:
-        return {"$ref": f"#/components/schemas/{resource.noun}"}
+        return _ref(resource.noun)
     schema = _object(resource.fields.values(), all_there=True)
     schema["properties"].update({each.name: each.schema() for each in extra})
     if required:

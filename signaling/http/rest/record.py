@@ -12,14 +12,13 @@ import msgspec
 from crm_core.communications.service import TimelineEntry, timeline
 from crm_core.errors import InvalidInput
 from crm_core.resources import store
-from crm_core.resources.bounded import Allowance
 from crm_core.resources.declaration import Resource, Verb
 from crm_core.resources.fields import TIMESTAMP, UUID_KIND, encode_timestamp
 from crm_core.resources.query import DEFAULT_LIMIT, MAX_LIMIT, parse_fields, parse_includes
 from storage.database import Unit
 
 from .body import read_json
-from .collection import in_unit
+from .collection import in_unit, included_members
 from .endpoint import Call, Handler, if_match, json_answer, not_modified
 
 _SOURCES = {
@@ -38,8 +37,8 @@ async def get_record(call: Call) -> aiohttp.web.StreamResponse:
         row = await store.get(unit, call.resource, call.row_id())
         answer = store.encode(row, fields)
         if includes:
-            answer["included"] = await store.load_includes(
-                unit, call.api.resources, includes, [row], Allowance()
+            answer |= included_members(
+                await store.load_includes(unit, call.api.resources, includes, [row])
             )
         version = row.version if call.resource.is_versioned else None
     # What comes along has no part in the record's version.

@@ -106,10 +106,10 @@ class Meeting:
             reason=reason,
         )
 
-    def end(self, second, by=None, noticed=None):
+    def end(self, second, by=None, noticed=None, reason="host"):
         """The sitting ended at `second`; the grace for undoing it lasted until `noticed`."""
         at = second if noticed is None else noticed
-        self.event("room.ended", at, by, reason="host", by=by, ended_at=_stamp(second))
+        self.event("room.ended", at, by, reason=reason, by=by, ended_at=_stamp(second))
 
     async def commit(self, epoch):
         """Append what was collected; returns it."""

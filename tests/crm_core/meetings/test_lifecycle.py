@@ -211,6 +211,33 @@ async def _look_in_early(meeting, between=None, *, confirmed=False):
     return room.status
 
 
+@pytest.mark.parametrize(
+    ("reason", "status", "outcome", "room_status"),
+    [("host", "completed", "held", "ended"), ("empty", "scheduled", None, "scheduled")],
+)
+async def test_who_met_before_the_door_opened_have_met_when_the_host_ends_it(
+    database, tenant, reason, status, outcome, room_status
+):
+    """All who just left may have tried their cameras: their links open at the time agreed."""
+    meeting = await book_meeting(database, tenant)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        (appointment,) = await unit.session.scalars(sa.select(Appointment))
+        await reschedule(unit, appointment, START + timedelta(hours=1))
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    meeting.enter(f"person:{meeting.person_id}", "participant", 5, "Jane Doe")
+    meeting.event("room.state", 60, state="ended", reason=reason)
+    meeting.end(60, by=host, reason=reason)
+    await meeting.commit(epoch)
+    (appointment,) = await _all(meeting, Appointment)
+    assert (appointment.status, appointment.outcome) == (status, outcome)
+    room = await meeting.service.load_room(meeting.tenant_id, meeting.room_id)
+    assert room.status == room_status
+    (row,) = await _all(meeting, Communication)
+    assert (row.status, row.appointment_id) == ("completed", meeting.appointment_id)
+
+
 @pytest.mark.parametrize("confirmed", [False, True])
 async def test_a_look_in_leaves_the_appointment_as_it_was(database, tenant, confirmed):
     """Confirmed if it was: nothing has happened to what was agreed."""

@@ -277,6 +277,17 @@ async def test_a_host_who_looks_in_early_settles_nothing(database, booked, clock
     assert logs == {"1": None, "2": booked.person_id}
 
 
+async def test_who_meets_early_has_met_when_the_host_ends_it(database, booked, clock):
+    """An hour before the time: the appointment is held, and nobody is expected then."""
+    node = Node(database, clock)
+    await decide(database, booked, reschedule, booked.starts_at + timedelta(hours=1))
+    host, _ = await node.both(booked)
+    clock.time += 60
+    await (await node.actor(booked)).perform(host, request("room.end"))
+    assert await outcome(database, booked) == ("ended", "completed", 1)
+    await node.conductor.close()
+
+
 async def test_who_comes_back_in_the_grace_of_the_end_was_not_there_again(database, booked, clock):
     """No attendance begins after the moment for which the end was asked."""
     node = Node(database, clock)

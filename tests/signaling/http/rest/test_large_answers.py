@@ -47,6 +47,51 @@ async def test_a_page_of_large_records_is_shorter_than_asked_for(rest):
         assert largest < MAX_BYTES + MAX_BODY + 100_000
 
 
+async def test_the_sources_of_a_timeline_share_what_a_page_may_hold(rest):
+    """Conversations and appointments, four of most of a megabyte each."""
+    person = (await rest.make("people", first_name="Jane")).id
+    rest_of = {"custom_fields": {"rest": "y" * 700_000}}
+    made = []
+    for number in range(4):
+        day = f"2031-01-0{number + 1}"
+        note = {"channel": "note", "direction": "internal", "person_id": person, **rest_of}
+        made.append(await rest.make("communications", **note, occurred_at=f"{day}T10:00:00Z"))
+        times = {"starts_at": f"{day}T12:00:00Z", "ends_at": f"{day}T13:00:00Z"}
+        made.append(
+            await rest.make("appointments", title="Roof", person_id=person, **times, **rest_of)
+        )
+    found, largest = await pages(rest, f"/v1/people/{person}/timeline?")
+    assert found == [each.id for each in reversed(made)]
+    assert largest < MAX_BYTES + 3 * MAX_BODY
+
+
+@pytest.mark.parametrize("heavy", ["items", "people"])
+async def test_all_that_a_short_page_refers_to_comes_along(rest, heavy):
+    """Whether the records themselves are large or what comes along: the page ends where that does."""
+    filling = {"custom_fields": {"rest": "y" * 700_000}}
+    made = []
+    for number in range(6):
+        person = await rest.make(
+            "people", first_name=f"{number}", **(filling if heavy == "people" else {})
+        )
+        each = {"channel": "note", "direction": "internal", "person_id": person.id}
+        made.append(
+            (await rest.make("communications", **each, **(filling if heavy == "items" else {}))).id
+        )
+    found, after = [], ""
+    while after is not None:
+        answer = (
+            await rest.get(f"/v1/communications?include=person{after and f'&after={after}'}")
+        ).json
+        people = {each["id"] for each in answer["included"]["people"]}
+        assert people == {item["person_id"] for item in answer["items"]}
+        assert "included_cut" not in answer
+        assert len(json.dumps(answer)) < MAX_BYTES + MAX_BODY + 100_000
+        found += [item["id"] for item in answer["items"]]
+        after = answer["next"]
+    assert found == made[::-1]
+
+
 async def test_a_small_page_is_as_long_as_asked_for(rest):
     for number in range(30):
         await rest.make("people", first_name=f"Jane {number}")

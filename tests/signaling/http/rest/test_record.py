@@ -98,6 +98,26 @@ async def test_no_more_children_are_included_than_an_answer_may_hold(rest, monke
     answer = await rest.get(f"/v1/organizations/{organization.id}?include=members")
     included = answer.json["included"]["organization_members"]
     assert [row["id"] for row in included] == [row.id for row in made[:2]]
+    assert answer.json["included_cut"] == ["members"]
+
+
+async def test_a_page_ends_where_all_its_children_have_come(rest, monkeypatch):
+    """Of two with three children in all only one, as an answer holds two."""
+    monkeypatch.setattr("crm_core.resources.store.MAX_CHILDREN", 2)
+    person = await rest.make("people", first_name="Jane")
+    other = await rest.make("people", first_name="Joe")
+    few, many = [await rest.make("organizations", name=name) for name in ("Few", "Many")]
+    for organization, who in ((few, person), (many, person), (many, other)):
+        await rest.make("organization_members", organization_id=organization.id, person_id=who.id)
+    after, seen = "", []
+    while after is not None:
+        answer = (
+            await rest.get(f"/v1/organizations?include=members{after and f'&after={after}'}")
+        ).json
+        assert "included_cut" not in answer
+        seen.append((len(answer["items"]), len(answer["included"]["organization_members"])))
+        after = answer["next"]
+    assert seen == [(1, 2), (1, 1)]
 
 
 async def test_head_answers_what_get_does_without_the_body(rest):
