@@ -35,7 +35,7 @@ MAX_DESCRIPTORS: Final = 65536
 MAX_TURN: Final = 4096
 """Bytes that a WebSocket may give to its parser before their frames are counted."""
 SEND_BUFFER: Final = 128 * 1024
-"""Bytes of kernel buffer for frames to one client."""
+"""Bytes of kernel buffer for what is sent to one client."""
 _UPGRADE: Final = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _FORWARDED: Final = re.compile(rb"\r\nx-forwarded-for:([^\r\n]*)", re.IGNORECASE)
 _END_OF_HEAD: Final = b"\r\n\r\n"
@@ -109,10 +109,7 @@ def _begin(
     rest: bytes = b"",
 ) -> None:
     """Give the transport to a new WebSocket connection that reads `head` and then `rest`."""
-    # Let frames of a slow client wait here, where they are counted; the kernel alone would take
-    # megabytes for each client.
-    connected = transport.get_extra_info("socket")
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    _bound_kernel_buffer(transport)
     connection = make()
     connection.place = place
     transport.set_protocol(connection)
@@ -120,6 +117,15 @@ def _begin(
     connection.data_received(head)
     if rest:
         connection.data_received(rest)
+
+
+def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
+    """Let what a slow client does not take wait here, where it is counted.
+
+    The kernel alone would take megabytes for each client.
+    """
+    connected = transport.get_extra_info("socket")
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -257,6 +263,7 @@ class Sniffer(asyncio.Protocol):
         _begin(self._transport, self._websocket, self._place, data[:end], data[end:])
 
     def _to_http(self) -> None:
+        _bound_kernel_buffer(self._transport)
         server = self._http()
         assert isinstance(server, asyncio.Protocol)  # noqa: S101 aiohttp's is a stream protocol
         connection = HttpConnection(server, self._websocket, self._sockets, self._place)

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import aiosqlite
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
@@ -123,12 +124,18 @@ def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False)
         "hide_parameters": True,  # errors are logged, and values of rows have no place there
     }
     if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(parsed, connect_args={"factory": SqliteConnection}, **rules)
+        engine = create_async_engine(
+            parsed,
+            connect_args={"factory": SqliteConnection},
+            json_deserializer=msgspec.json.decode,
+            **rules,
+        )
         _prepare_sqlite(engine, read_only=read_only)
         return engine
     return create_async_engine(
         parsed,
         pool_pre_ping=True,
+        json_deserializer=str,  # `types` decodes each row by itself
         connect_args={
             "timeout": _CONNECT_SECONDS,
             "server_settings": {"application_name": "sunup", "TimeZone": "UTC"},

@@ -55,28 +55,28 @@ async def take_time(unit: Unit, appointment: Appointment, booking: Booking) -> N
         .execution_options(synchronize_session=False)
     )
     in_the_way = (
-        await unit.session.execute(
-            sa.select(Booking.starts_at, Booking.ends_at, Booking.appointment_id)
-            .where(
-                Booking.staff_id == booking.staff_id,
-                Booking.is_blocking,
-                Booking.id != booking.id,
-                Booking.starts_at < booking.ends_at,
-                Booking.ends_at > booking.starts_at,
-            )
-            .order_by(Booking.starts_at)
+        sa.select(Booking.starts_at, Booking.ends_at, Booking.appointment_id)
+        .where(
+            Booking.staff_id == booking.staff_id,
+            Booking.is_blocking,
+            Booking.id != booking.id,
+            Booking.starts_at < booking.ends_at,
+            Booking.ends_at > booking.starts_at,
         )
-    ).all()
-    sharing = await sharers(unit, appointment) if in_the_way else set()
-    for other in in_the_way:
-        if other.appointment_id not in sharing:
-            raise SlotTaken(*other)
-    booking.is_blocking = not in_the_way
+        .order_by(Booking.starts_at)
+        .limit(1)
+    )
+    by_others = sa.or_(
+        Booking.appointment_id.is_(None), Booking.appointment_id.not_in(_sharers(appointment))
+    )
+    other = (await unit.session.execute(in_the_way.where(by_others))).first()
+    if other is not None:
+        raise SlotTaken(*other)
+    booking.is_blocking = (await unit.session.execute(in_the_way)).first() is None
 
 
 async def free_time(unit: Unit, appointment: Appointment) -> None:
     """Give its time back, or over to an appointment that shares the room."""
-    heirs = await sharers(unit, appointment)
     for booking in await bookings_of(unit, appointment.id):
         if not booking.is_blocking:
             continue
@@ -84,7 +84,10 @@ async def free_time(unit: Unit, appointment: Appointment) -> None:
         await unit.session.flush()
         heir = await unit.session.scalar(
             sa.select(Booking)
-            .where(Booking.staff_id == booking.staff_id, Booking.appointment_id.in_(heirs))
+            .where(
+                Booking.staff_id == booking.staff_id,
+                Booking.appointment_id.in_(_sharers(appointment)),
+            )
             .order_by(Booking.id)
             .limit(1)
         )
@@ -103,15 +106,17 @@ async def bookings_of(unit: Unit, appointment_id: UUID) -> list[Booking]:
     return list(found)
 
 
-async def sharers(unit: Unit, appointment: Appointment) -> set[UUID]:
+async def is_shared(unit: Unit, appointment: Appointment) -> bool:
+    """Whether other open appointments are in its room."""
+    return await unit.session.scalar(_sharers(appointment).limit(1)) is not None
+
+
+def _sharers(appointment: Appointment) -> sa.Select[UUID]:
     """Other open appointments in its room, and so at its time; a deleted one is cancelled."""
     if appointment.video_room_id is None:
-        return set()
-    found = await unit.session.scalars(
-        sa.select(Appointment.id).where(
-            Appointment.video_room_id == appointment.video_room_id,
-            Appointment.id != appointment.id,
-            Appointment.status.in_(sorted(OPEN_STATES)),
-        )
+        return sa.select(Appointment.id).where(sa.false())
+    return sa.select(Appointment.id).where(
+        Appointment.video_room_id == appointment.video_room_id,
+        Appointment.id != appointment.id,
+        Appointment.status.in_(sorted(OPEN_STATES)),
     )
-    return set(found)

@@ -6,7 +6,7 @@ links of its own: what happens to one appointment leaves the others' alone.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -21,8 +21,12 @@ from ..meetings.models import RoomLink, VideoRoom
 from ..meetings.states import ROOM_JOINABLE
 from ..people.models import Person
 from ..tenants.models import Staff
-from .bookings import sharers
+from .bookings import is_shared
 from .models import Appointment
+from .states import OPEN_STATES
+
+MAX_SHARING: Final = 500
+"""Open appointments in one room: they begin and end together, in the transaction of that."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ async def find_shared(unit: Unit, values: dict[str, Any]) -> VideoRoom | None:
         values: the appointment's; without an end it ends with the room.
 
     Raises:
-        Contradiction: it is no video meeting, or the room's meeting is over.
+        Contradiction: it is no video meeting, the room's meeting is over, or too many share it.
         NotFound: no such room.
     """
     room_id = values.get("video_room_id")
@@ -53,6 +57,14 @@ async def find_shared(unit: Unit, values: dict[str, Any]) -> VideoRoom | None:
     if room.status not in ROOM_JOINABLE:
         raise Contradiction(
             f"that room's meeting is {room.status}", field="video_room_id", room_status=room.status
+        )
+    sharing = sa.select(Appointment.id).where(
+        Appointment.video_room_id == room.id, Appointment.status.in_(sorted(OPEN_STATES))
+    )
+    counted = sa.select(sa.func.count()).select_from(sharing.limit(MAX_SHARING).subquery())
+    if (await unit.session.scalar(counted) or 0) >= MAX_SHARING:
+        raise Contradiction(
+            f"at most {MAX_SHARING} appointments share a room", field="video_room_id"
         )
     return room
 
@@ -182,7 +194,7 @@ async def move_room(
     Raises:
         Contradiction: others share it.
     """
-    if await sharers(unit, appointment):
+    if await is_shared(unit, appointment):
         raise Contradiction(
             "others share its room; cancel it, and book another time anew", field="starts_at"
         )
@@ -191,7 +203,7 @@ async def move_room(
 
 async def leave_room(unit: Unit, room: VideoRoom, appointment: Appointment, reason: str) -> None:
     """Its links open nothing any more; the room itself is closed with the last that shared it."""
-    if await sharers(unit, appointment):
+    if await is_shared(unit, appointment):
         await _revoke(unit, appointment)
     else:
         await rooms.cancel_room(unit, room.id, reason=reason)

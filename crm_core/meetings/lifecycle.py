@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.orm import load_only
 
 from storage.database import Unit
 from storage.types import iso_utc
@@ -39,6 +40,22 @@ from .states import PARTICIPANT_GONE, STAFF_ROLES
 
 DOOR_OPENS_BEFORE = timedelta(minutes=15)
 """As ``rooms.policy`` lets people in before the start; a test compares the two."""
+
+
+_READ = (
+    Appointment.title,
+    Appointment.status,
+    Appointment.outcome,
+    Appointment.outcome_evidence,
+    Appointment.confirmed_at,
+    Appointment.person_id,
+    Appointment.organization_id,
+    Appointment.lead_id,
+    Appointment.project_id,
+    Appointment.version,
+    Appointment.updated_at,
+)
+"""What is asked and said of appointments here."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +264,7 @@ async def _appointments(
 ) -> Sequence[Appointment]:
     found = await unit.session.scalars(
         sa.select(Appointment)
+        .options(load_only(*_READ, raiseload=True))  # each may have a megabyte of the CRM's own
         .where(
             Appointment.video_room_id == room_id,
             Appointment.status.in_(sorted(states)),
@@ -267,6 +285,23 @@ async def _close_appointments(
     held: bool,
 ) -> None:
     """Settle each of the room's open appointments by which persons came."""
+    settled = [appointment.id for appointment in appointments]
+    await unit.session.execute(
+        sa.update(Booking)
+        .where(Booking.appointment_id.in_(settled))
+        .values(is_blocking=False)  # what is left of the time can be booked again
+        .execution_options(synchronize_session=False)
+    )
+    await unit.session.execute(
+        sa.update(AppointmentAttendee)
+        .where(
+            AppointmentAttendee.appointment_id.in_(settled),
+            AppointmentAttendee.person_id.is_not(None),
+            AppointmentAttendee.person_id.not_in(persons),
+        )
+        .values(is_no_show=True)
+        .execution_options(synchronize_session=False)
+    )
     for appointment in appointments:
         met = held
         if len(appointments) > 1 and appointment.person_id is not None:
@@ -275,22 +310,6 @@ async def _close_appointments(
         appointment.status = apply(appointment.status, "complete" if met else "miss")
         appointment.outcome = "held" if met else "no_show"
         appointment.outcome_evidence = message_id(room.id, sitting.session_no)
-        await unit.session.execute(
-            sa.update(Booking)
-            .where(Booking.appointment_id == appointment.id)
-            .values(is_blocking=False)  # what is left of the time can be booked again
-            .execution_options(synchronize_session=False)
-        )
-        await unit.session.execute(
-            sa.update(AppointmentAttendee)
-            .where(
-                AppointmentAttendee.appointment_id == appointment.id,
-                AppointmentAttendee.person_id.is_not(None),
-                AppointmentAttendee.person_id.not_in(persons),
-            )
-            .values(is_no_show=True)
-            .execution_options(synchronize_session=False)
-        )
         announce(
             unit,
             f"appointment.{appointment.status}",

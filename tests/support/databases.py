@@ -12,10 +12,12 @@ import pathlib
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import psycopg
 import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from crm_core.appointments.video import LinkMaker
 from crm_core.tenants.service import NewTenant, create_tenant
@@ -186,6 +188,20 @@ async def database(database_url: str, pools: dict[str, Database]) -> AsyncIterat
     yield pool
     pool.clock, pool.ids = clock, ids
     await pool.close()
+
+
+@pytest.fixture
+def statements(database: Database) -> Iterator[list[str]]:
+    """What is sent to the database by who may write, from now on."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        sent.append(statement)
+
+    engine = database.writers.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    sa.event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest_asyncio.fixture

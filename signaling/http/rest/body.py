@@ -22,8 +22,11 @@ async def read_json(call: Call) -> tuple[Any, bytes]:
 
     Raises:
         HttpProblem: 413 too large, 415 another media type or compressed, 408 too slow, 400 no JSON, too deep,
-            cut off or garbled, 429 too many wait.
+            cut off or garbled, 429 too many wait, or too many large ones are there.
     """
+    length = call.request.content_length
+    if call.request.body_exists and (length is None or length > SMALL_BODY):
+        call.hold_body()
     raw = await _read(call.request)
     if not raw:
         return {}, raw

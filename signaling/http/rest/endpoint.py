@@ -1,5 +1,6 @@
 """What surrounds every request: who calls, one unit of work, and the answer to a refusal."""
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -49,6 +50,8 @@ class Call:
     grant: ApiGrant
     secret: str
     """The API key as sent; remembered answers are sealed with it."""
+    held: contextlib.ExitStack
+    """What ends with the request."""
 
     @property
     def caller(self) -> Caller:
@@ -70,6 +73,14 @@ class Call:
     def is_there(self) -> bool:
         """Whether the caller still waits for the answer."""
         return _is_there(self.request)
+
+    def hold_body(self) -> None:
+        """Count the caller's large body until the request is answered.
+
+        Raises:
+            HttpProblem: 429, there are too many.
+        """
+        self.held.enter_context(self.api.turns.holding(self.grant))
 
     def row_id(self) -> UUID:
         """The id in the path.
@@ -98,7 +109,8 @@ def endpoint(api: Api, resource: Resource, handler: Handler) -> AiohttpHandler:
             grant = await api.turns.authenticate(
                 secret, network(api.address_of(request)), lambda: _is_there(request)
             )
-            response = await handler(Call(api, resource, request, grant, secret))
+            with contextlib.ExitStack() as held:
+                response = await handler(Call(api, resource, request, grant, secret, held))
             if sending.is_large(response):
                 with api.turns.sending(grant):
                     await sending.send(request, response)

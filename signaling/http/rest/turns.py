@@ -31,6 +31,9 @@ MAX_STRANGERS: Final = 4096
 """Requests of all such visitors."""
 MAX_UNSENT: Final = 8
 """Large answers of one key that nobody has taken yet: each is some megabytes."""
+MAX_BODIES: Final = 16
+"""Large bodies of one key at the same time, from before they are read until they are answered: what is
+made of a megabyte is some more."""
 KNOWN_KEYS: Final = 1000
 """Remembered as good once; the longest unused is forgotten first."""
 
@@ -50,7 +53,9 @@ class RestTurns:
         self._look_ups = Turns(LOOK_UPS)
         self._strangers = Turns(pauses=True)
         self._unsent: Counter[UUID] = Counter()
-        """By API key."""
+        """Large answers, by API key."""
+        self._held: Counter[UUID] = Counter()
+        """Large bodies, likewise."""
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of keys that were good; they are looked up all the same."""
 
@@ -112,32 +117,57 @@ class RestTurns:
             HttpProblem: 429, too many wait, or too many answers are not taken.
         """
         async with _turn(self._reads, *_asker(grant), is_there=is_there):
-            if self._unsent[grant.api_key_id] >= MAX_UNSENT:
-                raise _refusal("too many answers were not taken yet: read them first")
+            self._require_taken(grant)
             async with self._database.unit_of_work(grant.tenant_id, read_only=True) as unit:
                 yield unit
 
     @contextlib.contextmanager
     def sending(self, grant: ApiGrant) -> Iterator[None]:
         """While a large answer is on its way to the caller."""
-        self._unsent[grant.api_key_id] += 1
-        try:
+        with _counted(self._unsent, grant.api_key_id):
             yield
-        finally:
-            self._unsent -= Counter([grant.api_key_id])  # which keeps no zeros
+
+    @contextlib.contextmanager
+    def holding(self, grant: ApiGrant) -> Iterator[None]:
+        """While there is a large body, and what was made of it.
+
+        Raises:
+            HttpProblem: 429, there are too many.
+        """
+        if self._held[grant.api_key_id] >= MAX_BODIES:
+            raise _refusal("too many large bodies at the same time: send fewer")
+        with _counted(self._held, grant.api_key_id):
+            yield
 
     @contextlib.asynccontextmanager
     async def writing(self, grant: ApiGrant, is_there: Callable[[], bool]) -> AsyncIterator[Unit]:
         """A unit of work by the key's staff member, in the caller's turn.
 
         Raises:
-            HttpProblem: 429, too many wait.
+            HttpProblem: 429, too many wait, or too many answers are not taken: a write is answered with the
+                record.
         """
-        async with (
-            _turn(self._writes, *_asker(grant), is_there=is_there),
-            self._database.unit_of_work(grant.tenant_id, actor_id=grant.staff_id) as unit,
-        ):
-            yield unit
+        async with _turn(self._writes, *_asker(grant), is_there=is_there):
+            self._require_taken(grant)
+            async with self._database.unit_of_work(
+                grant.tenant_id, actor_id=grant.staff_id
+            ) as unit:
+                yield unit
+
+    def _require_taken(self, grant: ApiGrant) -> None:
+        if self._unsent[grant.api_key_id] >= MAX_UNSENT:
+            raise _refusal("too many answers were not taken yet: read them first")
+
+
+@contextlib.contextmanager
+def _counted(counts: Counter[UUID], key: UUID) -> Iterator[None]:
+    counts[key] += 1
+    try:
+        yield
+    finally:
+        counts[key] -= 1
+        if not counts[key]:
+            del counts[key]
 
 
 def _asker(grant: ApiGrant) -> tuple[UUID, UUID]:

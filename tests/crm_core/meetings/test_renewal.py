@@ -66,20 +66,6 @@ def rooms(database, tenant):
     return Rooms(database, tenant)
 
 
-@pytest.fixture
-def statements(database):
-    """What is sent to the database to write, from now on."""
-    sent = []
-
-    def note(_connection, _cursor, statement, *_rest):
-        sent.append(statement)
-
-    engine = database.writers.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    sa.event.remove(engine, "before_cursor_execute", note)
-
-
 async def test_leases_of_many_rooms_are_kept(rooms):
     """All of them, and each with what the calendar says of it, as when it asks alone."""
     ids = await rooms.open(3)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from crm_core.appointments import video
 from crm_core.appointments.models import Appointment, AppointmentAttendee, Booking
 from crm_core.appointments.service import book, cancel, change_person, fresh_links, reschedule
 from crm_core.communications.models import Communication
@@ -245,6 +246,48 @@ async def test_each_is_settled_by_who_came(training):
     assert await training.blocking() == [], "the staff member's time is free again"
     (room,) = await training.all(VideoRoom)
     assert room.status == "ended"
+
+
+async def test_many_are_settled_by_as_few_statements_as_one(training, statements):
+    """And nothing is read of an appointment but what is asked of it: each may have a megabyte."""
+    counts = []
+    for sharers in (1, 8):
+        training.room_id = None
+        for number in range(sharers):
+            at = START + timedelta(days=sharers)
+            booked, *whom = await training.book(f"Person {number}", starts_at=at)
+        meeting = Meeting(
+            training.database, training.tenant.tenant.id, training.room_id, booked.appointment.id,
+            *whom, training.tenant.staff.id,
+        )  # fmt: skip
+        epoch = await meeting.claim()
+        day = sharers * 86_400
+        host = meeting.enter(f"staff:{training.tenant.staff.id}", "host", day, "Ana Diaz")
+        meeting.event("room.state", day, state="live")
+        meeting.event("room.state", day + 60, state="ended")
+        meeting.end(day + 60, by=host)
+        statements.clear()
+        await meeting.commit(epoch)
+        about = [
+            text for text in statements if "bookings" in text or "appointment_attendees" in text
+        ]
+        counts.append(len(about))
+        assert not any(
+            "custom_fields" in text for text in statements if "FROM appointments" in text
+        )
+    assert counts == [2, 2]
+    assert {row.status for row in await training.all(Appointment)} == {"no_show"}
+
+
+async def test_a_room_is_shared_by_so_many(training, monkeypatch):
+    """All of them begin and end in one transaction; who was cancelled does not count."""
+    monkeypatch.setattr(video, "MAX_SHARING", 2)
+    jane, _, _ = await training.book("Jane")
+    await training.book("Kim")
+    with pytest.raises(Contradiction, match="at most 2"):
+        await training.book("Lee")
+    await training.run(cancel, jane)
+    await training.book("Lee")
 
 
 async def test_on_another_device_the_own_appointment_was_kept(training):

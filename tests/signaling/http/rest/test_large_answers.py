@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from crm_core.resources.bounded import MAX_BYTES
+from crm_core.resources.bounded import MAX_BYTES, STEP
 from crm_core.resources.fields import MAX_JSON_ITEMS, check_json
 from crm_core.resources.query import MAX_CONDITIONS, MAX_LIKE
 from signaling.http.rest.body import MAX_BODY, _has_too_many_values
@@ -167,6 +167,20 @@ def test_what_may_be_used_is_never_refused_undecoded():
         made = [value(0) for _ in range(rng.randrange(40))]
         check_json(made)
         assert not _has_too_many_values(msgspec.json.encode(made))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_what_a_page_leaves_is_not_decoded(rest, monkeypatch):
+    """PostgreSQL's driver reads ahead, and ten thousand values cost more than their bytes."""
+    person = await rest.make("people", first_name="Jane")
+    each = {"channel": "note", "direction": "internal", "person_id": person.id}
+    for _ in range(12):
+        await rest.make("communications", **each, custom_fields={"a": [[]] * 9_900})
+    decoded, decode = [], msgspec.json.decode
+    monkeypatch.setattr(msgspec.json, "decode", lambda raw: decoded.append(len(raw)) or decode(raw))
+    answer = await rest.get("/v1/communications?limit=200")
+    heavy = sum(size > 20_000 for size in decoded)
+    assert len(answer.json["items"]) <= heavy <= len(answer.json["items"]) + STEP < 12
 
 
 async def test_what_comes_along_comes_once(rest, database):

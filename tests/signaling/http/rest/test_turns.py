@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import json
+import socket
 import uuid
 
 import aiohttp.web
@@ -286,21 +288,89 @@ async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database,
 
 
 async def test_who_takes_no_large_answers_gets_no_more_of_them(database, tenant):
-    """Eight of one key; another's, and what is small or written, is not counted."""
+    """Eight of one key, also when it writes, as a record is answered; another's is not counted."""
     turns, key = RestTurns(database), uuid.uuid4()
     ours, theirs = (ApiGrant(tenant.tenant.id, each, None) for each in (key, uuid.uuid4()))
     with contextlib.ExitStack() as stack:
         for _ in range(MAX_UNSENT):
             async with turns.reading(ours, there):
                 stack.enter_context(turns.sending(ours))
-        with pytest.raises(HttpProblem, match="read them first") as problem:
-            await turns.reading(ours, there).__aenter__()
-        assert problem.value.status == 429
-        async with turns.reading(theirs, there), turns.writing(ours, there):
+        for refused in (turns.reading, turns.writing):
+            with pytest.raises(HttpProblem, match="read them first") as problem:
+                await refused(ours, there).__aenter__()
+            assert problem.value.status == 429
+        async with turns.reading(theirs, there):
             pass
     async with turns.reading(ours, there):
         pass
     assert not turns._unsent
+
+
+async def test_answers_that_nobody_reads_are_not_made_without_end(database, tenant):
+    """Of records that are read, and of those that are written; what is small is not counted."""
+    turns = RestTurns(database)
+    async with client_of(database, turns) as http:
+        rest = Rest(http, tenant.api_key_secret)
+        person = await rest.make("people", first_name="Jane", custom_fields={"x": "y" * 900_000})
+        path = f"/v1/people/{person.id}"
+        await until(lambda: not turns._unsent)
+        ask = (
+            f"GET {path} HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {tenant.api_key_secret}\r\n\r\n"
+        )
+        (listener,) = http.server.runner.sites.pop()._server.sockets
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # and of who connects next
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(MAX_UNSENT):
+                stack.enter_context(_silent(http.port, ask))
+            await until(lambda: turns._unsent.total() == MAX_UNSENT)
+            for answer in (
+                await rest.get(path),
+                await rest.patch(path, {"last_name": "Doe"}, person.etag),
+            ):
+                assert (answer.status, answer.json["code"]) == (429, "rate")
+        await until(lambda: not turns._unsent)
+        assert (await rest.patch(path, {"last_name": "Doe"}, person.etag)).status == 200
+
+
+@contextlib.contextmanager
+def _silent(port, ask):
+    """A client that asks and reads nothing."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", port))
+        client.sendall(ask.encode())
+        yield
+
+
+async def test_so_many_large_bodies_of_a_key_are_there_at_once(database, tenant, monkeypatch):
+    """Whether their length is told or not; small ones are as many as wait."""
+    monkeypatch.setattr(rest_turns, "MAX_BODIES", 2)
+    turns = RestTurns(database)
+    large = json.dumps({"first_name": "Jane", "custom_fields": {"x": "y" * SMALL_BODY}}).encode()
+
+    async def in_pieces():
+        yield large
+
+    async with client_of(database, turns) as http, contextlib.AsyncExitStack() as held:
+        rest = Rest(http, tenant.api_key_secret)
+        await rest.make("people", first_name="Known")
+        while turns._writes._free:
+            await held.enter_async_context(turns._writes.take("busy", "busy"))
+        waiting = [
+            asyncio.create_task(rest.call("POST", "/v1/people", body=large)),
+            asyncio.create_task(rest.call("POST", "/v1/people", body=large)),
+            asyncio.create_task(rest.post("/v1/people", {"first_name": "Small"})),
+        ]
+        await until(lambda: turns.waiting() == 3)
+        assert (await rest.call("POST", "/v1/people", body=large)).status == 429
+        headers = {"Authorization": f"Bearer {rest.key}", "Content-Type": "application/json"}
+        async with http.post("/v1/people", data=in_pieces(), headers=headers) as answer:
+            assert answer.status == 429
+        await held.aclose()
+        assert [(await task).status for task in waiting] == [201, 201, 201]
+        assert (await rest.call("POST", "/v1/people", body=large)).status == 201
+    assert not turns._held
 
 
 class Caller:
