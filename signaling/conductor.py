@@ -249,7 +249,8 @@ class Conductor:
         key = RoomKey(grant.tenant_id, grant.room_id)
         before = self.running(key)
         actor = await self.sitting(key)
-        if actor is not before:  # until its door was open, the appointment could change hands
+        while actor is not before:  # until its door was open, the appointment could change hands
+            before = actor
             await self._check_link(grant)
             actor = await self.sitting(key)
 

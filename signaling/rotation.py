@@ -18,6 +18,8 @@ class Rotation(Generic[T]):
         self._items: deque[T] = deque()
         self._children: OrderedDict[Hashable, Rotation[T]] = OrderedDict()
         """By the next word of the path; whose turn is next comes first."""
+        self._by_count: dict[int, dict[Hashable, None]] = {}
+        """Those words by how many items wait by them: of four thousand items, ninety numbers at most."""
         self._count = 0
 
     def __len__(self) -> int:
@@ -34,7 +36,9 @@ class Rotation(Generic[T]):
         """Put an item behind the others of its path."""
         self._count += 1
         if path:
-            self._children.setdefault(path[0], Rotation()).add(path[1:], item)
+            child = self._children.setdefault(path[0], Rotation())
+            child.add(path[1:], item)
+            self._recount(path[0], len(child) - 1, len(child))
         else:
             self._items.append(item)
 
@@ -47,22 +51,24 @@ class Rotation(Generic[T]):
             return self._items.popleft()
         name, child = self._children.popitem(last=False)
         item = child.pop()
+        self._recount(name, len(child) + 1, len(child))
         if child:
             self._children[name] = child  # behind all others
         return item
 
     def pop_longest(self, more_than: int) -> T | None:
-        """Take the item that is next of the first words by which most items wait.
+        """Take the item that is next of a first word by which most items wait.
 
         None when by none of them more than `more_than` wait. The others keep their places.
         """
-        name, child = max(
-            self._children.items(), key=lambda each: len(each[1]), default=(None, Rotation[T]())
-        )
-        if len(child) <= more_than:
+        most = max(self._by_count, default=0)
+        if most <= more_than:
             return None
-        self._count -= 1
+        name = next(iter(self._by_count[most]))
+        child = self._children[name]
         item = child.pop()
+        self._count -= 1
+        self._recount(name, most, most - 1)
         if not child:
             del self._children[name]
         return item
@@ -76,7 +82,17 @@ class Rotation(Generic[T]):
         else:
             child = self._children.get(path[0])
             found = child is not None and child.remove(path[1:], item)
-            if child is not None and not child:
-                del self._children[path[0]]
+            if found and child is not None:
+                self._recount(path[0], len(child) + 1, len(child))
+                if not child:
+                    del self._children[path[0]]
         self._count -= found
         return found
+
+    def _recount(self, name: Hashable, before: int, now: int) -> None:
+        if before:
+            del self._by_count[before][name]
+            if not self._by_count[before]:
+                del self._by_count[before]
+        if now:
+            self._by_count.setdefault(now, {})[name] = None

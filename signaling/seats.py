@@ -2,7 +2,7 @@
 
 A `Seat` is a transport with its tracks and slots, and the view that the client asked for. `labels`
 gives the sections of an offer their words, `fill` asks the policies of ``sfu`` who is in which slot.
-No engine is called here; ``media`` does that.
+No engine is called here; ``showing`` does that.
 """
 
 from collections.abc import Collection, Sequence

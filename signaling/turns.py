@@ -79,9 +79,9 @@ class Turns:
     def make_way(self, *asker: Hashable) -> bool:
         """Send away the first of those (by the first word of their paths) who wait for most turns.
 
-        False when nobody waits for more than `asker` does: then it is their part to give way.
+        False when nobody would wait for more than `asker` with one more: then they give way.
         """
-        longest = self._waiting.pop_longest(more_than=self.waiting(*asker))
+        longest = self._waiting.pop_longest(more_than=self.waiting(*asker) + 1)
         if longest is not None:
             longest.send_away()
         return longest is not None

@@ -180,7 +180,8 @@ async def _keep_wal(connection: aiosqlite.Connection) -> None:
         try:
             await connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or loop.time() > end:
+            primary = error.sqlite_errorcode & 0xFF  # of extended ones like SQLITE_BUSY_RECOVERY
+            if primary != sqlite3.SQLITE_BUSY or loop.time() > end:
                 raise
             await asyncio.sleep(_SQLITE_RETRY_SECONDS)
         else:

@@ -5,6 +5,8 @@ against overlaps stands behind that. Appointments of one staff member that share
 meeting, which takes the time once.
 """
 
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,7 +17,10 @@ from ..errors import SlotTaken
 from ..tenants.models import Staff
 from .models import Appointment, Booking, Service
 from .states import OPEN_STATES
-from .times import shift
+from .times import LONGEST, shift
+
+BUFFERS: Final = timedelta(days=2)
+"""What services may have around an appointment, and be found here."""
 
 
 def booking_of(unit: Unit, appointment: Appointment, service: Service | None) -> Booking:
@@ -62,6 +67,8 @@ async def take_time(unit: Unit, appointment: Appointment, booking: Booking) -> N
             Booking.id != booking.id,
             Booking.starts_at < booking.ends_at,
             Booking.ends_at > booking.starts_at,
+            # So that years of bookings are not looked through; the database's rule knows longer ones.
+            Booking.starts_at > shift(booking.starts_at, -(LONGEST + BUFFERS)),
         )
         .order_by(Booking.starts_at)
         .limit(1)

@@ -63,6 +63,7 @@ def test_who_has_most_waiting_gives_one_up():
     rotation.add("a", "a1")
     assert rotation.pop_longest(more_than=0) == "a1"
     assert not rotation._children
+    assert not rotation._by_count
 
 
 def test_nothing_is_lost_and_nobody_waits_for_more_than_one_of_each_other():
@@ -75,6 +76,13 @@ def test_nothing_is_lost_and_nobody_waits_for_more_than_one_of_each_other():
         item = (rng.choice("abc"), number)
         rotation.add(item[:1], item)
         put.append(item)
+        if rng.random() < 0.2:
+            gone = rng.choice(put)
+            assert rotation.remove(gone[:1], gone)
+            put.remove(gone)
+        counts = {name: rotation.count(name) for name in "abc"}
+        told = {name: count for count, names in rotation._by_count.items() for name in names}
+        assert told == {name: count for name, count in counts.items() if count}
     taken = drained(rotation)
     assert sorted(taken) == sorted(put)
     for name in "abc":

@@ -156,31 +156,35 @@ async def test_who_is_no_longer_there_gets_no_turn(work):
 
 
 async def test_who_waits_for_most_makes_way_for_who_waits_for_less(work):
-    """The first of theirs; somebody who waits for as many makes nobody."""
-    crowd = [work.begin("crowd", number) for number in range(4)]
+    """The first of theirs; somebody who would wait for as many makes nobody."""
+    crowd = [work.begin("crowd", number) for number in range(5)]
     work.begin("host", "host")
-    await until(lambda: work.turns.waiting() == 4)
+    await until(lambda: work.turns.waiting() == 5)
     assert not work.turns.make_way("crowd")
     assert work.turns.make_way("host")
-    assert work.turns.waiting() == 3
+    assert work.turns.make_way("host")
+    assert not work.turns.make_way("host"), "it would wait for two, as they do"
     assert work.turns.make_way("guest")
-    assert work.turns.make_way("guest"), "one each waits, and the guest has none"
-    assert work.turns.waiting() == 1
+    assert work.turns.waiting() == 2
+    assert not work.turns.make_way("guest"), "of one each, who waits longest is not sent away"
     await work.all()
-    assert work.done == [0, "host"]
-    assert [type(task.exception()) for task in crowd[1:]] == [SentAway] * 3
+    assert work.done == [0, 4, "host"]
+    assert [type(task.exception()) for task in crowd[1:4]] == [SentAway] * 3
 
 
 async def test_who_gave_up_and_then_had_to_make_way_is_given_no_turn():
     """Cancelled in the moment in which they are sent away: nothing is passed on twice."""
     turns = Turns()
     async with turns.take("crowd"):
-        gone = asyncio.create_task(turns.take("crowd").__aenter__())
+        gone, other = [asyncio.create_task(turns.take("crowd").__aenter__()) for _ in range(2)]
         await asyncio.sleep(0)
         assert turns.make_way("host")
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
+        other.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await other
         assert not turns._free
     assert turns._free == 1
 

@@ -20,7 +20,7 @@ _offsets = itertools.count(os.getpid() * APART)
 
 
 def free_port() -> int:
-    """A port that nobody has bound, neither for TCP nor for UDP, on any address."""
+    """A port that nobody has bound, neither for TCP nor for UDP, on any address of IPv4."""
     for offset in itertools.islice(_offsets, COUNT):
         port = FIRST + offset % COUNT
         if all(_is_free(kind, port) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
