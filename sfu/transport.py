@@ -157,8 +157,8 @@ class MediaTransport:
         self._tasks: set[asyncio.Task[None]] = set()
         self._setup_timer: asyncio.TimerHandle | None = None
 
-    async def handle_offer(self, sdp: str, labels: Mapping[str, str]) -> Answer:
-        """Answer an offer and make the engine follow it.
+    def handle_offer(self, sdp: str, labels: Mapping[str, str]) -> Answer:
+        """Answer an offer and make the engine follow it, in one step: nothing else happens meanwhile.
 
         Args:
             sdp: The client's offer.

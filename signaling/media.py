@@ -180,7 +180,7 @@ class RoomMedia:
         labels = labels_of(seat, offer)
         transport = seat.transport or self._open(participant, seat)
         try:
-            answer = await transport.handle_offer(sdp, labels)
+            answer = transport.handle_offer(sdp, labels)
         except Exception as error:
             if seat is not before:
                 seat.transport = None

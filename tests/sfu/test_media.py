@@ -48,7 +48,7 @@ async def test_answers_announce_the_nodes_addresses() -> None:
     answers = []
     for _ in range(2):
         transport = node.server.open_transport(node.room, on_state=lambda _state, _reason: None)
-        answers.append(parse_sdp((await transport.handle_offer(TRIMMED, labels(8))).sdp))
+        answers.append(parse_sdp((transport.handle_offer(TRIMMED, labels(8))).sdp))
     assert [c.address for c in answers[0].media[0].candidates] == ["192.0.2.1", "2001:db8::1"]
     assert {c.port for c in answers[0].media[0].candidates} == {node.engine.port}
     assert answers[0].session_id != answers[1].session_id
@@ -66,7 +66,7 @@ async def test_each_event_goes_where_it_belongs() -> None:
         for name in "ab"
     )
     for transport in (a, b):
-        await transport.handle_offer(TRIMMED, labels(8))
+        transport.handle_offer(TRIMMED, labels(8))
     node.engine.deliver(TransportState(a.id, "failed"))
     node.engine.deliver(TransportState(999, "failed"))
     node.engine.deliver(Speakers(node.room, ((5, -30),)))

@@ -68,12 +68,12 @@ async def test_a_refused_offer_leaves_what_flows_as_it_was(
         good, labels = await ana.offer()
         for bad in (five_layers(good), five_layers(one_codec(good))):
             with pytest.raises(NegotiationError):
-                await first.transport.handle_offer(bad, labels)
+                first.transport.handle_offer(bad, labels)
             await both_flow()
-        again = await first.transport.handle_offer(good, labels)
+        again = first.transport.handle_offer(good, labels)
         assert again.tracks == first.answer.tracks
         await both_flow()
-        first.answer = await first.transport.handle_offer(one_codec(good), labels)
+        first.answer = first.transport.handle_offer(one_codec(good), labels)
         assert first.answer.removed == (again.tracks["camera"],)
         lab.bind(second, "video-0", first)
         await both_flow()

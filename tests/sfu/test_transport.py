@@ -57,7 +57,7 @@ class Client:
         return format_sdp(replace(offer, media=tuple(replace(m, **fields) for m in offer.media)))
 
     async def connect(self) -> None:
-        await self.transport.handle_offer(self.offer(), labels(8))
+        self.transport.handle_offer(self.offer(), labels(8))
         self.engine.check(self.transport.id)
         await self.peer.start()
         await until(lambda: self.transport.state is MediaState.CONNECTED)
@@ -74,7 +74,7 @@ async def client():
 
 async def test_a_connection_that_is_there_is_not_given_up(client: Client) -> None:
     """The time to connect is over when it has; a timer of it that went on would end the call."""
-    await client.transport.handle_offer(client.offer(), labels(8))
+    client.transport.handle_offer(client.offer(), labels(8))
     timer = client.transport._setup_timer
     assert timer is not None
     assert not timer.cancelled()
@@ -87,7 +87,7 @@ async def test_a_connection_that_is_there_is_not_given_up(client: Client) -> Non
 
 async def test_an_offer_leads_to_an_answer_tracks_slots_and_media(client: Client) -> None:
     """The engine gets tracks and slots, the client an answer, and after DTLS the keys."""
-    answer = await client.transport.handle_offer(client.offer(), labels(8))
+    answer = client.transport.handle_offer(client.offer(), labels(8))
     assert list(answer.tracks) == ["mic", "camera", "screen"]
     assert list(answer.slots) == list(labels(8).values())[3:]
     assert set(answer.tracks.values()) == set(client.engine.tracks)
@@ -106,7 +106,7 @@ async def test_an_offer_leads_to_an_answer_tracks_slots_and_media(client: Client
 async def test_as_dtls_client_it_waits_for_a_checked_path() -> None:
     """When the peer is the DTLS server, our hello leaves only after an ICE check."""
     client = Client("server")
-    await client.transport.handle_offer(client.offer(setup="passive"), labels(8))
+    client.transport.handle_offer(client.offer(setup="passive"), labels(8))
     peer = asyncio.ensure_future(client.peer.start())
     await asyncio.sleep(0)
     fake = client.engine.transports[client.transport.id]
@@ -120,7 +120,7 @@ async def test_as_dtls_client_it_waits_for_a_checked_path() -> None:
 
 async def test_data_channels_work_end_to_end(client: Client) -> None:
     """An offer with a data section leads to channels whose messages reach the handler."""
-    await client.transport.handle_offer(client.offer(DEFAULT), labels(2))
+    client.transport.handle_offer(client.offer(DEFAULT), labels(2))
     client.engine.check(client.transport.id)
     await client.peer.start()
     sctp = RTCSctpTransport(client.peer.dtls)
@@ -136,7 +136,7 @@ async def test_a_bad_offer_changes_nothing(client: Client) -> None:
     """Refused offers make no track, no slot and no state; a good one still works."""
     for bad, error in (("v=0", SDPError), (client.offer(fingerprints=()), NegotiationError)):
         with pytest.raises(error):
-            await client.transport.handle_offer(bad, {})
+            client.transport.handle_offer(bad, {})
     assert client.engine.calls == []
     assert client.transport.state is MediaState.NEW
     await client.connect()
@@ -147,20 +147,20 @@ async def test_what_the_engine_refuses_after_all_changes_nothing(
 ) -> None:
     """Of two changed sections it takes one: what was stays as it was, and our bug is in the log."""
     await client.connect()
-    before = await client.transport.handle_offer(client.offer(), labels(8))
+    before = client.transport.handle_offer(client.offer(), labels(8))
     tracks, slots = dict(client.engine.tracks), dict(client.engine.slots)
     calls = len(client.engine.calls)
     changed = without_h264(client.offer(ice_ufrag="newu", ice_pwd="n" * 24), "16")
     client.engine.refused_mids = {"6"}
     with pytest.raises(NegotiationError, match="cannot be used: refused: 6"):
-        await client.transport.handle_offer(changed, labels(8))
+        client.transport.handle_offer(changed, labels(8))
     assert (client.engine.tracks, client.engine.slots) == (tracks, slots)
     assert ("restart_ice", client.transport.id) not in client.engine.calls[calls:]
     assert [record.exc_info is not None for record in caplog.records] == [True]
-    same = await client.transport.handle_offer(client.offer(), labels(8))
+    same = client.transport.handle_offer(client.offer(), labels(8))
     assert (same.tracks, same.slots) == (before.tracks, before.slots)
     client.engine.refused_mids = set()
-    after = await client.transport.handle_offer(changed, labels(8))
+    after = client.transport.handle_offer(changed, labels(8))
     assert after.removed == (before.tracks["camera"],)
     assert after.tracks["camera"] in client.engine.tracks
 
@@ -169,7 +169,7 @@ async def test_a_first_offer_that_the_engine_refuses_leaves_nothing(client: Clie
     """Not even what it had taken before; a good offer still works."""
     client.engine.refused_mids = {"14"}
     with pytest.raises(NegotiationError, match="refused: 14"):
-        await client.transport.handle_offer(client.offer(), labels(8))
+        client.transport.handle_offer(client.offer(), labels(8))
     assert (client.engine.tracks, client.engine.slots) == ({}, {})
     assert set(client.engine.transports) == {client.transport.id}
     assert client.transport.state is MediaState.NEW
@@ -189,17 +189,15 @@ def without_h264(text: str, mids: str) -> str:
 
 async def test_a_renegotiation_removes_and_adds(client: Client) -> None:
     """A section that goes inactive ends its track in the engine and is named in the answer."""
-    first = await client.transport.handle_offer(client.offer(), labels(8))
+    first = client.transport.handle_offer(client.offer(), labels(8))
     parsed = parse_sdp(client.offer())
     inactive = tuple(replace(m, direction="inactive") if m.mid in "26" else m for m in parsed.media)
-    answer = await client.transport.handle_offer(
-        format_sdp(replace(parsed, media=inactive)), labels(8)
-    )
+    answer = client.transport.handle_offer(format_sdp(replace(parsed, media=inactive)), labels(8))
     assert answer.removed == (first.tracks["screen"],)
     assert "screen" not in answer.tracks
     assert "video-0" not in answer.slots
     assert first.slots["video-0"] not in client.engine.slots
-    again = await client.transport.handle_offer(client.offer(), labels(8))
+    again = client.transport.handle_offer(client.offer(), labels(8))
     assert again.tracks["screen"] not in first.tracks.values()
     assert again.slots["video-1"] == first.slots["video-1"]
 
@@ -209,7 +207,7 @@ async def test_an_ice_restart_uses_new_credentials_and_the_same_association(clie
     await client.connect()
     client.engine.deliver(TransportState(client.transport.id, "failed"))
     assert client.transport.state is MediaState.FAILED
-    answer = await client.transport.handle_offer(
+    answer = client.transport.handle_offer(
         client.offer(ice_ufrag="newu", ice_pwd="n" * 24), labels(8)
     )
     fake = client.engine.transports[client.transport.id]
@@ -223,7 +221,7 @@ async def test_an_ice_restart_uses_new_credentials_and_the_same_association(clie
 async def test_the_wrong_certificate_closes_the_transport_without_keys(client: Client) -> None:
     """A peer that is not who it signaled to be never gets keys, and the transport is gone."""
     wrong = (Fingerprint("sha-256", ":".join(["00"] * 32)),)
-    await client.transport.handle_offer(client.offer(fingerprints=wrong), labels(8))
+    client.transport.handle_offer(client.offer(fingerprints=wrong), labels(8))
     client.engine.check(client.transport.id)
     await client.peer.start()
     await until(lambda: client.transport.state is MediaState.CLOSED)
@@ -251,12 +249,12 @@ async def test_close_says_goodbye_and_frees_everything(client: Client) -> None:
     assert client.engine.transports == {}
     assert client.states[-1] == (MediaState.CLOSED, "closed by the server")
     with pytest.raises(TransportClosedError):
-        await client.transport.handle_offer(client.offer(), labels(8))
+        client.transport.handle_offer(client.offer(), labels(8))
 
 
 async def test_closing_in_the_middle_of_a_handshake_leaves_nothing(client: Client) -> None:
     """A transport that is closed before DTLS is done leaves no task behind."""
-    await client.transport.handle_offer(client.offer(), labels(8))
+    client.transport.handle_offer(client.offer(), labels(8))
     before = asyncio.all_tasks()
     await client.transport.close()
     assert asyncio.all_tasks() <= before
@@ -290,7 +288,7 @@ async def test_no_connection_in_time_is_a_failure(
 ) -> None:
     """A client that never comes is reported, and may still restart ICE."""
     monkeypatch.setattr(transport, "SETUP_SECONDS", 0.02)
-    await client.transport.handle_offer(client.offer(), labels(8))
+    client.transport.handle_offer(client.offer(), labels(8))
     await until(lambda: client.transport.state is MediaState.FAILED)
     assert "no connection within" in client.states[-1][1]
 
@@ -300,7 +298,7 @@ async def test_a_stalled_handshake_closes_the_transport(
 ) -> None:
     """A peer that begins DTLS and stops is given up after the handshake's deadline."""
     monkeypatch.setattr(dtls, "HANDSHAKE_SECONDS", 0.05)
-    await client.transport.handle_offer(client.offer(), labels(8))
+    client.transport.handle_offer(client.offer(), labels(8))
     client.engine.on_dtls = lambda _transport, _datagram: None
     start = asyncio.ensure_future(client.peer.start())
     await until(lambda: client.transport.state is MediaState.CLOSED)

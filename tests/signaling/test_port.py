@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import gc
+import socket
 
+import aiohttp
 import pytest
 from aiohttp import web
 from websockets.asyncio.client import connect
@@ -15,6 +17,8 @@ from signaling.envelope import CODECS
 from signaling.limits import CONTROL_BURST, AnonymousSockets, SocketPlace
 from signaling.port import (
     MAX_TURN,
+    SEND_BUFFER,
+    UNREAD_TIMEOUT,
     HttpConnection,
     PublicConnection,
     become_websocket,
@@ -103,6 +107,27 @@ async def test_behind_a_trusted_proxy_each_visitor_has_places_of_their_own():
             own = [await opened(stack, number, ONE) for _ in range(3)]
             assert await gave_way(*own, *others) == [True, False, False, False, False]
         await until(lambda: sockets.count == 0)
+
+
+async def test_what_a_client_does_not_read_is_bounded_in_the_kernel(monkeypatch):
+    """For HTTP as for WebSockets; and who acknowledges nothing at all is given up."""
+    connected = []
+    enter = AnonymousSockets.enter
+
+    def note(self, visitor, close):
+        connected.append(close.__self__.get_extra_info("socket"))
+        return enter(self, visitor, close)
+
+    monkeypatch.setattr(AnonymousSockets, "enter", note)
+    async with port(AnonymousSockets()) as number, contextlib.AsyncExitStack() as stack:
+        await opened(stack, number)
+        async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{number}/"):
+            for each in connected:
+                # Linux counts its own book-keeping, too, and so doubles what it is told.
+                assert each.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SEND_BUFFER
+                waits = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert waits == UNREAD_TIMEOUT * 1000
+    assert len(connected) == 2
 
 
 async def test_a_kept_connection_keeps_its_place():

@@ -75,7 +75,7 @@ class MediaLab:
     async def negotiate(self, seat: Seat) -> None:
         """Carry one offer and its answer."""
         sdp, labels = await seat.peer.offer()
-        seat.answer = await seat.transport.handle_offer(sdp, labels)
+        seat.answer = seat.transport.handle_offer(sdp, labels)
         seat.answers += 1
         answer = seat.answer.sdp
         if self.announced_port is not None:

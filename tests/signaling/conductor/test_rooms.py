@@ -181,6 +181,28 @@ async def test_who_hangs_up_while_the_room_opens_is_not_remembered(node):
     await node.conductor.close()
 
 
+async def test_who_comes_as_a_room_is_let_go_again_is_checked_for_the_next_opening(node):
+    """Twice opened, the link is void by the third time: until a door is open things can change."""
+    _, coming = node.knock()
+    check, seen = node.check_link, []
+
+    async def meanwhile(grant):
+        await check(grant)
+        seen.append(node.conductor.running(KEY))
+        if len(seen) == 2:  # it was opened for them, and is let go while they are looked up
+            await node.conductor._let_go(seen[-1])
+        if len(seen) == 3:
+            node.voided.add("link")
+            await check(grant)
+
+    node.conductor._check_link = meanwhile
+    with pytest.raises(RequestError):
+        await coming
+    assert [actor is None for actor in seen] == [True, False, False]
+    assert seen[1] is not seen[2]
+    await node.conductor.close()
+
+
 async def test_a_room_that_is_just_being_opened_is_closed_with_the_others(node):
     """Its media go, its lease is given back and kept no longer, though it was open after all."""
     node.journal.door.clear()

@@ -227,6 +227,10 @@ class TestSlots:
     async def test_closing_the_room_closes_the_engines_room(self, bench):
         """Nothing of a room that is let go stays in the engine."""
         await self.pair(bench)
+        bench.media._showing.settle_soon()
+        timer = bench.media._showing._settle_timer
         await bench.media.close()
         assert bench.engine.rooms == set()
+        assert timer.cancelled()
+        assert (bench.hub._rooms, bench.hub._slots) == ({}, {})
         await asyncio.sleep(0)

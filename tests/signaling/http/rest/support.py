@@ -86,6 +86,15 @@ def application(turns: RestTurns) -> aiohttp.web.Application:
     return app
 
 
+class Server(TestServer):
+    """One that cancels no handler when its client hangs up, as the product's does not."""
+
+    __test__ = False
+
+    async def _make_runner(self, **settings: Any) -> aiohttp.web.AppRunner:
+        return aiohttp.web.AppRunner(self.app, **{**settings, "handler_cancellation": False})
+
+
 def client_of(database: Database, turns: RestTurns | None = None) -> TestClient[Any, Any]:
     """A client with a server of its own on a free port."""
-    return TestClient(TestServer(application(turns or RestTurns(database))))
+    return TestClient(Server(application(turns or RestTurns(database))))

@@ -156,6 +156,19 @@ async def test_another_api_key_cannot_take_the_answer(rest, database, tenant):
     assert (other.status, other.json["code"]) == (422, "idempotency_key_reused")
 
 
+async def test_a_sealed_answer_is_one_keys_alone(rest, database, tenant):
+    """Who may write the table cannot have one request answered with what another was."""
+    for name in ("A", "B"):
+        await rest.post("/v1/people", {"first_name": name}, Idempotency_Key=name)
+    async with database.unit_of_work(tenant.tenant.id) as unit:
+        one, other = (
+            await unit.session.scalars(sa.select(IdempotencyKey).order_by(IdempotencyKey.key))
+        ).all()
+        one.response = other.response
+    answer = await rest.post("/v1/people", {"first_name": "A"}, Idempotency_Key="A")
+    assert (answer.status, answer.json["code"]) == (500, "internal")
+
+
 async def test_a_key_is_kept_for_a_day(rest, database):
     """A minute before, it is the first request again; a minute after, it is free."""
     body = {"first_name": "Once"}

@@ -245,22 +245,46 @@ async def test_a_request_waits_in_its_callers_row(database, tenant):
     assert (writer[0], len(writer)) == (tenant.tenant.id, 2)
 
 
-async def test_a_post_whose_client_hung_up_before_its_turn_makes_nothing(database, tenant):
-    """The next one of the same key does."""
-    turns = RestTurns(database)
+@pytest.mark.parametrize(
+    ("row", "asked", "done"),
+    [
+        ("strangers", ("GET", "/v1/people", None), "signaling.http.rest.turns.authenticate"),
+        ("look_ups", ("GET", "/v1/people", None), "signaling.http.rest.turns.authenticate"),
+        ("reads", ("GET", "/v1/people", None), "crm_core.resources.store.list_page"),
+        (
+            "bodies",
+            ("POST", "/v1/people", {"first_name": "x" * SMALL_BODY}),
+            "signaling.http.rest.body._decode",
+        ),
+        ("writes", ("POST", "/v1/people", {"first_name": "x"}), "crm_core.resources.store.create"),
+    ],
+)
+async def test_nothing_is_done_for_a_client_who_hung_up_before_their_turn(
+    database, tenant, monkeypatch, row, asked, done
+):
+    """Neither the look for their key nor what they asked for."""
+    turns, calls = RestTurns(database), []
     async with client_of(database, turns) as http:
         rest = Rest(http, tenant.api_key_secret)
+        held_row = getattr(turns, f"_{row}")
+        at_once = held_row._free
+        if row != "strangers":
+            await rest.get("/v1/people?limit=1")
+        await until(lambda: held_row._free == at_once)
         async with contextlib.AsyncExitStack() as held:
-            while turns._writes._free:
-                await held.enter_async_context(turns._writes.take("busy", "busy"))
-            gone = asyncio.create_task(rest.post("/v1/people", {"first_name": "Gone"}))
+            path = ("busy",) * (1 if row in {"strangers", "look_ups"} else 2)
+            while held_row._free:
+                await held.enter_async_context(held_row.take(*path))
+            monkeypatch.setattr(done, lambda *args, **how: calls.append((args, how)))
+            method, where, body = asked
+            gone = asyncio.create_task(rest.call(method, where, body=body))
             await until(lambda: turns.waiting() == 1)
             connections = http.server.runner.server.connections
             gone.cancel()
             await until(lambda: not connections or connections[0].transport is None)
-        await rest.make("people", first_name="Jane")
-        people = await rest.get("/v1/people")
-    assert [person["first_name"] for person in people.json["items"]] == ["Jane"]
+        await until(lambda: held_row._free == at_once)
+    assert turns.waiting() == 0
+    assert not calls
 
 
 async def test_what_a_meeting_writes_is_not_behind_a_crowd_of_requests(database, tenant):
@@ -412,6 +436,16 @@ async def test_an_answer_is_written_until_it_is_taken(monkeypatch):
     slow = Caller()
     await sending.send(slow, Answer(body=b"x" * 300_000))
     assert slow.aborted
+
+
+async def test_who_is_cut_off_while_they_are_answered_is_no_fault_of_ours():
+    class Cut(Answer):
+        async def write_eof(self, _data=b""):
+            raise ConnectionResetError
+
+    caller = Caller()
+    await sending.send(caller, Cut(body=b"x" * 300_000))
+    assert caller.aborted
 
 
 async def test_a_large_answer_counts_while_it_is_sent(database, tenant, monkeypatch):
