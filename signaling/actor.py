@@ -12,20 +12,20 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from crm_core.meetings.service import RoomPlan
-from rooms.commands import Action, Arrived, Disconnected, Input, Request, Restarted
+from rooms.commands import Arrived, Disconnected, Input, Request, Restarted
 from rooms.commands import Enter as EnterRoom
 from rooms.commands import Resume as ResumeRoom
 from rooms.errors import RoomError
-from rooms.events import Body, Event
+from rooms.events import Body
 from rooms.ids import EPHEMERAL, JOURNAL, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
 from rooms.room import History, Room
 
 from . import messages
+from .adapter import Adapter
 from .client import Client
 from .clock import Clock, stamp
 from .committer import Committer, Unit
@@ -45,6 +45,7 @@ from .limits import (
 from .logs import internal_error
 from .outbound import Outbound
 from .roomconfig import config_of, news
+from .roomkey import RoomKey
 from .tenure import OpenRoom, Tenure
 from .tokens import ResumeGrant
 
@@ -54,46 +55,6 @@ SOON: Final = 120.0
 an end and of a lost host; who may come back keeps it, too (`Room.keeps_a_place`). What is due later
 needs nobody's memory: whoever comes opens the room, and `Conductor.close_overdue` one whose time is
 past; kept, it is a lease to renew all that time."""
-
-
-class Adapter(Protocol):
-    """What follows a room's facts without being part of it: media, later recording."""
-
-    def committed(self, room: Room, facts: Sequence[Event]) -> None:
-        """These facts are durable; called before any client hears of them."""
-
-    def reopened(self, room: Room) -> None:
-        """The room was opened anew: what is not in it did not happen."""
-
-    def entered(self, participant: ParticipantId) -> None:
-        """A new page of this participant took over from whatever was there."""
-
-    def resumed(self, participant: ParticipantId) -> None:
-        """The same page is back over a new connection; it missed what is not numbered."""
-
-    def turn(self, participant: ParticipantId, action: Action) -> AbstractAsyncContextManager[None]:
-        """When one of `messages.SHELL_METHODS` may be carried out; things may change until then.
-
-        Raises:
-            RequestError: refused.
-        """
-
-    async def perform(self, participant: ParticipantId, action: Action) -> Any:
-        """Carry out one of `messages.SHELL_METHODS`; the reply's ``p``.
-
-        Raises:
-            RequestError: refused.
-        """
-
-    async def close(self) -> None:
-        """The room leaves this node."""
-
-
-class RoomKey(NamedTuple):
-    """Which room."""
-
-    tenant_id: str
-    room_id: str
 
 
 class Secrets(Protocol):

@@ -29,9 +29,9 @@ from storage.database import Database
 from storage.errors import StorageError
 
 from . import installation
-from .actor import RoomActor, RoomKey
+from .actor import RoomActor
 from .clock import Clock, SystemClock, TextIds
-from .conductor import Conductor, ResumeSecrets
+from .conductor import Conductor
 from .config import Config
 from .dev import DevFile
 from .errors import ConfigError
@@ -49,7 +49,8 @@ from .links import CrmLinks
 from .media import RoomMedia
 from .mediahub import MediaHub
 from .port import become_websocket, bind, descriptors, listen
-from .tokens import KEY_BYTES, Tokens
+from .roomkey import RoomKey
+from .tokens import KEY_BYTES, ResumeSecrets, Tokens
 from .visitors import Proxies
 
 log: Final = logging.getLogger("sunup.app")

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
-from rooms.ids import Identity, ParticipantId
+from rooms.ids import Identity
 
-from .actor import RoomActor, RoomKey
+from .actor import RoomActor
 from .client import Client
 from .clock import Clock
 from .connection import Enter, Perform
@@ -25,7 +25,8 @@ from .identities import DEVICE, enter_command
 from .journal import FencedError, JournalDownError, JournalError, RoomUnknownError
 from .logs import internal_error
 from .messages import Hello
-from .tokens import JoinGrant, ResumeGrant, Tokens
+from .roomkey import RoomKey
+from .tokens import JoinGrant, Tokens
 
 log: Final = logging.getLogger("sunup.conductor")
 DRAIN_SPREAD_MS: Final = 5000
@@ -178,7 +179,7 @@ class Conductor:
         except JournalError as error:
             log.warning("overdue rooms not looked for", extra={"why": str(error)})
             return
-        for key in (key_of(*ids) for ids in found):
+        for key in (RoomKey.of(*ids) for ids in found):
             try:
                 actor = await self.actor(key)
             except RequestError as error:  # somebody has it by now, or the database went away
@@ -278,23 +279,3 @@ class Conductor:
     def _spread(self) -> int:
         """A random time, so that clients do not come back all at once."""
         return random.randrange(DRAIN_SPREAD_MS)  # noqa: S311 spreads load, guards nothing
-
-
-class ResumeSecrets:
-    """`actor.Secrets` over `Tokens`."""
-
-    def __init__(self, tokens: Tokens, clock: Clock) -> None:
-        self._tokens = tokens
-        self._clock = clock
-
-    def resume_secret(
-        self, key: RoomKey, session_no: int, participant: ParticipantId, identity: str, epoch: int
-    ) -> str:
-        """See `actor.Secrets`."""
-        grant = ResumeGrant(key.tenant_id, key.room_id, session_no, participant, identity, epoch)
-        return self._tokens.issue_resume(grant, self._clock.wall())
-
-
-def key_of(tenant_id: UUID, room_id: UUID) -> RoomKey:
-    """The key of a room by its row."""
-    return RoomKey(str(tenant_id), str(room_id))

@@ -39,7 +39,7 @@ log: Final = logging.getLogger("sunup.media")
 
 
 class RoomMedia:
-    """The media of one room; an `actor.Adapter`. See the module.
+    """The media of one room; an `adapter.Adapter`. See the module.
 
     Args:
         hub: the node's media.
@@ -67,7 +67,7 @@ class RoomMedia:
     # ------------------------------------------------------------------ following the room
 
     def committed(self, room: Room, facts: Sequence[Event]) -> None:
-        """See `actor.Adapter`: called before any client hears of the facts."""
+        """See `adapter.Adapter`: called before any client hears of the facts."""
         self._room = room
         for fact in facts:
             body = fact.body
@@ -82,7 +82,7 @@ class RoomMedia:
         self._showing.follow(room)
 
     def reopened(self, room: Room) -> None:
-        """See `actor.Adapter`: the room as it is in the journal is the truth."""
+        """See `adapter.Adapter`: the room as it is in the journal is the truth."""
         self._room = room
         rows = room.state.participants
         self._admitted = {row.id for row in rows.values() if row.state in SEATED}
@@ -94,15 +94,15 @@ class RoomMedia:
         self._showing.follow(room)
 
     def entered(self, participant: ParticipantId) -> None:
-        """See `actor.Adapter`: a new page took over; what the old one had is closed."""
+        """See `adapter.Adapter`: a new page took over; what the old one had is closed."""
         self._drop(participant)
 
     def resumed(self, participant: ParticipantId) -> None:
-        """See `actor.Adapter`: bindings are passing events, so those of the gap are told anew."""
+        """See `adapter.Adapter`: bindings are passing events, so those of the gap are told anew."""
         self._showing.missed(participant)
 
     async def close(self) -> None:
-        """See `actor.Adapter`; nothing is opened afterwards, whatever still waits for its turn."""
+        """See `adapter.Adapter`; nothing is opened afterwards, whatever still waits for its turn."""
         self._admitted.clear()
         for participant in self._showing.seated():
             self._drop(participant)
@@ -125,7 +125,7 @@ class RoomMedia:
 
     @contextlib.asynccontextmanager
     async def turn(self, participant: ParticipantId, action: Action) -> AsyncIterator[None]:
-        """See `actor.Adapter`: offers wait for each other, and what closes them waits behind them.
+        """See `adapter.Adapter`: offers wait for each other, and what closes them waits behind them.
 
         Raises:
             RequestError: refused before it waits; ``rate`` for too many.

@@ -19,7 +19,11 @@ import jwt
 import msgspec
 from msgspec import Struct
 
+from rooms.ids import ParticipantId
+
+from .clock import Clock
 from .errors import RequestError
+from .roomkey import RoomKey
 
 JOIN_LIFETIME: Final = 60
 """Seconds in which a join token must be used."""
@@ -190,3 +194,18 @@ def _grant(claims: Mapping[str, Any], kind: type[G]) -> G:
     if claims["aud"] != f"{grant.tenant_id}/{grant.room_id}":
         raise RequestError("unauthorized", "the token is for another room")
     return grant
+
+
+class ResumeSecrets:
+    """`actor.Secrets` over `Tokens`."""
+
+    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+        self._tokens = tokens
+        self._clock = clock
+
+    def resume_secret(
+        self, key: RoomKey, session_no: int, participant: ParticipantId, identity: str, epoch: int
+    ) -> str:
+        """See `actor.Secrets`."""
+        grant = ResumeGrant(key.tenant_id, key.room_id, session_no, participant, identity, epoch)
+        return self._tokens.issue_resume(grant, self._clock.wall())

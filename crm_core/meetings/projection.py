@@ -110,15 +110,18 @@ async def _load(
     projection = Projection(unit, room, sitting)
     participants: set[UUID] = set()
     messages: set[UUID] = set()
+    hands_moved = False
     for record in batch:
         fields = record.body["p"]
         if "participant" in fields:
             participants.add(UUID(fields["participant"]))
         if record.kind == "hands":
             participants.update(UUID(who) for who in fields["order"])
-            participants.update(await _with_raised_hand(unit, room_id, session_no))
+            hands_moved = True
         if record.kind in ("chat.edited", "chat.deleted"):
             messages.add(UUID(fields["id"]))
+    if hands_moved:
+        participants.update(await _with_raised_hand(unit, room_id, session_no))
     if participants:
         found = await unit.session.scalars(
             sa.select(VideoRoomParticipant).where(VideoRoomParticipant.id.in_(participants))

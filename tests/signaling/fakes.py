@@ -9,15 +9,15 @@ import uuid
 from datetime import UTC, datetime
 
 from crm_core.meetings.service import RoomRecord
-from signaling.actor import RoomActor, RoomKey
+from signaling.actor import RoomActor
 from signaling.client import Client
-from signaling.conductor import ResumeSecrets
 from signaling.connection import Connection, Enter, Perform
 from signaling.envelope import CODECS
 from signaling.feed import LocalFeed
 from signaling.journal import FencedError, JournalDownError, Opened
 from signaling.messages import parse
-from signaling.tokens import Tokens
+from signaling.roomkey import RoomKey
+from signaling.tokens import ResumeSecrets, Tokens
 
 KEY = RoomKey("00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b")
 START = 1_800_000_000.0

@@ -528,8 +528,9 @@ impl Core {
 
     // Time and state.
 
+    /// Applies what is due in every agent. It stays due until all are done: a timer that panics costs its
+    /// own transport, and the others' come in the next turn.
     fn sweep(&mut self, now: u64) {
-        self.sweep_at = None;
         let due: Vec<TransportId> = self
             .transports
             .iter()
@@ -537,11 +538,13 @@ impl Core {
             .map(|(&id, _)| id)
             .collect();
         for id in due {
+            self.active = Some(id);
             if let Some(transport) = self.transports.get_mut(&id) {
                 let change = transport.agent.handle_timeout(now);
                 self.apply_change(now, id, change);
             }
         }
+        self.active = None;
         self.sweep_at = self
             .transports
             .values()

@@ -13,11 +13,12 @@ from rooms.ids import Identity
 from rooms.policy import IdentityKind, Role
 from signaling.actor import RoomActor
 from signaling.clock import TextIds
-from signaling.conductor import Conductor, ResumeSecrets, key_of
+from signaling.conductor import Conductor
 from signaling.feed import LocalFeed
 from signaling.journal import CrmJournal, find_overdue, open_leases
 from signaling.links import CrmLinks
-from signaling.tokens import Tokens
+from signaling.roomkey import RoomKey
+from signaling.tokens import ResumeSecrets, Tokens
 from tests.signaling.fakes import RecordingAdapter, Stage, hello
 
 TOKENS = Tokens(b"k" * 32)
@@ -56,11 +57,13 @@ class Node:
         )
 
     async def actor(self, appointment):
-        return await self.conductor.actor(key_of(appointment.tenant_id, appointment.video_room_id))
+        return await self.conductor.actor(
+            RoomKey.of(appointment.tenant_id, appointment.video_room_id)
+        )
 
     async def enter(self, appointment, kind, who, role=Role.PARTICIPANT, *, lobby=False, link=None):
         """Somebody comes in by a link."""
-        key = key_of(appointment.tenant_id, appointment.video_room_id)
+        key = RoomKey.of(appointment.tenant_id, appointment.video_room_id)
         actor = await self.conductor.sitting(key)
         client = Stage().client()
         hello(client, token="t")

@@ -5,11 +5,12 @@ import uuid
 
 import pytest
 
-from signaling.actor import RoomActor, RoomKey
-from signaling.conductor import Conductor, ResumeSecrets
+from signaling.actor import RoomActor
+from signaling.conductor import Conductor
 from signaling.errors import CloseCode, RequestError
 from signaling.feed import LocalFeed
-from signaling.tokens import JoinGrant, Tokens
+from signaling.roomkey import RoomKey
+from signaling.tokens import JoinGrant, ResumeSecrets, Tokens
 from tests.signaling.fakes import (
     KEY,
     ManualClock,
