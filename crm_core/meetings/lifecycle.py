@@ -9,6 +9,7 @@ Everything is found by key before it is written, in the transaction of the event
 twice or being killed in between leaves exactly one row.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class _Turnout:
     stands_for: dict[UUID, UUID]
     """By participant, the person whose attendance this is; see `_stands_for`."""
 
-    @property
+    @functools.cached_property
     def came(self) -> Sequence[VideoRoomParticipant]:
         """Those who were let in."""
         return [each for each in self.people if each.admitted_at is not None]
@@ -99,7 +100,7 @@ class _Turnout:
             for each in self.people
         )
 
-    @property
+    @functools.cached_property
     def persons(self) -> set[UUID]:
         """The persons who came, on whatever device."""
         return {self.stands_for[each.id] for each in self.came if each.id in self.stands_for}
@@ -122,33 +123,21 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     unit, room, sitting = projection.unit, projection.room, projection.sitting
     if sitting.ended_at is not None:
         return
-    people = await _participants(unit, room.id, sitting.session_no)
-    intervals = await _close_intervals(unit, people, ended_at)
-    for person in people:
-        if person.joined_at is not None and person.joined_at > ended_at:
-            person.joined_at = ended_at  # as with intervals
-        if person.left_at is not None:
-            person.left_at = min(person.left_at, ended_at)
-        if person.status not in PARTICIPANT_GONE:
-            person.status = "left"
-            person.left_at = ended_at
-            person.leave_reason = "ended"
-        person.audio_on = person.video_on = person.screen_on = False
+    turnout = await _close_attendance(unit, room, sitting, ended_at)
     room.ended_at = sitting.ended_at = ended_at
-    sitting.peak_participants = _peak(intervals)
+    sitting.peak_participants = _peak(turnout.intervals)
     room.peak_participants = max(room.peak_participants, sitting.peak_participants)
-    turnout = _Turnout(people, intervals, await _stands_for(unit, people))
     held = any(_is_customer(each) for each in turnout.came)
-    about = await _appointments(unit, room.id, OPEN_STATES)
-    early = bool(about) and _before_the_door(room, ended_at)
-    ahead = early and not (held and _is_settled_early(sitting, about))
+    still_open = await _appointments(unit, room.id, OPEN_STATES)
+    early = bool(still_open) and _before_the_door(room, ended_at)
+    ahead = early and not (held and _is_settled_early(sitting, still_open))
     if ahead:
-        _put_back(about)
-        about = about if held else ()
+        _put_back(still_open)
+        about = still_open if held else ()
     else:
-        await _close_appointments(unit, room, sitting, about, turnout.persons, held=held)
+        await _close_appointments(unit, room, sitting, still_open, turnout.persons, held=held)
         # A later sitting is about what an earlier one settled; a cancelled meeting may have begun.
-        about = about or await _appointments(unit, room.id, CLOSED_STATES)
+        about = still_open or await _appointments(unit, room.id, CLOSED_STATES)
     if sitting.status != "expired":
         await _log_meeting(projection, turnout, about, held=held)
     announce(
@@ -161,6 +150,25 @@ async def sitting_ended(projection: Projection, ended_at: datetime) -> None:
     await unit.session.flush()
     if ahead:
         await reopen_room(unit, room.id)
+
+
+async def _close_attendance(
+    unit: Unit, room: VideoRoom, sitting: VideoRoomSession, ended_at: datetime
+) -> _Turnout:
+    """End everybody's part in the sitting; who was there."""
+    people = await _participants(unit, room.id, sitting.session_no)
+    intervals = await _close_intervals(unit, people, ended_at)
+    for person in people:
+        if person.joined_at is not None and person.joined_at > ended_at:
+            person.joined_at = ended_at  # as with intervals
+        if person.left_at is not None:
+            person.left_at = min(person.left_at, ended_at)
+        if person.status not in PARTICIPANT_GONE:
+            person.status = "left"
+            person.left_at = ended_at
+            person.leave_reason = "ended"
+        person.audio_on = person.video_on = person.screen_on = False
+    return _Turnout(people, intervals, await _stands_for(unit, people))
 
 
 def _before_the_door(room: VideoRoom, ended_at: datetime) -> bool:
