@@ -38,6 +38,7 @@ TEST_PACKAGES = {
     "redis-server": "redis-server",
     "chromium": "chromium",
     "ffmpeg": "ffmpeg",
+    "curl": "curl",
 }
 HEADLESS = "chromium-headless-shell"
 """The same browser without windows: a quarter less work in tests. Not every distribution has it."""

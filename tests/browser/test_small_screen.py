@@ -131,6 +131,51 @@ async def test_a_phone_on_its_side_shows_more_than_the_preview(server, browser):
     await host.close()
 
 
+CUT_OFF = """() => [...document.querySelectorAll("[data-region=waiting], [data-region=waiting] *")]
+  .flatMap((part) => [...part.getClientRects()].map((at) => [part, at]))
+  .filter(([, { left, right, top, bottom }]) => left < 0 || right > innerWidth || top < 0 || bottom > innerHeight)
+  .map(([part, { left, right }]) => `${part.localName} from ${left} to ${right}: ${part.textContent.slice(0, 40)}`)"""
+SHORTENED = """() => [...document.querySelectorAll("[data-region=waiting] button")]
+  .filter((button) => button.scrollWidth > button.clientWidth)
+  .map((button) => button.ariaLabel || button.textContent)"""
+WIDE = "W" * 80
+
+
+async def test_who_waits_under_a_long_name_is_seen_whole(server, emptied):
+    """Two wait, one with a name without a space: all of the banner is on the screen, and works.
+
+    Only the button that bears the name is shortened. So it is with that one alone, whose buttons
+    bear none; on a small phone there is some stage beside it, too.
+    """
+    links = await book(server)
+    host = await Person.arrive(emptied, HOST)
+    await host.join(links.host)
+    await host.in_the_room()
+    stage = host.page.get_by_role("region", name="Stage")
+
+    async def whole(buttons: int, *shortened: str) -> None:
+        for width, height in ((1280, 720), (390, 844), (320, 568)):
+            await host.page.set_viewport_size({"width": width, "height": height})
+            await host.page.evaluate(PAGE_SIZE)
+            banner = host.page.get_by_role("region", name="Waiting")
+            assert await banner.get_by_role("button").count() == buttons
+            assert await host.page.evaluate(CUT_OFF) == [], (width, buttons)
+            assert await host.page.evaluate(OUTSIDE) == [], (width, buttons)
+            assert await host.page.evaluate(SHORTENED) == [*shortened], (width, buttons)
+            box = await stage.bounding_box()
+            assert box and box["height"] >= 100, (width, buttons, box)
+
+    async with crowd(links.guest, WIDE, JANE.name):
+        await expect(host.page.get_by_text(f"{WIDE} and {JANE.name} are waiting")).to_be_visible()
+        await whole(3, f"Admit {WIDE}")
+        await host.press(f"Admit {JANE.name}", timeout=5)
+        await expect(host.page.get_by_text(f"{WIDE} is waiting")).to_be_visible()
+        await whole(2)
+        await host.press(f"Admit {WIDE}", timeout=5)
+        await expect(host.button("People, 3")).to_be_visible()
+    await host.close()
+
+
 UNDER_THE_OWN_PICTURE = """() => {
   const own = document.querySelector("[data-testid=self-view]");
   const { left, right, top, bottom } = own.getBoundingClientRect();

@@ -97,6 +97,19 @@ async def test_more_joins_than_the_burst_are_refused_by_address(endpoint, links,
     assert [(await endpoint.post(Join(ONE))).status for _ in range(2)] == [200, 429]
 
 
+async def test_who_waits_for_the_door_takes_no_turn_from_who_comes_next(endpoint, links, clock):
+    """Thirty behind one address ask every 12 s for half an hour, as the page of each does at most.
+
+    All are answered, and so many come in at once when the door opens, and a class after them.
+    """
+    links.refusal = RequestError("early")
+    for _ in range(30 * 60 // 12):
+        assert {(await endpoint.post(Join(ONE))).status for _ in range(30)} == {403}
+        clock.time += 12
+    links.refusal = None
+    assert {(await endpoint.post(Join(ONE))).status for _ in range(30 + 200)} == {200}
+
+
 async def test_joins_to_all_rooms_are_limited_by_address_too(endpoint, links, clock):
     """Whoever makes rooms up is refused, whatever they call them; a moment later one more is not."""
     rooms = [f"room{number}" for number in range(int(JOIN_ALL_BURST))]

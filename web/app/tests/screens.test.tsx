@@ -254,8 +254,33 @@ const early = (opens_at: string, starts_at: string, retry_ms = 80_000_000) => {
 const tomorrow = (hour: number, minute: number) => new Date(2026, 10, 30, hour, minute).toISOString();
 const heading = () => document.querySelector("h1")?.textContent?.replaceAll("\u202f", " ");
 
+/** A page that shows the card; the server says that the door opens in `left` ms, or what is put in `answer`. */
+async function waitsAtTheDoor(left: number, seen = true) {
+  vi.useFakeTimers();
+  vi.stubGlobal("RTCPeerConnection", EventTarget);
+  const server = { answer: () => early(tomorrow(2, 8), tomorrow(2, 23), left) };
+  const look = vi.fn<() => Promise<Response>>(async () => server.answer());
+  vi.stubGlobal("fetch", look);
+  const visible = vi.spyOn(document, "visibilityState", "get").mockReturnValue(seen ? "visible" : "hidden");
+  await meeting.lookUp();
+  draw(<EndCard state="early" />);
+  const after = async (ms: number) => {
+    await act(() => vi.advanceTimersByTimeAsync(ms));
+    return look.mock.calls.length - 1;
+  };
+  const show = (shown: boolean) => act(() => {
+    visible.mockReturnValue(shown ? "visible" : "hidden");
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  return { server, after, show };
+}
+const open = () => Response.json({ token: "t", expires_in: 60, ws: "wss://meet.test/ws", device: "d", room: { title: "Roof review" }, link: { role: "participant" } });
+
 describe("the card of who comes too early", () => {
-  afterEach(() => vi.useRealTimers());
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+  });
 
   it("says what it is, with whom, when it starts and when the door opens, and notices that it moved", async () => {
     vi.useFakeTimers({ now: new Date(2026, 10, 29, 3, 0) });
@@ -266,25 +291,51 @@ describe("the card of who comes too early", () => {
     draw(<EndCard state="early" />);
     expect(document.body.textContent).toContain("Roof review with Ana Diaz");
     expect(heading()).toBe("Starts Mon, Nov 30, 2:23 AM. You can come in from 2:08 AM.");
-    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    await act(() => vi.advanceTimersByTimeAsync(15_000));
     expect(heading()).toBe("Starts Mon, Nov 30, 10:00 AM. You can come in from 9:45 AM.");
-    await act(() => vi.advanceTimersByTimeAsync(60_000));
+    await act(() => vi.advanceTimersByTimeAsync(30_000));
     expect([answers.length, meeting.state.get()]).toEqual([0, "early"]);
   });
 
-  it.each([[20_000, 19_999, 23_100], [600_000, 59_900, 60_000], [10, 4900, 5000]])(
-    "looks again when the door opens in %s ms, not long after, and once a minute before", async (left, notBefore, by) => {
-      vi.useFakeTimers();
-      vi.stubGlobal("RTCPeerConnection", EventTarget);
-      const look = vi.fn<() => Promise<Response>>(async () => early(tomorrow(2, 8), tomorrow(2, 23), left));
-      vi.stubGlobal("fetch", look);
-      await meeting.lookUp();
-      draw(<EndCard state="early" />);
-      await act(() => vi.advanceTimersByTimeAsync(notBefore));
-      expect(look).toHaveBeenCalledTimes(1);
-      await act(() => vi.advanceTimersByTimeAsync(by - notBefore));
-      expect(look).toHaveBeenCalledTimes(2);
-    });
+  it.each([
+    ["seen", 600_000, 0, 15_000], ["seen", 600_000, 0.5, 13_500], ["seen", 10_000, 0.5, 11_500], ["seen", 14_000, 0, 15_000],
+    ["seen", 10, 0, 1000], ["hidden", 600_000, 0, 60_000], ["hidden", 600_000, 0.5, 58_500], ["hidden", 20_000, 0.5, 21_500],
+  ])("looks again every quarter of a minute, hidden every minute, and soon after the door opens, not all at once: %s, %i ms before, %d", async (how, left, lot, at) => {
+    vi.spyOn(Math, "random").mockReturnValue(lot);
+    const { after } = await waitsAtTheDoor(left, how === "seen");
+    expect(await after(at - 1)).toBe(0);
+    expect(await after(1)).toBe(1);
+  });
+
+  it("goes when the host has come before the time, within a turn", async () => {
+    const { server, after } = await waitsAtTheDoor(3_600_000);
+    expect(await after(30_000)).toBeGreaterThanOrEqual(2);
+    server.answer = open;
+    await after(15_000);
+    expect(meeting.state.get()).toBe("prejoin");
+  });
+
+  it("looks when somebody comes back to it, once, and not at every switch of tabs", async () => {
+    const { after, show } = await waitsAtTheDoor(3_600_000, false);
+    expect(await after(30_000)).toBe(0);
+    show(true);
+    expect(await after(0)).toBe(1);
+    for (const shown of [false, true, false, true]) show(shown);
+    expect(await after(900)).toBe(1);
+    expect(await after(100)).toBe(2);
+    expect(await after(11_000)).toBe(2);
+    expect(await after(4000)).toBe(3);
+  });
+
+  it("asks less often while it is told that it asks too often, and stops with the card", async () => {
+    const { server, after } = await waitsAtTheDoor(3_600_000);
+    server.answer = () => Response.json({ code: "rate" }, { status: 429 });
+    const looks = await after(600_000);
+    expect(looks).toBeGreaterThanOrEqual(11);
+    expect(looks).toBeLessThanOrEqual(14);
+    draw(null);
+    expect(await after(600_000)).toBe(looks);
+  });
 });
 
 describe("an empty stage", () => {

@@ -8,6 +8,7 @@ import { Button } from "../ui/Button";
 import { useCell } from "../ui/useCell";
 import styles from "./EndCard.module.css";
 import { FocusedHeading } from "./FocusedHeading";
+import { useLookAgain } from "./lookAgain";
 import { useSession } from "./session";
 import { fullText, headingOf } from "./words";
 
@@ -31,30 +32,13 @@ export function Card({ title, text, action, children }: CardProps) {
   );
 }
 
-/** Looks again at a room that may have a seat by itself, or open, or be moved. */
-const LOOK_AGAIN = 20_000;
-const EARLY_AGAIN = { least: 5000, most: 60_000, apart: 3000 };
-
-/** Milliseconds to the next look; who waits for the same door does not knock at the same moment. */
-function lookAfter(state: PageState, untilOpen: unknown): number | null {
-  if (state === "full") return LOOK_AGAIN;
-  if (state !== "early") return null;
-  const { least, most, apart } = EARLY_AGAIN;
-  return Math.min(most, Math.max(least, Number(untilOpen ?? most) + apart * Math.random()));
-}
-
 export function EndCard({ state }: { state: PageState }) {
   const session = useSession();
   const { meeting } = session;
   const detail = useCell(meeting.detail);
   const room = useCell(meeting.room);
   const info = useCell(meeting.info);
-  useEffect(() => {
-    const after = lookAfter(state, detail["retry_ms"]);
-    if (after === null) return undefined;
-    const timer = setInterval(() => void meeting.lookUp(), after);
-    return () => clearInterval(timer);
-  }, [meeting, state, detail]);
+  useLookAgain(state);
   const join = () => session.rejoin();
   const look = () => void meeting.lookUp();
   const doing = action(state, join, look, detail);
