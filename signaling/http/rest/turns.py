@@ -26,7 +26,7 @@ SQLITE_WRITES: Final = 1
 LOOK_UPS: Final = 2
 """Of keys that were good before."""
 MAX_WAITING: Final = 256
-"""Requests of one key, or of one visitor with keys that were never good, that wait at the same time."""
+"""Requests of one key, or of one visitor with keys that were never good, that wait in the same row."""
 MAX_STRANGERS: Final = 4096
 """Requests of all such visitors."""
 MAX_UNSENT: Final = 8
