@@ -78,9 +78,10 @@ def problem(
     )
 
 
-_TRY_AGAIN = {"40001", "40P01", "25006", "55P03", "57014"}
-"""SQLSTATEs of a transaction that lost to another (serialization failure, deadlock), that came to a server
-which takes none (a standby), or that took too long: waiting for a lock, or by itself."""
+_TRY_AGAIN = ("08", "28", "53", "57", "40001", "40P01", "25006", "55P03")
+"""How SQLSTATEs begin that say nothing of the request: the connection broke or was refused (the login, too many,
+shutting down), resources or time ran out; or it lost to another transaction, to a lock, or came to a
+standby, which takes none."""
 
 
 def answer_for(error: Exception) -> aiohttp.web.Response:
@@ -117,9 +118,10 @@ def _refusal(error: errors.CrmError) -> aiohttp.web.Response:
 
 def _is_unavailable(error: Exception) -> bool:
     """The database is down, restarting or overloaded, as far as the driver tells."""
-    if isinstance(error, PoolTimeout | ConnectionError | InterfaceError):
+    if isinstance(error, PoolTimeout | ConnectionError | InterfaceError | OperationalError):
         return True
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError)
-        and (error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN)
-    )
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    # Who is refused while connecting hears it from the driver itself.
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(getattr(cause, "sqlstate", "")).startswith(_TRY_AGAIN)

@@ -12,6 +12,7 @@ from crm_core.tenants.service import create_tenant
 from signaling.http.rest.problems import answer_for
 from storage import tenancy
 from storage.database import Database
+from tests.support.databases import APP_LOGIN
 
 
 async def _lock(unit, name):
@@ -56,6 +57,28 @@ async def test_who_waits_too_long_is_told_to_try_again(app_url, monkeypatch, set
                     await _lock(unit, name)
     finally:
         await database.close()
+    answer = answer_for(refused.value)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+@pytest.mark.parametrize(
+    ("login", "limit"),
+    [("sunup_nobody", None), ("sunup_full", 0)],
+    ids=["no such login", "too many connections"],
+)
+async def test_who_is_not_let_connect_is_told_to_try_again(app_url, superuser, login, limit):
+    """As by a server that is full or just being mended: nothing is wrong with the request."""
+    if limit is not None:
+        superuser.execute(f"CREATE ROLE {login} LOGIN CONNECTION LIMIT {limit}")
+    database = Database(app_url.replace(APP_LOGIN, login))
+    try:
+        with pytest.raises(Exception) as refused:  # the driver's own, of any class
+            async with database.unit_of_work(None):
+                pass
+    finally:
+        await database.close()
+        if limit is not None:
+            superuser.execute(f"DROP ROLE {login}")
     answer = answer_for(refused.value)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
 
