@@ -204,7 +204,8 @@ class RoomMedia:
 
         def state_changed(state: MediaState, reason: str) -> None:
             log.info(
-                "media transport", extra={"participant": participant, "why": f"{state.value}: {reason}"}
+                "media transport",
+                extra={"participant": participant, "why": f"{state.value}: {reason}"},
             )
             if state is MediaState.CLOSED and seat.transport is transport:
                 self._showing.forget(participant, seat)

@@ -12,9 +12,9 @@ from sfu import engine
 from sfu.dtls import DTLSCertificate
 from sfu.errors import EngineDiedError
 from sfu.media import MediaServer
+from storage.turns import Turns
 
 from .clock import Clock
-from .turns import Turns
 
 
 class Listener(Protocol):

@@ -26,6 +26,7 @@ from .ids import Clock, Ids, MonotonicIds, utc_now
 from .reasons import refusals
 from .rls import APP_ROLE
 from .tenancy import TenantSession, assert_no_tenant_on_return
+from .turns import Turns
 
 MINIMUM_POSTGRESQL = 150000
 _DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
@@ -34,6 +35,7 @@ _SQLITE_BUSY_MS = 10_000
 _SQLITE_RETRY_SECONDS = 0.01
 _CONNECT_SECONDS = 15
 _END_SECONDS = 2.0
+_TURN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,8 @@ class Database:
     """The server's pools, on either database: one to read, one to write.
 
     Two, because a hundred people who open their links at once must not keep the facts of running
-    meetings from being committed.
+    meetings from being committed. Who writes has a connection in turn with other tenants: else one with a
+    hundred rooms that end would keep all others waiting, on SQLite for its one writer.
 
     Args:
         url: where; on PostgreSQL with the application's login, never the owner's.
@@ -217,6 +220,8 @@ class Database:
         # SQLite has one writer. Waiting for its connection is fair and costs nothing; waiting in
         # SQLite's busy handler is neither.
         self.writers = open_engine(url, pool_size=1 if self.dialect == "sqlite" else pool_size)
+        self._turns = Turns(1 if self.dialect == "sqlite" else pool_size)
+        """To write; as many at once as there are connections."""
         if self.dialect == "postgresql":
             assert_no_tenant_on_return(self.readers)
             assert_no_tenant_on_return(self.writers)
@@ -259,7 +264,28 @@ class Database:
             tenant_id: whose rows it may see; None sees no tenant's row.
             actor_id: the staff member who acts, stamped on what is created.
             read_only: the database refuses writes, and on SQLite nobody waits for it.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: no connection was free in time.
         """
+        async with contextlib.AsyncExitStack() as stack:
+            if not read_only:
+                await self._wait_for_turn(stack, tenant_id)
+            yield await stack.enter_async_context(self._unit(tenant_id, actor_id, read_only))
+
+    async def _wait_for_turn(
+        self, stack: contextlib.AsyncExitStack, tenant_id: UUID | None
+    ) -> None:
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await stack.enter_async_context(self._turns.take(tenant_id))
+        except TimeoutError:
+            raise sa.exc.TimeoutError("no turn to write came in time") from None
+
+    @contextlib.asynccontextmanager
+    async def _unit(
+        self, tenant_id: UUID | None, actor_id: UUID | None, read_only: bool
+    ) -> AsyncIterator[Unit]:
         session = AsyncSession(
             self.readers if read_only else self.writers,
             sync_session_class=TenantSession,

@@ -215,14 +215,15 @@ async def _household(unit: Unit, person: Person) -> UUID:
 
 
 async def _carry_appointments(unit: Unit, lead: Lead, project: Project) -> None:
-    """Meetings still to come are about the project now, too."""
-    coming = await unit.session.scalars(
-        sa.select(Appointment).where(
+    """Meetings still to come are about the project now, too; none is read, as each may be large."""
+    await unit.session.execute(
+        sa.update(Appointment)
+        .where(
             Appointment.lead_id == lead.id,
             Appointment.project_id.is_(None),
             Appointment.status.in_(sorted(OPEN_STATES)),
             Appointment.deleted_at.is_(None),
         )
+        .values(project_id=project.id, version=Appointment.version + 1, updated_at=unit.now)
+        .execution_options(synchronize_session=False)
     )
-    for appointment in coming:
-        appointment.project_id = project.id

@@ -19,6 +19,7 @@ from crm_core.tenants.models import Role
 from crm_core.tenants.service import create_tenant
 from storage.database import Database, check_postgresql_version, normalise_url
 from storage.errors import DatabaseRefused, TenantLeak, UnsupportedDatabase
+from tests.support.wait import until
 
 
 async def _roles(database, tenant):
@@ -259,6 +260,43 @@ async def test_thirty_sqlite_writers_wait_their_turn(sqlite_url):
     await asyncio.gather(*(write(number) for number in range(30)))
     assert len(await _roles(pool, made)) == 34
     await pool.close()
+
+
+async def test_a_tenant_with_much_to_write_waits_for_itself(database_url):
+    """Another's fact is next but one, whoever asked before: its people wait for an answer."""
+    pool = Database(database_url, pool_size=1)
+    crowd, other = [
+        (
+            await create_tenant(pool, name, staff_name="S", random_bytes=secrets.token_bytes)
+        ).tenant.id
+        for name in ("Crowd", "Other")
+    ]
+    done, gate = [], asyncio.Event()
+
+    async def write(tenant_id):
+        async with pool.unit_of_work(tenant_id):
+            await gate.wait()
+            done.append(tenant_id)
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for tenant_id in (*[crowd] * 20, other):
+            group.create_task(write(tenant_id))
+        await until(lambda: pool._turns.waiting() == 20)
+        gate.set()
+    assert done.index(other) == 2
+    await pool.close()
+
+
+async def test_who_gets_no_turn_in_time_is_told_so(database, tenant, monkeypatch):
+    """And takes nobody's away."""
+    monkeypatch.setattr("storage.database._TURN_SECONDS", 0.05)
+    async with contextlib.AsyncExitStack() as held:
+        while database._turns._free:
+            await held.enter_async_context(database._turns.take("busy"))
+        with pytest.raises(sa.exc.TimeoutError):
+            await database.unit_of_work(tenant.tenant.id).__aenter__()
+    async with asyncio.timeout(10), database.unit_of_work(tenant.tenant.id):
+        pass
 
 
 async def test_two_may_open_a_new_sqlite_file_at_once(tmp_path):

@@ -14,8 +14,8 @@ from typing import Final
 from uuid import UUID
 
 from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate, key_hash
-from signaling.turns import SentAway, Turns
 from storage.database import Database, Unit
+from storage.turns import SentAway, Turns
 
 from .problems import HttpProblem
 

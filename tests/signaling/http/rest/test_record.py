@@ -177,7 +177,12 @@ async def test_a_lead_is_assigned_moved_and_converted_once(rest, tenant):
     contacted = next(stage["id"] for stage in stages if stage["name"] == "Contacted")
     moved = await rest.post(f"{path}:move", {"stage_id": contacted, "note": "called"})
     assert moved.json["stage_id"] == contacted
+    times = {"starts_at": "2031-01-01T10:00:00Z", "ends_at": "2031-01-01T11:00:00Z"}
+    meeting = await rest.make("appointments", title="Roof", lead_id=lead.id, **times)
     first = await rest.post(f"{path}:convert", {"name": "Roof of Jane"})
+    carried = await rest.get(f"/v1/appointments/{meeting.id}")
+    assert carried.json["project_id"] == first.json["created_project_id"]
+    assert carried.etag != meeting.etag
     again = await rest.post(f"{path}:convert", {"name": "Another"})
     assert first.json["status_kind"] == "won"
     assert first.json["created_project_id"] == again.json["created_project_id"]

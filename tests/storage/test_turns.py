@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from signaling.turns import LONGEST_PAUSE, SentAway, Turns
+from storage.turns import LONGEST_PAUSE, SentAway, Turns
 from tests.support.wait import until
 
 

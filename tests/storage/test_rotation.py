@@ -3,7 +3,7 @@
 import itertools
 import random
 
-from signaling.rotation import Rotation
+from storage.rotation import Rotation
 
 
 def drained(rotation):
