@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from crm_core.errors import LinkRefused, RoomOver
-from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomPlan, RoomRecord
+from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomRecord
 
 from .clock import Clock, stamp
 from .errors import RequestError
@@ -30,7 +30,7 @@ class CrmLinks:
         self._service = service
         self._clock = clock
         self._rooms = SharedReads(self._find)
-        self._plans = SharedReads(self._plan)
+        self._open_links = SharedReads(self._is_open)
 
     async def open(self, code: str, secret: str) -> OpenedLink:
         """See `Links.open`."""
@@ -50,18 +50,16 @@ class CrmLinks:
         return OpenedLink(_grant(link), _summary(record))
 
     async def check(self, grant: JoinGrant) -> None:
-        """Refuse a grant whose link opens nothing any more: new links have taken its place.
+        """Refuse a grant whose link opens nothing any more, as when new links have taken its place.
 
         Raises:
             RequestError: ``not_found``, or ``unavailable``.
         """
         try:
-            plan = await self._plans.get((UUID(grant.tenant_id), UUID(grant.room_id)))
-        except RoomUnknownError:
-            raise RequestError("not_found", _NOT_FOUND) from None
+            is_open = await self._open_links.get((UUID(grant.tenant_id), UUID(grant.link_id)))
         except JournalDownError:
             raise RequestError("unavailable", retry_ms=1000) from None
-        if UUID(grant.link_id) in plan.voided_links:
+        if not is_open:
             raise RequestError("not_found", _NOT_FOUND)
 
     async def _ask(self, code: str) -> FoundRoom | None:
@@ -76,9 +74,9 @@ class CrmLinks:
         async with Guard(OPEN_TIMEOUT):
             return await self._service.find_room(code)
 
-    async def _plan(self, room: tuple[UUID, UUID]) -> RoomPlan:
+    async def _is_open(self, link: tuple[UUID, UUID]) -> bool:
         async with Guard(OPEN_TIMEOUT):
-            return await self._service.load_plan(*room)
+            return await self._service.is_open_link(*link)
 
     def _check_time(self, link: LinkGrant, record: RoomRecord) -> None:
         config = config_of(record, record.session_no)

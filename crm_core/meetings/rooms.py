@@ -16,7 +16,7 @@ from ..people.models import Person
 from ..tenants.models import Staff, Tenant
 from .journal_models import RoomOwner
 from .links import CODE_BYTES, RandomBytes, random_text
-from .models import RoomLink, VideoRoom, VideoRoomSession
+from .models import RoomLink, VideoRoom, VideoRoomParticipant, VideoRoomSession
 
 # (seats, of them reserved for hosts), as in the presets of ``rooms.policy``.
 SEATS = {"consultation": (4, 1), "training": (205, 5), "webinar": (205, 5), "instant": (4, 1)}
@@ -106,7 +106,8 @@ _PLANS = (  # these two likewise, as every renewal of leases asks them
         VideoRoom.id.in_(sa.bindparam("room_ids", expanding=True))
     )
 )
-_LINKS_SHUT = (
+_IS_SHUT = sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED, Tenant.is_active.is_(False))
+_LINKS = (
     sa.select(
         RoomLink.id,
         RoomLink.room_id,
@@ -116,11 +117,15 @@ _LINKS_SHUT = (
     .outerjoin(Person, Person.id == RoomLink.person_id)
     .outerjoin(Appointment, Appointment.id == RoomLink.appointment_id)
     .join(Tenant, Tenant.id == RoomLink.tenant_id)
-    .where(
-        RoomLink.room_id.in_(sa.bindparam("room_ids", expanding=True)),
-        sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED, Tenant.is_active.is_(False)),
-    )
-    .order_by(RoomLink.id)
+)
+_CAME_BY = sa.select(VideoRoomParticipant.link_id).where(
+    VideoRoomParticipant.room_id.in_(sa.bindparam("room_ids", expanding=True)),
+    VideoRoomParticipant.link_id.is_not(None),
+)
+# Of a room's links any number may be void; those by which nobody came are nothing to it.
+_LINKS_SHUT = _LINKS.where(RoomLink.id.in_(_CAME_BY), _IS_SHUT).order_by(RoomLink.id)
+_OPEN_LINK = _LINKS.where(
+    RoomLink.id == sa.bindparam("link_id"), sa.not_(sa.func.coalesce(_IS_SHUT, sa.false()))
 )
 
 
@@ -264,11 +269,17 @@ async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
     return plan
 
 
+async def is_open_link(unit: Unit, link_id: UUID) -> bool:
+    """Whether the link opens its room for whom it was made for, as far as the calendar says."""
+    return (await unit.session.execute(_OPEN_LINK, {"link_id": link_id})).first() is not None
+
+
 async def load_plans(unit: Unit, room_ids: Collection[UUID]) -> dict[UUID, RoomPlan]:
     """What the calendar says of rooms now, in two statements; one not in this tenant is left out.
 
     Closed links are those of people who were deleted, of staff who left, and of appointments that
     were cancelled while others have the room. A host is expected as long as one link of theirs is open.
+    Of closed and void links those are told by which somebody came, or asked to.
     """
     asked = {"room_ids": list(room_ids)}
     rows = (await unit.session.execute(_PLANS, asked)).all()

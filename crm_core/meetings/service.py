@@ -91,14 +91,10 @@ class MeetingService:
         async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
             return await rooms.load_room(unit, room_id)
 
-    async def load_plan(self, tenant_id: UUID, room_id: UUID) -> RoomPlan:
-        """What the calendar says of the room now.
-
-        Raises:
-            NotFound: not in this tenant.
-        """
+    async def is_open_link(self, tenant_id: UUID, link_id: UUID) -> bool:
+        """Whether the link still opens its room; not, if it is not in this tenant."""
         async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
-            return await rooms.load_plan(unit, room_id)
+            return await rooms.is_open_link(unit, link_id)
 
     async def claim_room(
         self, tenant_id: UUID, room_id: UUID, node: str, lease_seconds: float

@@ -4,8 +4,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import sqlalchemy as sa
+
 from crm_core.appointments.service import book
 from crm_core.leads.service import create_lead
+from crm_core.meetings.models import RoomLink, VideoRoomParticipant
 from crm_core.meetings.service import JournalRecord, MeetingService
 from crm_core.people.models import Person
 from tests.support.databases import LINKS
@@ -125,6 +128,19 @@ class Meeting:
         """What the calendar says of the room; None when the epoch has it no more."""
         ours = {self.room_id: epoch}
         return (await self.service.renew_rooms(self.tenant_id, ours, seconds)).get(self.room_id)
+
+
+async def knock_by_every_link(unit, room_id):
+    """Somebody comes to the door by each link of the room by which nobody has come yet."""
+    came = sa.select(VideoRoomParticipant.link_id).where(VideoRoomParticipant.room_id == room_id)
+    links = sa.select(RoomLink.id).where(RoomLink.room_id == room_id, RoomLink.id.not_in(came))
+    for link in (await unit.session.scalars(links)).all():
+        await unit.add(
+            VideoRoomParticipant(
+                id=unit.ids(), room_id=room_id, session_no=1, link_id=link,
+                identity=f"guest:{unit.ids()}", display_name="Kim",
+            )
+        )  # fmt: skip
 
 
 def _stamp(second):

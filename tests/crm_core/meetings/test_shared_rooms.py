@@ -19,7 +19,7 @@ from crm_core.meetings.rooms import load_plan
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from crm_core.tenants.models import Staff
-from tests.crm_core.meetings.support import START, Meeting
+from tests.crm_core.meetings.support import START, Meeting, knock_by_every_link
 from tests.support.databases import LINKS
 
 
@@ -142,7 +142,8 @@ async def test_who_is_not_expected_any_more_by_a_link(training):
     kim, kim_id, _ = await training.book("Kim")
 
     async def plan():
-        async with training.unit(read_only=True) as unit:
+        async with training.unit() as unit:
+            await knock_by_every_link(unit, training.room_id)
             found = await load_plan(unit, training.room_id)
         links = {link.id: link for link in await training.all(RoomLink)}
         return [
