@@ -13,10 +13,13 @@ import aiohttp.web
 
 from crm_core.appointments.video import LinkMaker
 from crm_core.resources.registry import BY_NAME, RESOURCES
+from signaling.limits import network
 
+from . import sending
 from .collection import create_record, list_records
 from .endpoint import AiohttpHandler, Api, endpoint, method_not_allowed, not_found
 from .openapi import document
+from .problems import HttpProblem, answer_for
 from .record import delete_record, get_record, get_timeline, run_verb, update_record
 from .turns import RestTurns
 
@@ -42,8 +45,14 @@ def add_routes(
     router = app.router
     described = document(RESOURCES, base_url)
 
-    async def openapi(_request: aiohttp.web.Request) -> aiohttp.web.Response:
-        return aiohttp.web.json_response(body=described)
+    async def openapi(request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        response = aiohttp.web.json_response(body=described)
+        try:
+            with turns.publishing(network(address_of(request))):
+                await sending.send(request, response)
+        except HttpProblem as error:
+            return answer_for(error)
+        return response
 
     router.add_get("/openapi.json", openapi)
     for resource in RESOURCES:

@@ -10,7 +10,7 @@ import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate, key_hash
@@ -37,6 +37,8 @@ made of a megabyte is some more."""
 KNOWN_KEYS: Final = 1000
 """Remembered as good once; the longest unused is forgotten first."""
 
+H = TypeVar("H", bound=Hashable)
+
 
 class RestTurns:
     """The turns of all REST requests of this node, and what they take them for.
@@ -56,6 +58,8 @@ class RestTurns:
         """Large answers, by API key."""
         self._held: Counter[UUID] = Counter()
         """Large bodies, likewise."""
+        self._public: Counter[str] = Counter()
+        """What needs no key, and is large, by visitor."""
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of keys that were good; they are looked up all the same."""
 
@@ -128,6 +132,21 @@ class RestTurns:
             yield
 
     @contextlib.contextmanager
+    def publishing(self, address: str) -> Iterator[None]:
+        """While a large answer that needs no key is on its way.
+
+        Args:
+            address: what is counted as one visitor.
+
+        Raises:
+            HttpProblem: 429, too many are not taken.
+        """
+        if self._public[address] >= MAX_UNSENT:
+            raise _not_taken()
+        with _counted(self._public, address):
+            yield
+
+    @contextlib.contextmanager
     def holding(self, grant: ApiGrant) -> Iterator[None]:
         """While there is a large body, and what was made of it.
 
@@ -156,11 +175,11 @@ class RestTurns:
 
     def _require_taken(self, grant: ApiGrant) -> None:
         if self._unsent[grant.api_key_id] >= MAX_UNSENT:
-            raise _refusal("too many answers were not taken yet: read them first")
+            raise _not_taken()
 
 
 @contextlib.contextmanager
-def _counted(counts: Counter[UUID], key: UUID) -> Iterator[None]:
+def _counted(counts: Counter[H], key: H) -> Iterator[None]:
     counts[key] += 1
     try:
         yield
@@ -185,6 +204,10 @@ async def _turn(
             yield
     except SentAway:
         raise _too_many() from None
+
+
+def _not_taken() -> HttpProblem:
+    return _refusal("too many answers were not taken yet: read them first")
 
 
 def _too_many() -> HttpProblem:

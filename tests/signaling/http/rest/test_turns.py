@@ -357,6 +357,24 @@ async def test_answers_that_nobody_reads_are_not_made_without_end(database, tena
         assert (await rest.patch(path, {"last_name": "Doe"}, person.etag)).status == 200
 
 
+async def test_a_stranger_gets_so_many_large_documents_at_once(database, tenant):
+    """Who reads nothing has eight of them; the others are told to read first."""
+    turns = RestTurns(database)
+    async with client_of(database, turns) as http:
+        (listener,) = http.server.runner.sites.pop()._server.sockets
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        rest = Rest(http, tenant.api_key_secret)
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(MAX_UNSENT):
+                ask = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+                stack.enter_context(_silent(http.port, ask))
+            await until(lambda: turns._public.total() == MAX_UNSENT)
+            assert (await rest.get("/openapi.json")).status == 429
+            assert (await rest.get("/v1/people")).status == 200
+        await until(lambda: not turns._public)
+        assert (await rest.get("/openapi.json")).status == 200
+
+
 @contextlib.contextmanager
 def _silent(port, ask):
     """A client that asks and reads nothing."""
