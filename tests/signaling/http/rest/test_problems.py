@@ -45,13 +45,13 @@ async def test_who_loses_a_deadlock_is_told_to_try_again(app_url):
 @pytest.mark.parametrize("setting", ["lock_timeout", "statement_timeout"])
 async def test_who_waits_too_long_is_told_to_try_again(app_url, monkeypatch, setting):
     """Somebody at a console holds a row: a few who want it would else keep everybody's connections."""
-    monkeypatch.setitem(tenancy.PATIENCE, setting, "100ms")
     database = Database(app_url)
     try:
         made = await create_tenant(database, "T", staff_name="S", random_bytes=secrets.token_bytes)
         async with database.unit_of_work(made.tenant.id) as held:
             name = (await held.session.scalars(sa.select(Role.name).limit(1))).one()
             await _lock(held, name)
+            monkeypatch.setitem(tenancy.PATIENCE, setting, "100ms")
             with pytest.raises(sa.exc.DBAPIError) as refused:
                 async with database.unit_of_work(made.tenant.id) as unit, asyncio.timeout(30):
                     await _lock(unit, name)
