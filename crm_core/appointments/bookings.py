@@ -113,17 +113,19 @@ async def bookings_of(unit: Unit, appointment_id: UUID) -> list[Booking]:
     return list(found)
 
 
+def open_in(room_id: UUID | None) -> sa.Select[UUID]:
+    """Ids of the open appointments in a room, and so at its time; a deleted one is cancelled."""
+    if room_id is None:
+        return sa.select(Appointment.id).where(sa.false())
+    return sa.select(Appointment.id).where(
+        Appointment.video_room_id == room_id, Appointment.status.in_(sorted(OPEN_STATES))
+    )
+
+
 async def is_shared(unit: Unit, appointment: Appointment) -> bool:
     """Whether other open appointments are in its room."""
     return await unit.session.scalar(_sharers(appointment).limit(1)) is not None
 
 
 def _sharers(appointment: Appointment) -> sa.Select[UUID]:
-    """Other open appointments in its room, and so at its time; a deleted one is cancelled."""
-    if appointment.video_room_id is None:
-        return sa.select(Appointment.id).where(sa.false())
-    return sa.select(Appointment.id).where(
-        Appointment.video_room_id == appointment.video_room_id,
-        Appointment.id != appointment.id,
-        Appointment.status.in_(sorted(OPEN_STATES)),
-    )
+    return open_in(appointment.video_room_id).where(Appointment.id != appointment.id)

@@ -21,9 +21,8 @@ from ..meetings.models import RoomLink, VideoRoom
 from ..meetings.states import ROOM_JOINABLE
 from ..people.models import Person
 from ..tenants.models import Staff
-from .bookings import is_shared
+from .bookings import is_shared, open_in
 from .models import Appointment
-from .states import OPEN_STATES
 
 MAX_SHARING: Final = 500
 """Open appointments in one room: they begin and end together, in the transaction of that."""
@@ -58,10 +57,8 @@ async def find_shared(unit: Unit, values: dict[str, Any]) -> VideoRoom | None:
         raise Contradiction(
             f"that room's meeting is {room.status}", field="video_room_id", room_status=room.status
         )
-    sharing = sa.select(Appointment.id).where(
-        Appointment.video_room_id == room.id, Appointment.status.in_(sorted(OPEN_STATES))
-    )
-    counted = sa.select(sa.func.count()).select_from(sharing.limit(MAX_SHARING).subquery())
+    sharing = open_in(room.id).limit(MAX_SHARING).subquery()
+    counted = sa.select(sa.func.count()).select_from(sharing)
     if (await unit.session.scalar(counted) or 0) >= MAX_SHARING:
         raise Contradiction(
             f"at most {MAX_SHARING} appointments share a room", field="video_room_id"

@@ -257,18 +257,6 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
     )
 
 
-async def load_plan(unit: Unit, room_id: UUID) -> RoomPlan:
-    """What the calendar says of the room now; see `load_plans`.
-
-    Raises:
-        NotFound: not in this tenant.
-    """
-    plan = (await load_plans(unit, [room_id])).get(room_id)
-    if plan is None:
-        raise NotFound("video room", room_id)
-    return plan
-
-
 async def is_open_link(unit: Unit, link_id: UUID) -> bool:
     """Whether the link opens its room for whom it was made for, as far as the calendar says."""
     return (await unit.session.execute(_OPEN_LINK, {"link_id": link_id})).first() is not None

@@ -54,12 +54,10 @@ class RestTurns:
         self._bodies = Turns(pauses=True)
         self._look_ups = Turns(LOOK_UPS)
         self._strangers = Turns(pauses=True)
-        self._unsent: Counter[UUID] = Counter()
-        """Large answers, by API key."""
+        self._unsent: Counter[UUID | str] = Counter()
+        """Large answers, by API key, or by visitor where none is needed."""
         self._held: Counter[UUID] = Counter()
-        """Large bodies, likewise."""
-        self._public: Counter[str] = Counter()
-        """What needs no key, and is large, by visitor."""
+        """Large bodies, by API key."""
         self._known: OrderedDict[bytes, None] = OrderedDict()
         """Hashes of keys that were good; they are looked up all the same."""
 
@@ -121,7 +119,7 @@ class RestTurns:
             HttpProblem: 429, too many wait, or too many answers are not taken.
         """
         async with _turn(self._reads, *_asker(grant), is_there=is_there):
-            self._require_taken(grant)
+            self._require_taken(grant.api_key_id)
             async with self._database.unit_of_work(grant.tenant_id, read_only=True) as unit:
                 yield unit
 
@@ -141,9 +139,8 @@ class RestTurns:
         Raises:
             HttpProblem: 429, too many are not taken.
         """
-        if self._public[address] >= MAX_UNSENT:
-            raise _not_taken()
-        with _counted(self._public, address):
+        self._require_taken(address)
+        with _counted(self._unsent, address):
             yield
 
     @contextlib.contextmanager
@@ -167,15 +164,15 @@ class RestTurns:
                 record.
         """
         async with _turn(self._writes, *_asker(grant), is_there=is_there):
-            self._require_taken(grant)
+            self._require_taken(grant.api_key_id)
             async with self._database.unit_of_work(
                 grant.tenant_id, actor_id=grant.staff_id
             ) as unit:
                 yield unit
 
-    def _require_taken(self, grant: ApiGrant) -> None:
-        if self._unsent[grant.api_key_id] >= MAX_UNSENT:
-            raise _not_taken()
+    def _require_taken(self, whose: UUID | str) -> None:
+        if self._unsent[whose] >= MAX_UNSENT:
+            raise _refusal("too many answers were not taken yet: read them first")
 
 
 @contextlib.contextmanager
@@ -204,10 +201,6 @@ async def _turn(
             yield
     except SentAway:
         raise _too_many() from None
-
-
-def _not_taken() -> HttpProblem:
-    return _refusal("too many answers were not taken yet: read them first")
 
 
 def _too_many() -> HttpProblem:

@@ -12,7 +12,7 @@ from crm_core.appointments.models import Appointment
 from crm_core.appointments.service import book, cancel, fresh_links
 from crm_core.errors import RoomOwned
 from crm_core.meetings.journal_models import RoomOwner
-from crm_core.meetings.rooms import load_plan
+from crm_core.meetings.rooms import load_plans
 from crm_core.meetings.service import MeetingService
 from tests.crm_core.meetings.support import START, knock_by_every_link
 from tests.support.databases import LINKS
@@ -84,7 +84,7 @@ async def test_leases_of_many_rooms_are_kept(rooms):
     assert [len(plans[each].closed_links) for each in ids] == [0, 1, 0]
     assert [plans[each].status for each in ids] == ["scheduled", "cancelled", "scheduled"]
     async with rooms.database.unit_of_work(rooms.tenant_id, read_only=True) as unit:
-        assert plans == {each: await load_plan(unit, each) for each in ids}
+        assert plans == {each: (await load_plans(unit, [each]))[each] for each in ids}
     assert [await rooms.free(each) for each in ids] == [False] * 3
 
 

@@ -15,7 +15,7 @@ from crm_core.errors import Contradiction, IllegalTransition, LinkRefused, RoomO
 from crm_core.leads.service import create_lead
 from crm_core.meetings.links import LinkUrls
 from crm_core.meetings.models import RoomLink, VideoRoom
-from crm_core.meetings.rooms import load_plan
+from crm_core.meetings.rooms import load_plans
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from crm_core.tenants.models import Staff
@@ -144,7 +144,7 @@ async def test_who_is_not_expected_any_more_by_a_link(training):
     async def plan():
         async with training.unit() as unit:
             await knock_by_every_link(unit, training.room_id)
-            found = await load_plan(unit, training.room_id)
+            found = (await load_plans(unit, [training.room_id]))[training.room_id]
         links = {link.id: link for link in await training.all(RoomLink)}
         return [
             sorted((links[each].role, links[each].person_id) for each in some)

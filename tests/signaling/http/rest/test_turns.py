@@ -368,10 +368,10 @@ async def test_a_stranger_gets_so_many_large_documents_at_once(database, tenant)
             for _ in range(MAX_UNSENT):
                 ask = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
                 stack.enter_context(_silent(http.port, ask))
-            await until(lambda: turns._public.total() == MAX_UNSENT)
+            await until(lambda: turns._unsent.total() == MAX_UNSENT)
             assert (await rest.get("/openapi.json")).status == 429
             assert (await rest.get("/v1/people")).status == 200
-        await until(lambda: not turns._public)
+        await until(lambda: not turns._unsent)
         assert (await rest.get("/openapi.json")).status == 200
 
 
