@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 
 from storage.types import JsonArray, Money, UtcTimestamp, iso_utc
@@ -25,6 +26,8 @@ from ..errors import InvalidInput
 SHORT_TEXT = 255
 """Longest indexable text: four bytes each, two of them in one B-tree entry."""
 LONG_TEXT = 100_000
+MAX_JSON = 64 * 1024
+"""Most bytes of an object or array in one field: a database writes a row anew with all of it."""
 MAX_JSON_DEPTH = 16
 MAX_JSON_ITEMS = 10_000
 INT32 = 2**31 - 1
@@ -283,15 +286,21 @@ def check_json(value: Any) -> None:
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("expected an object")  # noqa: TRY004  # as above
-    check_json(value)
+    _check_stored(value)
     return value
 
 
 def _array(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ValueError("expected an array")  # noqa: TRY004  # as above
-    check_json(value)
+    _check_stored(value)
     return value
+
+
+def _check_stored(value: Any) -> None:
+    check_json(value)
+    if len(msgspec.json.encode(value)) > MAX_JSON:
+        raise ValueError(f"at most {MAX_JSON} bytes of JSON")
 
 
 def encode_timestamp(value: datetime) -> str:
@@ -338,8 +347,11 @@ EMAIL = Kind(
     "text", {"type": "string", "maxLength": SHORT_TEXT, "pattern": f"^{_EMAIL_PATTERN}$"}, _email
 )
 UUID_KIND = Kind("uuid", {"type": "string", "format": "uuid"}, _uuid, str)
-OBJECT = Kind("object", {"type": "object"}, _object)
-ARRAY = Kind("array", {"type": "array"}, _array)
+_JSON_LIMITS = (
+    f"At most {MAX_JSON} bytes of JSON, {MAX_JSON_ITEMS} values and {MAX_JSON_DEPTH} levels"
+)
+OBJECT = Kind("object", {"type": "object", "description": _JSON_LIMITS}, _object)
+ARRAY = Kind("array", {"type": "array", "description": _JSON_LIMITS}, _array)
 
 
 # Texts whose column's name says what stands in them.

@@ -6,12 +6,15 @@ from typing import Any
 import aiohttp.web
 from aiohttp.test_utils import TestClient, TestServer
 
+from crm_core.resources.fields import LONG_TEXT
 from signaling.http.rest import RestTurns, add_routes
 from storage.database import Database
 from tests.support.databases import BASE_URL
 
 ADDRESS = "192.0.2.1"
 """Every visitor's."""
+LONG_PERSON = dict.fromkeys(("notes", "goals", "special_requirements"), "x" * LONG_TEXT)
+"""A person's texts that make any answer with them a large one."""
 
 
 @dataclass

@@ -8,19 +8,21 @@ import pytest
 import sqlalchemy as sa
 
 from crm_core.resources.bounded import MAX_BYTES, STEP
-from crm_core.resources.fields import MAX_JSON_ITEMS, check_json
+from crm_core.resources.fields import LONG_TEXT, MAX_JSON, MAX_JSON_ITEMS, check_json
 from crm_core.resources.query import MAX_CONDITIONS, MAX_LIKE
 from signaling.http.rest.body import MAX_BODY, _has_too_many_values
+from tests.signaling.http.rest.support import LONG_PERSON
 
-LONG = {"body": "x" * 100_000, "custom_fields": {"rest": "y" * 700_000}}
-COUNT = 9
+CONVERSATION = dict.fromkeys(("body", "summary", "notes", "reply_text"), "x" * LONG_TEXT)
+APPOINTMENT = {"notes": "x" * LONG_TEXT, "custom_fields": {"rest": "y" * (MAX_JSON - 20)}}
+COUNT = 14
 
 
 async def large(rest):
-    """A person whom so many conversations of most of a megabyte are about; their ids, oldest first."""
+    """A person whom so many long conversations are about; their ids, oldest first."""
     person = await rest.make("people", first_name="Jane")
     await rest.make("leads", person_id=person.id)  # whose event is older, and comes behind them all
-    each = {"channel": "note", "direction": "internal", "person_id": person.id, **LONG}
+    each = {"channel": "note", "direction": "internal", "person_id": person.id, **CONVERSATION}
     return person.id, [(await rest.make("communications", **each)).id for _ in range(COUNT)]
 
 
@@ -48,36 +50,30 @@ async def test_a_page_of_large_records_is_shorter_than_asked_for(rest):
 
 
 async def test_the_sources_of_a_timeline_share_what_a_page_may_hold(rest):
-    """Conversations and appointments, four of most of a megabyte each."""
+    """Conversations and appointments, of which either would fill most of a page."""
     person = (await rest.make("people", first_name="Jane")).id
-    rest_of = {"custom_fields": {"rest": "y" * 700_000}}
     made = []
-    for number in range(4):
-        day = f"2031-01-0{number + 1}"
-        note = {"channel": "note", "direction": "internal", "person_id": person, **rest_of}
+    for number in range(12):
+        day = f"2031-01-{number + 1:02}"
+        note = {"channel": "note", "direction": "internal", "person_id": person, **CONVERSATION}
         made.append(await rest.make("communications", **note, occurred_at=f"{day}T10:00:00Z"))
         times = {"starts_at": f"{day}T12:00:00Z", "ends_at": f"{day}T13:00:00Z"}
-        made.append(
-            await rest.make("appointments", title="Roof", person_id=person, **times, **rest_of)
-        )
+        made.append(await rest.make("appointments", person_id=person, **times, **APPOINTMENT))
     found, largest = await pages(rest, f"/v1/people/{person}/timeline?")
     assert found == [each.id for each in reversed(made)]
-    assert largest < MAX_BYTES + 3 * MAX_BODY
+    assert largest < MAX_BYTES + MAX_BODY
 
 
 @pytest.mark.parametrize("heavy", ["items", "people"])
 async def test_all_that_a_short_page_refers_to_comes_along(rest, heavy):
     """Whether the records themselves are large or what comes along: the page ends where that does."""
-    filling = {"custom_fields": {"rest": "y" * 700_000}}
     made = []
-    for number in range(6):
-        person = await rest.make(
-            "people", first_name=f"{number}", **(filling if heavy == "people" else {})
-        )
+    for number in range(12):
+        filling = LONG_PERSON if heavy == "people" else {}
+        person = await rest.make("people", first_name=f"{number}", **filling)
         each = {"channel": "note", "direction": "internal", "person_id": person.id}
-        made.append(
-            (await rest.make("communications", **each, **(filling if heavy == "items" else {}))).id
-        )
+        filling = CONVERSATION if heavy == "items" else {}
+        made.append((await rest.make("communications", **each, **filling)).id)
     found, after = [], ""
     while after is not None:
         answer = (

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from crm_core.resources.fields import MAX_JSON
+
 SOON = datetime(2026, 12, 1, 9, tzinfo=UTC)
 
 
@@ -21,6 +23,21 @@ async def test_a_record_reads_back_as_it_was_made(rest):
     assert made.json["custom_fields"] == {"roof": ["tile", None, 1.5]}
     assert made.json["version"] == 1
     assert made.headers["Location"] == f"/v1/people/{made.id}"
+
+
+async def test_json_of_a_field_has_so_many_bytes(rest):
+    """Of an object and of an array, as UTF-8, whatever else the body holds; a field's, not a record's."""
+    filled = MAX_JSON - len('{"x":""}')
+    made = await _person(rest, custom_fields={"x": "y" * filled})
+    assert made.json["custom_fields"] == {"x": "y" * filled}
+    for text in ("y" * (filled + 1), "\N{EURO SIGN}" * (filled // 3 + 1)):
+        value = {"custom_fields": {"x": text}}
+        refused = await rest.patch(f"/v1/people/{made.id}", value, made.etag)
+        assert (refused.status, refused.json["code"]) == (422, "invalid")
+        assert str(MAX_JSON) in str(refused.json)
+    note = {"channel": "note", "direction": "internal", "person_id": made.id}
+    refused = await rest.post("/v1/communications", {**note, "attendees": ["y" * MAX_JSON]})
+    assert (refused.status, "attendees" in str(refused.json)) == (422, True), refused
 
 
 async def test_a_time_zone_is_one_of_those_there_are(rest):
