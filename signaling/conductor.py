@@ -261,7 +261,9 @@ class Conductor:
             return None if known is None else state.participants[known].attributes.get(DEVICE, "")
 
         self._follow(client, actor)
-        await actor.enter(client, request_id, lambda: enter_command(grant, hello.name, device_of))
+        await actor.entrance.enter(
+            client, request_id, lambda: enter_command(grant, hello.name, device_of)
+        )
 
     async def _resume(self, client: Client, request_id: str, hello: Hello) -> None:
         if hello.resume is None:
@@ -269,7 +271,7 @@ class Conductor:
         grant = self._tokens.read_resume(hello.resume.secret, self._clock.wall())
         actor = await self.actor(RoomKey(grant.tenant_id, grant.room_id))
         self._follow(client, actor)
-        await actor.resume(client, request_id, grant, hello.resume.streams)
+        await actor.entrance.resume(client, request_id, grant, hello.resume.streams)
 
     def _follow(self, client: Client, actor: RoomActor) -> None:
         """Note where a client is, unless it hung up while the room was opened."""

@@ -3,7 +3,7 @@
 What exists in one epoch is an `OpenRoom`. When it may not be the truth any more, because a commit
 failed, the lease was lost, the process stood still or the room had a defect, it is thrown away and
 read anew from the journal, again and again until that works or another node has the room. What
-happens in an open room is in ``actor``.
+happens in an open room is in ``writer``.
 """
 
 import asyncio

@@ -197,7 +197,7 @@ def _grant(claims: Mapping[str, Any], kind: type[G]) -> G:
 
 
 class ResumeSecrets:
-    """`actor.Secrets` over `Tokens`."""
+    """`entrance.Secrets` over `Tokens`."""
 
     def __init__(self, tokens: Tokens, clock: Clock) -> None:
         self._tokens = tokens
@@ -206,6 +206,6 @@ class ResumeSecrets:
     def resume_secret(
         self, key: RoomKey, session_no: int, participant: ParticipantId, identity: str, epoch: int
     ) -> str:
-        """See `actor.Secrets`."""
+        """See `entrance.Secrets`."""
         grant = ResumeGrant(key.tenant_id, key.room_id, session_no, participant, identity, epoch)
         return self._tokens.issue_resume(grant, self._clock.wall())

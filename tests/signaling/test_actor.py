@@ -26,7 +26,7 @@ async def pass_time(stage, seconds):
     """Let time pass, and the room's timers fire."""
     for _ in range(int(seconds)):
         stage.clock.time += 1
-        stage.actor._timeout()
+        stage.actor._writer.timeout()
     await stage.actor._tenure.current.committer.flush()
 
 
@@ -128,7 +128,7 @@ class TestSizes:
         connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
         again = Client(connection, SlowWire(connection.codec))
         hello(again, token="t")
-        await stage.actor.enter(again, "h", lambda: entering("Ana", Role.HOST))
+        await stage.actor.entrance.enter(again, "h", lambda: entering("Ana", Role.HOST))
         assert wire(again).closed is None
         (snapshot,) = events(again, "snapshot")
         assert len(snapshot["lobby"]["list"]) == WAITING

@@ -27,7 +27,9 @@ class TestFailures:
             await enter(stage, "Bo")
         client = stage.client()
         hello(client, token="t")
-        coming = asyncio.create_task(stage.actor.enter(client, "h", lambda: entering("Cy")))
+        coming = asyncio.create_task(
+            stage.actor.entrance.enter(client, "h", lambda: entering("Cy"))
+        )
         await asyncio.sleep(0)
         client.lost()
         stage.actor.lost(client)
@@ -42,7 +44,9 @@ class TestFailures:
         stage.journal.gate.clear()
         client = stage.client()
         hello(client, token="t")
-        coming = asyncio.create_task(stage.actor.enter(client, "h", lambda: entering("Cy")))
+        coming = asyncio.create_task(
+            stage.actor.entrance.enter(client, "h", lambda: entering("Cy"))
+        )
         await until(lambda: stage.actor.room.state.by_identity.get("guest:Cy"))
         client.lost()
         stage.actor.lost(client)
@@ -71,8 +75,8 @@ class TestFailures:
         await enter(stage, "Ana", Role.HOST)
         room = stage.actor.room
         stage.clock.slept += 60
-        stage.actor._timeout()
-        await until(lambda: stage.actor._live is not None)
+        stage.actor._writer.timeout()
+        await until(lambda: stage.actor._writer.live is not None)
         assert stage.actor.room is not room
 
     async def test_a_defect_while_opening_anew_is_logged_and_tried_again(self, stage, monkeypatch):
@@ -194,7 +198,7 @@ class TestFailures:
             raise RuntimeError("planted")
 
         monkeypatch.setattr(type(broken), "handle_timeout", bug)
-        stage.actor._timeout()
+        stage.actor._writer.timeout()
         monkeypatch.undo()
         await until(lambda: len(events(host, "snapshot")) == 2)
         assert stage.actor.room is not broken
@@ -249,7 +253,7 @@ class TestFailures:
             stage.actor.lost(host)
             for wait in (SHOW_LOST_S, HOST_GRACE_S):
                 stage.clock.time += wait
-                stage.actor._timeout()
+                stage.actor._writer.timeout()
             await until(lambda: stage.store.facts[-1].kind == "room.state")
             assert stage.store.facts[-1].body.reason == "host_gone"
         stage.clock.time += 5

@@ -131,7 +131,7 @@ class TestResume:
         await ask(stage, host, "lobby.admit", ids=[jane.participant])
         (told,) = [
             log._ring
-            for stream, log in stage.actor._open.outbound._streams._logs.items()
+            for stream, log in stage.actor._writer.open_room.outbound._streams._logs.items()
             if stream == f"lobby:{jane.participant}"
         ]
         assert told
@@ -157,7 +157,9 @@ class TestResume:
         for number in range(8):
             stage.clock.time += RING_SECONDS / 4
             await ask(stage, host, "chat.send", f"c{number}", body="x")
-        assert f"self:{ben.participant}" not in stage.actor._open.outbound._streams._logs
+        assert (
+            f"self:{ben.participant}" not in stage.actor._writer.open_room.outbound._streams._logs
+        )
         await ask(stage, host, "chat.send", "j", body="x", to=jane.participant)
         assert positions_of(jane)[f"self:{jane.participant}"] == (at[0], at[1] + 1)
 
@@ -165,7 +167,7 @@ class TestResume:
     def tell_the_roster(stage):
         """Let its second pass."""
         stage.clock.time += 1
-        stage.actor._timeout()
+        stage.actor._writer.timeout()
 
     async def test_a_client_that_does_not_know_enough_gets_a_snapshot(self, stage):
         """No positions, or old ones: a snapshot of all, never a part."""
@@ -188,7 +190,7 @@ class TestResume:
         connection = Connection(CODECS["sunup.v1.json"], stage.clock.now())
         again = Client(connection, SlowWire(connection.codec))
         hello(again, resume={"secret": "s"})
-        await stage.actor.resume(again, "h", grant_of(jane), at)
+        await stage.actor.entrance.resume(again, "h", grant_of(jane), at)
         assert reply(again, "h")["p"]["resumed"] is False
         assert events(again)[0]["t"] == "snapshot"
         assert wire(again).closed is None
@@ -236,7 +238,7 @@ class TestResume:
 
         Who is in comes back all the same, and who waits by another link.
         """
-        monkeypatch.setattr(stage.actor, "_at_the_door", RoomLimiter(DOOR_RATE, 1.0))
+        monkeypatch.setattr(stage.actor.entrance, "_at_the_door", RoomLimiter(DOOR_RATE, 1.0))
         ana = await enter(stage, "Ana", Role.HOST)
         jane, kim = [await enter(stage, who, lobby=True, link="one") for who in ("Jane", "Kim")]
         lee = await enter(stage, "Lee", lobby=True, link="another")
@@ -268,7 +270,7 @@ class TestResume:
         client = stage.client()
         hello(client, resume={"secret": "s"})
         with pytest.raises(RequestError) as refused:
-            await stage.actor.resume(client, "h", grant_of(ana, session_no=2), {})
+            await stage.actor.entrance.resume(client, "h", grant_of(ana, session_no=2), {})
         assert refused.value.code == "unauthorized"
 
     async def test_one_interval_for_a_short_cut(self, stage):

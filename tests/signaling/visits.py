@@ -17,7 +17,9 @@ async def enter(stage, who, role=Role.PARTICIPANT, *, lobby=False, link=None, ac
     """Somebody comes in; the client, attached."""
     client = stage.client()
     hello(client, token="t")
-    await (actor or stage.actor).enter(client, "h", lambda: entering(who, role, lobby, link))
+    await (actor or stage.actor).entrance.enter(
+        client, "h", lambda: entering(who, role, lobby, link)
+    )
     (actor or stage.actor).heard(client)
     return client
 
@@ -39,7 +41,7 @@ def grant_of(client, **changes):
 async def resume(stage, old, positions):
     client = stage.client()
     hello(client, resume={"secret": "s"})
-    await stage.actor.resume(client, "h", grant_of(old), positions)
+    await stage.actor.entrance.resume(client, "h", grant_of(old), positions)
     return client
 
 

@@ -70,7 +70,7 @@ class Node:
         command = Enter(
             Identity(f"{kind}:{who}"), kind, str(who), role=role, lobby=lobby, link=link
         )
-        await actor.enter(client, "h", lambda: command)
+        await actor.entrance.enter(client, "h", lambda: command)
         actor.heard(client)
         return client
 
@@ -95,7 +95,7 @@ class Node:
         actor = await self.actor(appointment)
         for step in seconds:
             self.clock.time += step
-            actor._timeout()
+            actor._writer.timeout()
             await actor._tenure.current.committer.flush()
 
 
