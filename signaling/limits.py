@@ -4,12 +4,15 @@ Token buckets with time as an argument, and the caps of the shell as named numbe
 meeting itself (chat, reactions, hands) belong to ``rooms``; limits of one frame to ``envelope``.
 """
 
+import contextlib
 import functools
 import ipaddress
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+H = TypeVar("H", bound=Hashable)
 
 FRAME_RATE: Final = 30.0
 """Frames per second, by `frame_weight`, that one connection may send for ever."""
@@ -80,6 +83,18 @@ class TokenBucket:
         if not wait:
             self.tokens -= amount
         return wait
+
+
+@contextlib.contextmanager
+def counted(counts: Counter[H], key: H) -> Iterator[None]:
+    """One more of `key` while this lasts; `counts` has no zeros."""
+    counts[key] += 1
+    try:
+        yield
+    finally:
+        counts[key] -= 1
+        if not counts[key]:
+            del counts[key]
 
 
 def frame_weight(size: int) -> float:

@@ -28,6 +28,7 @@ from .limits import (
     NEGOTIATION_BURST,
     NEGOTIATION_RATE,
     RoomLimiter,
+    counted,
 )
 from .mediahub import MediaHub
 from .messages import MediaClose, MediaOffer, ViewSet
@@ -136,12 +137,9 @@ class RoomMedia:
         asker = self._tenant, self, link
         if isinstance(action, MediaOffer):
             self._count_negotiation(participant, link)
-            self._offering[participant] += 1
-            try:
+            with counted(self._offering, participant):
                 async with self._hub.turns.take(*asker):
                     yield
-            finally:
-                self._offering -= Counter([participant])  # which keeps no zeros
         elif isinstance(action, MediaClose) and participant in self._offering:
             async with self._hub.turns.take(*asker):
                 yield

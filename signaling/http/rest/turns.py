@@ -10,10 +10,11 @@ import contextlib
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 from crm_core.tenants.service import ApiGrant, Unauthorized, authenticate, key_hash
+from signaling.limits import counted
 from storage.database import Database, Unit
 from storage.turns import SentAway, Turns
 
@@ -36,8 +37,6 @@ MAX_BODIES: Final = 16
 made of a megabyte is some more."""
 KNOWN_KEYS: Final = 1000
 """Remembered as good once; the longest unused is forgotten first."""
-
-H = TypeVar("H", bound=Hashable)
 
 
 class RestTurns:
@@ -126,7 +125,7 @@ class RestTurns:
     @contextlib.contextmanager
     def sending(self, grant: ApiGrant) -> Iterator[None]:
         """While a large answer is on its way to the caller."""
-        with _counted(self._unsent, grant.api_key_id):
+        with counted(self._unsent, grant.api_key_id):
             yield
 
     @contextlib.contextmanager
@@ -140,7 +139,7 @@ class RestTurns:
             HttpProblem: 429, too many are not taken.
         """
         self._require_taken(address)
-        with _counted(self._unsent, address):
+        with counted(self._unsent, address):
             yield
 
     @contextlib.contextmanager
@@ -152,7 +151,7 @@ class RestTurns:
         """
         if self._held[grant.api_key_id] >= MAX_BODIES:
             raise _refusal("too many large bodies at the same time: send fewer")
-        with _counted(self._held, grant.api_key_id):
+        with counted(self._held, grant.api_key_id):
             yield
 
     @contextlib.asynccontextmanager
@@ -173,17 +172,6 @@ class RestTurns:
     def _require_taken(self, whose: UUID | str) -> None:
         if self._unsent[whose] >= MAX_UNSENT:
             raise _refusal("too many answers were not taken yet: read them first")
-
-
-@contextlib.contextmanager
-def _counted(counts: Counter[H], key: H) -> Iterator[None]:
-    counts[key] += 1
-    try:
-        yield
-    finally:
-        counts[key] -= 1
-        if not counts[key]:
-            del counts[key]
 
 
 def _asker(grant: ApiGrant) -> tuple[UUID, UUID]:
