@@ -1,22 +1,32 @@
 """The OpenAPI 3.1 document, generated from the same declarations that serve the requests.
 
-Fields, limits, filters, includes and verbs come from the registry. Which statuses an operation may
-answer with, and the shapes that are HTTP's own, stand here; a test lets schemathesis compare them with
-the running server.
+Filters, includes and verbs come from the registry; which statuses an operation may answer with stands
+here, and the shapes of records in ``schemas``. A test lets schemathesis compare all with the running
+server.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from crm_core.errors import one
 from crm_core.resources.declaration import Resource, Verb
-from crm_core.resources.fields import Field
 from crm_core.resources.query import DEFAULT_LIMIT, MAX_CONDITIONS, MAX_LIKE, MAX_LIMIT
 
 from .endpoint import ETAG
 from .idempotency import MAX_KEY
+from .schemas import (
+    PROBLEM,
+    TIMELINE_ENTRY,
+    array_of,
+    filter_schema,
+    included_members,
+    object_of,
+    ref,
+    schemas_of,
+    with_extra,
+)
 
 JSON = "application/json"
 # Statuses that any operation may answer with, beside its own.
@@ -38,11 +48,11 @@ def document(resources: Iterable[Resource], base_url: str) -> bytes:
         base_url: where.
     """
     paths: dict[str, Any] = {}
-    schemas: dict[str, Any] = {"problem": _PROBLEM, "timeline_entry": _TIMELINE_ENTRY}
+    schemas: dict[str, Any] = {"problem": PROBLEM, "timeline_entry": TIMELINE_ENTRY}
     listed = list(resources)
     nouns = {resource.name: resource.noun for resource in listed}
     for resource in listed:
-        schemas.update(_schemas(resource, nouns))
+        schemas.update(schemas_of(resource, nouns))
         paths.update(_paths(resource))
     return msgspec.json.encode(
         {
@@ -75,98 +85,6 @@ _DESCRIPTION = (
     "Refusals are problem documents (RFC 9457) with a stable `code` and the `field` at fault; 429 says "
     "that too many requests of the key wait, or too many large answers were not taken."
 )
-_PROBLEM: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "field": {"type": "string"},
-        "ref": {"type": "string", "description": "With internal: names the line in the log"},
-        "conflict": {
-            "type": "object",
-            "description": "With slot_taken: what is in the way",
-            "properties": {
-                "starts_at": {"type": "string", "format": "date-time"},
-                "ends_at": {"type": "string", "format": "date-time"},
-                "appointment_id": {"type": ["string", "null"], "format": "uuid"},
-            },
-        },
-    },
-}
-_TIMELINE_ENTRY: dict[str, Any] = {
-    "type": "object",
-    "required": ["kind", "at", "id", "record"],
-    "additionalProperties": False,
-    "properties": {
-        "kind": {"enum": ["communication", "appointment", "pipeline_event"]},
-        "at": {"type": "string", "format": "date-time"},
-        "id": {"type": "string", "format": "uuid"},
-        "record": {
-            "anyOf": [
-                {"$ref": "#/components/schemas/communication"},
-                {"$ref": "#/components/schemas/appointment"},
-                {"$ref": "#/components/schemas/pipeline_event"},
-            ]
-        },
-    },
-}
-
-
-def _schemas(resource: Resource, nouns: Mapping[str, str]) -> dict[str, Any]:
-    found = {
-        resource.noun: _object(resource.fields.values(), all_there=True),
-        f"{resource.noun}_members": _object(resource.fields.values(), partial=True),
-    }
-    if resource.includes:
-        targets = sorted({include.resource for include in resource.includes.values()})
-        found[f"{resource.noun}_included"] = {
-            "type": "object",
-            "properties": {name: _array_of(nouns[name]) for name in targets},
-            "additionalProperties": False,
-        }
-    if "create" in resource.operations:
-        found[f"{resource.noun}_new"] = _object(resource.create_fields.values())
-    if "update" in resource.operations:
-        found[f"{resource.noun}_patch"] = _object(resource.update_fields.values(), partial=True)
-    return found
-
-
-def _ref(schema: str) -> dict[str, Any]:
-    return {"$ref": f"#/components/schemas/{schema}"}
-
-
-def _array_of(schema: str) -> dict[str, Any]:
-    return {"type": "array", "items": _ref(schema)}
-
-
-def _included(resource: Resource) -> dict[str, Any]:
-    """The members that ``include=`` adds to an answer."""
-    if not resource.includes:
-        return {}
-    return {
-        "included": _ref(f"{resource.noun}_included"),
-        "included_cut": {"type": "array", "items": {"enum": sorted(resource.includes)}},
-    }
-
-
-def _object(
-    fields: Iterable[Field], *, all_there: bool = False, partial: bool = False
-) -> dict[str, Any]:
-    """Schema of an object with exactly these members."""
-    listed = list(fields)
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": {each.name: each.schema() for each in listed},
-        "additionalProperties": False,
-    }
-    required = [each.name for each in listed if all_there or (each.required and not partial)]
-    if required:
-        schema["required"] = required
-    return schema
 
 
 def _paths(resource: Resource) -> dict[str, Any]:
@@ -207,9 +125,7 @@ def _operation(
     problems = {
         status: {
             "description": "Refused",
-            "content": {
-                "application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}
-            },
+            "content": {"application/problem+json": {"schema": ref("problem")}},
         }
         for status in sorted({*_COMMON, *more})
     }
@@ -223,7 +139,7 @@ def _operation(
 
 def _list(resource: Resource) -> dict[str, Any]:
     parameters = [
-        *(_query(each.name, _filter_schema(each)) for each in resource.filters.values()),
+        *(_query(each.name, filter_schema(each)) for each in resource.filters.values()),
         _query("sort", {"enum": [s + n for n in sorted(resource.sort_keys) for s in ("", "-")]}),
         *_paging(),
         _include(resource),
@@ -236,10 +152,10 @@ def _list(resource: Resource) -> dict[str, Any]:
             # With `fields` an item has only the members asked for.
             "items": {
                 "type": "array",
-                "items": {"anyOf": [_ref(resource.noun), _ref(f"{resource.noun}_members")]},
+                "items": {"anyOf": [ref(resource.noun), ref(f"{resource.noun}_members")]},
             },
             "next": {"type": ["string", "null"]},
-            **_included(resource),
+            **included_members(resource),
         },
         "additionalProperties": False,
     }
@@ -257,7 +173,7 @@ def _create(resource: Resource) -> dict[str, Any]:
         answers={
             "201": _answer(
                 "Made",
-                _with_extra(resource, resource.create_extra, required=False),
+                with_extra(resource, resource.create_extra, required=False),
                 headers={**_ETAG, "Location": {"schema": {"type": "string"}}},
             )
         },
@@ -271,10 +187,10 @@ def _create(resource: Resource) -> dict[str, Any]:
 
 
 def _get(resource: Resource) -> dict[str, Any]:
-    members = _object(resource.fields.values(), partial=True)
-    members["properties"] |= _included(resource)
+    members = object_of(resource.fields.values(), partial=True)
+    members["properties"] |= included_members(resource)
     # With `fields` or `include` members are left out or added.
-    answer = {"anyOf": [_ref(resource.noun), members]}
+    answer = {"anyOf": [ref(resource.noun), members]}
     operation = _operation(
         resource,
         "get",
@@ -295,7 +211,7 @@ def _update(resource: Resource) -> dict[str, Any]:
         resource,
         "update",
         f"Change fields of {one(resource.noun)}",
-        answers={"200": _answer("Changed", _ref(resource.noun), headers=_ETAG)},
+        answers={"200": _answer("Changed", ref(resource.noun), headers=_ETAG)},
         more=("408", "409", "412", "413", "415", "428"),
     )
     return {
@@ -322,7 +238,7 @@ def _verb(resource: Resource, verb: Verb) -> dict[str, Any]:
         verb.name,
         verb.summary,
         answers={
-            "200": _answer("Done", _with_extra(resource, verb.extra, required=True), headers=_ETAG)
+            "200": _answer("Done", with_extra(resource, verb.extra, required=True), headers=_ETAG)
         },
         more=("408", "409", "412", "413", "415"),
     )
@@ -331,7 +247,7 @@ def _verb(resource: Resource, verb: Verb) -> dict[str, Any]:
         "parameters": [_IDEMPOTENCY, {**_IF_MATCH, "required": False}],
         "requestBody": {
             "required": any(each.required for each in verb.body),
-            "content": {JSON: {"schema": _object(verb.body)}},
+            "content": {JSON: {"schema": object_of(verb.body)}},
         },
     }
 
@@ -341,7 +257,7 @@ def _timeline(resource: Resource) -> dict[str, Any]:
         "type": "object",
         "required": ["items", "next"],
         "properties": {
-            "items": _array_of("timeline_entry"),
+            "items": array_of("timeline_entry"),
             "next": {"type": ["string", "null"]},
         },
         "additionalProperties": False,
@@ -371,24 +287,8 @@ _IDEMPOTENCY = {
 }
 
 
-def _with_extra(resource: Resource, extra: tuple[Field, ...], *, required: bool) -> dict[str, Any]:
-    """The record's schema with the members that this answer alone carries."""
-    if not extra:
-        return _ref(resource.noun)
-    schema = _object(resource.fields.values(), all_there=True)
-    schema["properties"].update({each.name: each.schema() for each in extra})
-    if required:
-        schema["required"].extend(each.name for each in extra)
-    return schema
-
-
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "in": "query", "required": False, "schema": schema}
-
-
-def _filter_schema(each: Field) -> dict[str, Any]:
-    """A filter's value stands in a query string, so it is never null."""
-    return Field(each.name, each.kind, choices=each.choices).schema()
 
 
 def _paging() -> list[dict[str, Any]]:
@@ -420,7 +320,7 @@ def _names(name: str, allowed: list[str]) -> dict[str, Any] | None:
 def _body(schema: str, *, required: bool) -> dict[str, Any]:
     return {
         "required": required,
-        "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+        "content": {JSON: {"schema": ref(schema)}},
     }
 
 
