@@ -253,7 +253,7 @@ class Conductor:
         while actor is not before:  # until its door was open, the appointment could change hands
             before = actor
             await self._check_link(grant)
-            actor = await self.sitting(key)
+            actor = await self.actor(key)  # over again is over: it says so itself
 
         def device_of(identity: Identity) -> str | None:
             state = actor.room.state

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from crm_core.errors import LinkRefused, RoomOver
-from crm_core.meetings.service import FoundRoom, LinkGrant, MeetingService, RoomRecord
+from crm_core.meetings.service import FoundRoom, LinkGrant, LinkSays, MeetingService, RoomRecord
 
 from .clock import Clock, stamp
 from .errors import RequestError
@@ -30,7 +30,7 @@ class CrmLinks:
         self._service = service
         self._clock = clock
         self._rooms = SharedReads(self._find)
-        self._open_links = SharedReads(self._is_open)
+        self._links = SharedReads(self._say)
 
     async def open(self, code: str, secret: str) -> OpenedLink:
         """See `Links.open`."""
@@ -53,14 +53,16 @@ class CrmLinks:
         """Refuse a grant whose link opens nothing any more, as when new links have taken its place.
 
         Raises:
-            RequestError: ``not_found``, or ``unavailable``.
+            RequestError: ``ended``, ``cancelled``, ``not_found`` or ``unavailable``.
         """
         try:
-            is_open = await self._open_links.get((UUID(grant.tenant_id), UUID(grant.link_id)))
+            says = await self._links.get((UUID(grant.tenant_id), UUID(grant.link_id)))
         except JournalDownError:
             raise RequestError("unavailable", retry_ms=1000) from None
-        if not is_open:
+        if says == "gone":
             raise RequestError("not_found", _NOT_FOUND)
+        if says != "come":
+            raise RequestError(says)
 
     async def _ask(self, code: str) -> FoundRoom | None:
         try:
@@ -74,9 +76,9 @@ class CrmLinks:
         async with Guard(OPEN_TIMEOUT):
             return await self._service.find_room(code)
 
-    async def _is_open(self, link: tuple[UUID, UUID]) -> bool:
+    async def _say(self, link: tuple[UUID, UUID]) -> LinkSays:
         async with Guard(OPEN_TIMEOUT):
-            return await self._service.is_open_link(*link)
+            return await self._service.ask_link(*link)
 
     def _check_time(self, link: LinkGrant, record: RoomRecord) -> None:
         config = config_of(record, record.session_no)

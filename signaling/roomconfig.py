@@ -54,7 +54,7 @@ def news(plan: RoomPlan, room: Room) -> Sequence[Input]:
     closed = tuple(LinkId(str(link)) for link in plan.closed_links)
     if any(link not in state.banned_links for link in closed):
         found.append(LinksClosed(closed))
-    voided = tuple(LinkId(str(link)) for link in plan.voided_links)
+    voided = tuple(LinkId(str(link)) for link in plan.void_links)
     if any(row.unheard and row.link in voided for row in state.participants.values()):
         found.append(LinksVoided(voided))
     return found

@@ -1,6 +1,5 @@
 """Making, reading and closing room records; the appointment service is the usual caller."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,10 +12,11 @@ from storage.database import Unit
 from ..appointments.models import Appointment
 from ..errors import NotFound
 from ..people.models import Person
-from ..tenants.models import Staff, Tenant
+from ..tenants.models import Staff
 from .journal_models import RoomOwner
 from .links import CODE_BYTES, RandomBytes, random_text
-from .models import RoomLink, VideoRoom, VideoRoomParticipant, VideoRoomSession
+from .models import VideoRoom, VideoRoomSession
+from .plans import RoomPlan
 
 # (seats, of them reserved for hosts), as in the presets of ``rooms.policy``.
 SEATS = {"consultation": (4, 1), "training": (205, 5), "webinar": (205, 5), "instant": (4, 1)}
@@ -26,19 +26,6 @@ LOBBY = {
     "webinar": "walk_ins",
     "instant": "guests",
 }
-
-
-@dataclass(frozen=True)
-class RoomPlan:
-    """What the calendar has decided about a room; it may decide anew while people are in it."""
-
-    status: str
-    starts_at: datetime | None
-    ends_at: datetime | None
-    closed_links: tuple[UUID, ...] = ()
-    """Those made for who is not expected any more, whoever is in by them; see `load_plans`."""
-    voided_links: tuple[UUID, ...] = ()
-    """The others that open nothing any more: new ones were made, or the tenant was switched off."""
 
 
 @dataclass(frozen=True)
@@ -84,48 +71,6 @@ _ROOM_AND_WHO = (  # built once, as everybody who joins asks it
     .where(VideoRoom.id == sa.bindparam("room_id"))
     .order_by(Appointment.starts_at.desc())
     .limit(1)
-)
-
-
-_OPEN = sa.orm.aliased(RoomLink)
-_IS_CLOSED = sa.or_(
-    Staff.deleted_at.is_not(None),
-    Staff.is_active.is_(False),
-    Person.deleted_at.is_not(None),
-    sa.and_(
-        Appointment.status == "cancelled",
-        ~sa.exists().where(
-            _OPEN.room_id == RoomLink.room_id,
-            _OPEN.staff_id == RoomLink.staff_id,
-            _OPEN.revoked_at.is_(None),
-        ),
-    ),
-)
-_PLANS = (  # these two likewise, as every renewal of leases asks them
-    sa.select(VideoRoom.id, VideoRoom.status, VideoRoom.starts_at, VideoRoom.ends_at).where(
-        VideoRoom.id.in_(sa.bindparam("room_ids", expanding=True))
-    )
-)
-_IS_SHUT = sa.or_(RoomLink.revoked_at.is_not(None), _IS_CLOSED, Tenant.is_active.is_(False))
-_LINKS = (
-    sa.select(
-        RoomLink.id,
-        RoomLink.room_id,
-        sa.func.coalesce(_IS_CLOSED, sa.false()).label("is_closed"),
-    )
-    .outerjoin(Staff, Staff.id == RoomLink.staff_id)
-    .outerjoin(Person, Person.id == RoomLink.person_id)
-    .outerjoin(Appointment, Appointment.id == RoomLink.appointment_id)
-    .join(Tenant, Tenant.id == RoomLink.tenant_id)
-)
-_CAME_BY = sa.select(VideoRoomParticipant.link_id).where(
-    VideoRoomParticipant.room_id.in_(sa.bindparam("room_ids", expanding=True)),
-    VideoRoomParticipant.link_id.is_not(None),
-)
-# Of a room's links any number may be void; those by which nobody came are nothing to it.
-_LINKS_SHUT = _LINKS.where(RoomLink.id.in_(_CAME_BY), _IS_SHUT).order_by(RoomLink.id)
-_OPEN_LINK = _LINKS.where(
-    RoomLink.id == sa.bindparam("link_id"), sa.not_(sa.func.coalesce(_IS_SHUT, sa.false()))
 )
 
 
@@ -255,36 +200,6 @@ async def load_room(unit: Unit, room_id: UUID) -> RoomRecord:
         appointment_id=appointment_id,
         person_name=person_name,
     )
-
-
-async def is_open_link(unit: Unit, link_id: UUID) -> bool:
-    """Whether the link opens its room for whom it was made for, as far as the calendar says."""
-    return (await unit.session.execute(_OPEN_LINK, {"link_id": link_id})).first() is not None
-
-
-async def load_plans(unit: Unit, room_ids: Collection[UUID]) -> dict[UUID, RoomPlan]:
-    """What the calendar says of rooms now, in two statements; one not in this tenant is left out.
-
-    Closed links are those of people who were deleted, of staff who left, and of appointments that
-    were cancelled while others have the room. A host is expected as long as one link of theirs is open.
-    Of closed and void links those are told by which somebody came, or asked to.
-    """
-    asked = {"room_ids": list(room_ids)}
-    rows = (await unit.session.execute(_PLANS, asked)).all()
-    closed: dict[UUID, list[UUID]] = {row.id: [] for row in rows}
-    voided: dict[UUID, list[UUID]] = {row.id: [] for row in rows}
-    for link in await unit.session.execute(_LINKS_SHUT, asked):
-        (closed if link.is_closed else voided)[link.room_id].append(link.id)
-    return {
-        row.id: RoomPlan(
-            row.status,
-            row.starts_at,
-            row.ends_at,
-            closed_links=tuple(closed[row.id]),
-            voided_links=tuple(voided[row.id]),
-        )
-        for row in rows
-    }
 
 
 async def _create_sitting(unit: Unit, room_id: UUID, session_no: int) -> None:

@@ -12,17 +12,19 @@ from uuid import UUID
 from storage.database import Database
 
 from ..errors import LinkRefused
-from . import journal, links, overdue, rooms
+from . import journal, links, overdue, plans, rooms
 from .journal import Claim
 from .links import LinkGrant, RoomLinks
+from .plans import LinkSays, RoomPlan
 from .projection import JournalRecord
-from .rooms import RoomPlan, RoomRecord
+from .rooms import RoomRecord
 
 __all__ = [
     "Claim",
     "FoundRoom",
     "JournalRecord",
     "LinkGrant",
+    "LinkSays",
     "MeetingService",
     "RoomPlan",
     "RoomRecord",
@@ -91,10 +93,10 @@ class MeetingService:
         async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
             return await rooms.load_room(unit, room_id)
 
-    async def is_open_link(self, tenant_id: UUID, link_id: UUID) -> bool:
-        """Whether the link still opens its room; not, if it is not in this tenant."""
+    async def ask_link(self, tenant_id: UUID, link_id: UUID) -> LinkSays:
+        """What the link says to who has it; ``gone``, if it is not in this tenant."""
         async with self._database.unit_of_work(tenant_id, read_only=True) as unit:
-            return await rooms.is_open_link(unit, link_id)
+            return await plans.ask_link(unit, link_id)
 
     async def claim_room(
         self, tenant_id: UUID, room_id: UUID, node: str, lease_seconds: float
@@ -124,17 +126,12 @@ class MeetingService:
         """
         async with self._database.unit_of_work(tenant_id) as unit:
             kept = await journal.renew_rooms(unit, epochs, lease_seconds)
-            return await rooms.load_plans(unit, kept)
+            return await plans.load_plans(unit, kept)
 
     async def release_room(self, tenant_id: UUID, room_id: UUID, epoch: int) -> None:
         """End the lease now, so that another node need not wait for it."""
         async with self._database.unit_of_work(tenant_id) as unit:
             await journal.release_room(unit, room_id, epoch)
-
-    async def reopen_room(self, tenant_id: UUID, room_id: UUID) -> int:
-        """Start another sitting of a room whose last one is over; returns its number."""
-        async with self._database.unit_of_work(tenant_id) as unit:
-            return await rooms.reopen_room(unit, room_id)
 
     async def room_events_since(
         self,

@@ -21,6 +21,7 @@ from crm_core.meetings.models import (
     VideoRoomSession,
 )
 from crm_core.meetings.projection import project
+from crm_core.meetings.rooms import reopen_room
 from crm_core.people.models import Person
 from tests.crm_core.meetings.support import START, book_meeting
 
@@ -406,7 +407,8 @@ async def test_a_second_sitting_is_a_second_row(database, tenant):
     """A room used again has another number, its own journal and its own row."""
     meeting = await book_meeting(database, tenant)
     await meeting.commit(await _hold(meeting))
-    number = await meeting.service.reopen_room(meeting.tenant_id, meeting.room_id)
+    async with database.unit_of_work(meeting.tenant_id) as unit:
+        number = await reopen_room(unit, meeting.room_id)
     assert number == 2
     meeting.session_no, meeting.seq = number, 0
     epoch = await meeting.claim()

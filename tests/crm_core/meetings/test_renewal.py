@@ -12,7 +12,7 @@ from crm_core.appointments.models import Appointment
 from crm_core.appointments.service import book, cancel, fresh_links
 from crm_core.errors import RoomOwned
 from crm_core.meetings.journal_models import RoomOwner
-from crm_core.meetings.rooms import load_plans
+from crm_core.meetings.plans import load_plans
 from crm_core.meetings.service import MeetingService
 from tests.crm_core.meetings.support import START, knock_by_every_link
 from tests.support.databases import LINKS
@@ -80,7 +80,7 @@ async def test_leases_of_many_rooms_are_kept(rooms):
         await rooms.decide(0, fresh_links, LINKS)
     await rooms.decide(1, cancel)
     plans = await rooms.renew()
-    assert [len(plans[each].voided_links) for each in ids] == [2, 0, 0]
+    assert [len(plans[each].void_links) for each in ids] == [2, 0, 0]
     assert [len(plans[each].closed_links) for each in ids] == [0, 1, 0]
     assert [plans[each].status for each in ids] == ["scheduled", "cancelled", "scheduled"]
     async with rooms.database.unit_of_work(rooms.tenant_id, read_only=True) as unit:
@@ -165,7 +165,7 @@ async def test_a_broken_renewal_keeps_nothing(rooms, monkeypatch):
     async def broken(_unit, _rooms):
         raise ConnectionResetError
 
-    monkeypatch.setattr("crm_core.meetings.rooms.load_plans", broken)
+    monkeypatch.setattr("crm_core.meetings.plans.load_plans", broken)
     with pytest.raises(ConnectionResetError):
         await rooms.renew()
     assert await asyncio.gather(*(rooms.free(each) for each in ids)) == [True, True]

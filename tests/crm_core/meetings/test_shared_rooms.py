@@ -13,9 +13,10 @@ from crm_core.communications.models import Communication
 from crm_core.communications.service import timeline
 from crm_core.errors import Contradiction, IllegalTransition, LinkRefused, RoomOver, SlotTaken
 from crm_core.leads.service import create_lead
+from crm_core.meetings import lifecycle
 from crm_core.meetings.links import LinkUrls
 from crm_core.meetings.models import RoomLink, VideoRoom
-from crm_core.meetings.rooms import load_plans
+from crm_core.meetings.plans import load_plans
 from crm_core.meetings.service import MeetingService
 from crm_core.people.models import Person
 from crm_core.tenants.models import Staff
@@ -148,7 +149,7 @@ async def test_who_is_not_expected_any_more_by_a_link(training):
         links = {link.id: link for link in await training.all(RoomLink)}
         return [
             sorted((links[each].role, links[each].person_id) for each in some)
-            for some in (found.closed_links, found.voided_links)
+            for some in (found.closed_links, found.void_links)
         ]
 
     assert await plan() == [[], []]
@@ -289,6 +290,66 @@ async def test_a_room_is_shared_by_so_many(training, monkeypatch):
         await training.book("Lee")
     await training.run(cancel, jane)
     await training.book("Lee")
+
+
+@pytest.mark.parametrize("came", [1, 2])
+async def test_a_training_that_is_tried_early_is_ahead_until_all_have_met(training, came):
+    """An hour before, with one of two, and ended by the host: the other comes at the time."""
+    at = START + timedelta(hours=1)
+    booked = [await training.book(name, starts_at=at) for name in ("Jane", "Kim")]
+    jane, *whom = booked[0]
+    meeting = Meeting(
+        training.database, training.tenant.tenant.id, training.room_id, jane.appointment.id,
+        *whom, training.tenant.staff.id,
+    )  # fmt: skip
+    epoch = await meeting.claim()
+    host = meeting.enter(f"staff:{meeting.staff_id}", "host", 0, "Ana Diaz")
+    meeting.event("room.state", 0, state="live")
+    for _, person_id, _ in booked[:came]:
+        meeting.enter(f"person:{person_id}", "participant", 5, "Somebody")
+    meeting.event("room.state", 60, state="ended")
+    meeting.end(60, by=host)
+    await meeting.commit(epoch)
+    (room,) = await training.all(VideoRoom)
+    outcomes = {(row.status, row.outcome) for row in await training.all(Appointment)}
+    if came == 2:
+        assert (room.status, outcomes) == ("ended", {("completed", "held")})
+    else:
+        assert (room.status, outcomes) == ("scheduled", {("scheduled", None)})
+        await training.opens(booked[1][0].links.guest_url)
+    (told,) = await training.all(Communication)
+    assert told.status == "completed"
+
+
+async def test_of_closed_appointments_so_many_are_read(training, monkeypatch):
+    """Any number may have been booked in a room and cancelled; nothing of them is settled again."""
+    monkeypatch.setattr(lifecycle, "MAX_SHARING", 2)
+    jane, *whom = await training.book("Jane")
+    for name in ("Kim", "Lee", "Bo"):
+        await training.run(cancel, (await training.book(name))[0])
+    meeting = Meeting(
+        training.database, training.tenant.tenant.id, training.room_id, jane.appointment.id,
+        *whom, training.tenant.staff.id,
+    )  # fmt: skip
+    epoch = await meeting.claim()
+    meeting.event("room.state", 0, state="live")
+    meeting.enter(f"person:{whom[0]}", second=5)
+    await meeting.commit(epoch)
+    await training.run(cancel, jane)
+    meeting.end(60)
+    read = []
+
+    def note(row, _context):
+        read.append(row)
+
+    sa.event.listen(Appointment, "load", note)
+    try:
+        await meeting.commit(epoch)
+    finally:
+        sa.event.remove(Appointment, "load", note)
+    assert len(read) == 2
+    (told,) = await training.all(Communication)
+    assert told.subject == "Heat pumps"
 
 
 async def test_on_another_device_the_own_appointment_was_kept(training):

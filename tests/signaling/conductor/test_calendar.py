@@ -19,7 +19,7 @@ from signaling.errors import CloseCode, RequestError
 from signaling.journal import CrmJournal, find_overdue
 from signaling.tokens import JoinGrant
 from tests.signaling.conductor.node import TOKENS, Node, decide, left_at, outcome, rows
-from tests.signaling.fakes import Stage, events, hello, request, wire
+from tests.signaling.fakes import ManualClock, Stage, events, hello, request, wire
 from tests.support.databases import LINKS
 from tests.support.wait import until
 
@@ -228,20 +228,35 @@ async def _switch_tenant_off(database, booked):
         (await unit.session.get(Tenant, booked.tenant_id)).is_active = False
 
 
+async def _cancel(database, booked):
+    await decide(database, booked, cancel, "called off")
+
+
+async def _meet_and_end(database, booked):
+    node = Node(database, ManualClock(booked.starts_at.timestamp()))
+    host, _ = await node.both(booked)
+    await (await node.actor(booked)).perform(host, request("room.end"))
+    await node.conductor.close()
+
+
 @pytest.mark.parametrize(
-    ("role", "shut", "age", "let_in"),
+    ("role", "shut", "age", "refusal"),
     [
-        ("participant", _renew_links, 30, False),
-        ("participant", None, 30, True),
-        ("participant", _renew_links, 1, False),
-        ("participant", _switch_tenant_off, 1, False),
-        ("host", _renew_links, 1, False),
-        ("host", _switch_tenant_off, 1, False),
-        ("host", None, 1, True),
+        ("participant", _renew_links, 30, "not_found"),
+        ("participant", None, 30, None),
+        ("participant", _renew_links, 1, "not_found"),
+        ("participant", _switch_tenant_off, 1, "not_found"),
+        ("participant", _cancel, 1, "cancelled"),
+        ("participant", _meet_and_end, 1, "ended"),
+        ("host", _renew_links, 1, "not_found"),
+        ("host", _switch_tenant_off, 1, "not_found"),
+        ("host", _cancel, 1, "cancelled"),
+        ("host", _meet_and_end, 1, "ended"),
+        ("host", None, 1, None),
     ],
 )
 async def test_a_token_that_was_kept_opens_nothing_once_its_link_opens_nothing(
-    database, booked, clock, role, shut, age, let_in
+    database, booked, clock, role, shut, age, refusal
 ):
     """Else whoever drew one before links were renewed or tenants switched off is in for good."""
     node = Node(database, clock)
@@ -254,13 +269,13 @@ async def test_a_token_that_was_kept_opens_nothing_once_its_link_opens_nothing(
     clock.time += age
     client = Stage().client()
     coming = node.conductor.enter(client, hello(client, token=token))
-    if let_in:
+    if refusal is None:
         await coming
         assert client.participant is not None
     else:
         with pytest.raises(RequestError) as refused:
             await coming
-        assert refused.value.code == "not_found"
+        assert refused.value.code == refusal
         assert not node.conductor.actors
     await node.conductor.close()
 

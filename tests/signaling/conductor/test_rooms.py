@@ -204,6 +204,19 @@ async def test_who_comes_as_a_room_is_let_go_again_is_checked_for_the_next_openi
     await node.conductor.close()
 
 
+async def test_who_comes_to_a_room_that_stays_over_hears_it(node):
+    """Nothing starts another sitting; it is opened again for them, and not again and again."""
+    await node.end()
+    node.journal.store.facts = node.ended
+    _, coming = node.knock()
+    async with asyncio.timeout(5):
+        with pytest.raises(RequestError) as refused:
+            await coming
+    assert refused.value.code == "ended"
+    assert len(node.made) == 2
+    await node.conductor.close()
+
+
 async def test_a_room_that_is_just_being_opened_is_closed_with_the_others(node):
     """Its media go, its lease is given back and kept no longer, though it was open after all."""
     node.journal.door.clear()
