@@ -165,6 +165,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "shed_frames_total": gateway.shed,
                         "negotiations_waiting": hub.turns.waiting(),
                         "rest_waiting": rest_turns.waiting(),
+                        "writes_waiting": database.waiting(),
                     },
                     "engine": hub.engine.stats,
                 }

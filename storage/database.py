@@ -7,35 +7,25 @@ is made by ``schema.py``; what a session may see is decided in ``tenancy.py``.
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-import aiosqlite
-import msgspec
 import sqlalchemy as sa
-from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from .errors import DatabaseRefused, UnsafeDatabaseRole, UnsupportedDatabase
+from .engines import open_engine
+from .errors import DatabaseRefused
 from .ids import Clock, Ids, MonotonicIds, utc_now
 from .reasons import refusals
-from .rls import APP_ROLE
-from .tenancy import TenantSession, assert_no_tenant_on_return
+from .roles import check_member, check_postgresql_version, check_role
+from .tenancy import TenantSession, assert_no_tenant_on_return, bound_waits
 from .turns import Turns
 
-MINIMUM_POSTGRESQL = 150000
-_DRIVERS = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
-_URL_OPTIONS = ("sslmode", "ssl", "host", "port", "prepared_statement_cache_size")
-_SQLITE_BUSY_MS = 10_000
-_SQLITE_RETRY_SECONDS = 0.01
-_CONNECT_SECONDS = 15
-_END_SECONDS = 2.0
-_TURN_SECONDS = 30.0
+_END_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -60,142 +50,13 @@ class Unit:
             await self.session.flush()
 
 
-def normalise_url(url: str) -> URL:
-    """Accept ``postgresql://`` and ``sqlite:///`` plain or with our driver.
-
-    Raises:
-        UnsupportedDatabase: another database or driver, or a text that is no URL.
-    """
-    try:
-        parsed = make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        # Not chained: the error's text would show the URL, and with it the password.
-        raise UnsupportedDatabase("the database URL cannot be read") from None
-    backend = parsed.drivername.split("+")[0]
-    backend = "postgresql" if backend == "postgres" else backend
-    driver = _DRIVERS.get(backend)
-    if driver is None or parsed.drivername not in (backend, driver, "postgres"):
-        raise UnsupportedDatabase(
-            f"{parsed.drivername} is not supported: use postgresql:// or sqlite:///"
-        )
-    return _with_driver_options(parsed.set(drivername=driver))
-
-
-def _with_driver_options(url: URL) -> URL:
-    """`url` with ``sslmode``, as libpq calls it, under the driver's name; others are refused."""
-    if url.get_backend_name() == "sqlite":
-        return url
-    for option in url.query:
-        if option not in _URL_OPTIONS:
-            raise UnsupportedDatabase(
-                f"the database URL's option {option!r} is not supported: use "
-                + ", ".join(_URL_OPTIONS)
-            )
-    if "sslmode" not in url.query:
-        return url
-    mode = url.query["sslmode"]
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-
-
-class SqliteConnection(sqlite3.Connection):
-    """A connection whose transaction ends with it.
-
-    SQLite keeps one that is closed as long as a cursor of it lives, its transaction and the lock of
-    the one writer with it (sqlite3_close_v2): of a unit that was given up, that may be for ever.
-    """
-
-    def close(self) -> None:
-        """Roll back, then close."""
-        if self.in_transaction:
-            self.rollback()
-        super().close()
-
-
-def open_engine(url: str | URL, *, pool_size: int = 10, read_only: bool = False) -> AsyncEngine:
-    """An engine with this program's connection rules; the caller disposes of it.
-
-    Args:
-        url: where.
-        pool_size: connections at the most.
-        read_only: the database refuses to write on its connections.
-    """
-    parsed = normalise_url(url) if isinstance(url, str) else url
-    rules: dict[str, Any] = {
-        "pool_size": pool_size,
-        "max_overflow": 0,
-        "hide_parameters": True,  # errors are logged, and values of rows have no place there
-    }
-    if parsed.get_backend_name() == "sqlite":
-        engine = create_async_engine(
-            parsed,
-            connect_args={"factory": SqliteConnection},
-            json_deserializer=msgspec.json.decode,
-            **rules,
-        )
-        _prepare_sqlite(engine, read_only=read_only)
-        return engine
-    return create_async_engine(
-        parsed,
-        pool_pre_ping=True,
-        json_deserializer=str,  # `types` decodes each row by itself
-        connect_args={
-            "timeout": _CONNECT_SECONDS,
-            "server_settings": {"application_name": "sunup", "TimeZone": "UTC"},
-        },
-        execution_options={"postgresql_readonly": True} if read_only else {},
-        **rules,
-    )
-
-
-def _prepare_sqlite(engine: AsyncEngine, *, read_only: bool) -> None:
-    """WAL so that readers and the one writer do not wait for each other; keys enforced.
-
-    The driver's own BEGIN is switched off: it starts transactions lazily and would let a reader
-    try to become a writer half-way, which SQLite answers with an error at once.
-    """
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _pragmas(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.isolation_level = None
-        dbapi_connection.run_async(_keep_wal)
-        cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA synchronous = FULL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_BUSY_MS}")
-        cursor.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-async def _keep_wal(connection: aiosqlite.Connection) -> None:
-    """Set the file's journal mode, which only the first connection ever has to change.
-
-    Of two processes that change it at once SQLite refuses one without waiting (its busy handler
-    could wait for ever: each reads what the other wants to lock).
-    """
-    loop = asyncio.get_running_loop()
-    end = loop.time() + _SQLITE_BUSY_MS / 1000
-    while True:
-        try:
-            await connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            primary = error.sqlite_errorcode & 0xFF  # of extended ones like SQLITE_BUSY_RECOVERY
-            if primary != sqlite3.SQLITE_BUSY or loop.time() > end:
-                raise
-            await asyncio.sleep(_SQLITE_RETRY_SECONDS)
-        else:
-            return
-
-
 class Database:
     """The server's pools, on either database: one to read, one to write.
 
     Two, because a hundred people who open their links at once must not keep the facts of running
     meetings from being committed. Who writes has a connection in turn with other tenants: else one with a
-    hundred rooms that end would keep all others waiting, on SQLite for its one writer.
+    hundred rooms that end would keep all others waiting, on SQLite for its one writer. On PostgreSQL no
+    tenant has all connections, as what waits for a lock has one for ten seconds.
 
     Args:
         url: where; on PostgreSQL with the application's login, never the owner's.
@@ -220,8 +81,15 @@ class Database:
         # SQLite has one writer. Waiting for its connection is fair and costs nothing; waiting in
         # SQLite's busy handler is neither.
         self.writers = open_engine(url, pool_size=1 if self.dialect == "sqlite" else pool_size)
-        self._turns = Turns(1 if self.dialect == "sqlite" else pool_size)
-        """To write; as many at once as there are connections."""
+        self.request_turns: Turns
+        """To write for requests over the API, by tenant and key; see `unit_of_work`."""
+        if self.dialect == "sqlite":
+            self._turns = self.request_turns = Turns()
+        else:
+            requests = max(1, pool_size * 2 // 5)
+            others = max(1, pool_size - requests - 1)  # one is left to the look for its health
+            self._turns = Turns(others, of_one=max(1, others - 1))
+            self.request_turns = Turns(requests, of_one=max(1, requests - 1))
         if self.dialect == "postgresql":
             assert_no_tenant_on_return(self.readers)
             assert_no_tenant_on_return(self.writers)
@@ -238,11 +106,11 @@ class Database:
             async with self.readers.connect() as connection:
                 if self.dialect == "postgresql":
                     await check_postgresql_version(connection)
-                    await _check_role(connection)
+                    await check_role(connection)
                     await check_member(connection)
 
     async def check_writable(self) -> None:
-        """Begin a transaction that may write, in its turn.
+        """Begin a transaction that may write: it waits for one that runs, and for nobody's turn.
 
         Raises:
             DatabaseRefused: it takes none: it is a standby, or was set to be read.
@@ -256,7 +124,12 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def unit_of_work(
-        self, tenant_id: UUID | None, *, actor_id: UUID | None = None, read_only: bool = False
+        self,
+        tenant_id: UUID | None,
+        *,
+        actor_id: UUID | None = None,
+        read_only: bool = False,
+        in_turn: bool = False,
     ) -> AsyncIterator[Unit]:
         """One transaction for one tenant; commits at the end of the block.
 
@@ -264,23 +137,31 @@ class Database:
             tenant_id: whose rows it may see; None sees no tenant's row.
             actor_id: the staff member who acts, stamped on what is created.
             read_only: the database refuses writes, and on SQLite nobody waits for it.
+            in_turn: the caller has one of `request_turns`.
 
         Raises:
             sqlalchemy.exc.TimeoutError: no connection was free in time.
         """
-        async with contextlib.AsyncExitStack() as stack:
-            if not read_only:
-                await self._wait_for_turn(stack, tenant_id)
-            yield await stack.enter_async_context(self._unit(tenant_id, actor_id, read_only))
+        if read_only or in_turn:
+            async with self._unit(tenant_id, actor_id, read_only) as unit:
+                yield unit
+        else:
+            async with self._turn(tenant_id), self._unit(tenant_id, actor_id, read_only) as unit:
+                yield unit
 
-    async def _wait_for_turn(
-        self, stack: contextlib.AsyncExitStack, tenant_id: UUID | None
-    ) -> None:
-        try:
-            async with asyncio.timeout(_TURN_SECONDS):
-                await stack.enter_async_context(self._turns.take(tenant_id))
-        except TimeoutError:
-            raise sa.exc.TimeoutError("no turn to write came in time") from None
+    def waiting(self) -> int:
+        """How many wait to write."""
+        return sum(turns.waiting() for turns in {self._turns, self.request_turns})
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, tenant_id: UUID | None) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(_TURN_SECONDS):
+                    await stack.enter_async_context(self._turns.take(tenant_id, None))
+            except TimeoutError:
+                raise sa.exc.TimeoutError("no turn to write came in time") from None
+            yield
 
     @contextlib.asynccontextmanager
     async def _unit(
@@ -310,6 +191,7 @@ class Database:
         caller back, so only look-ups may use it.
         """
         async with self.readers.begin() as connection:
+            await connection.run_sync(bound_waits)
             yield connection
 
     async def close(self) -> None:
@@ -341,52 +223,3 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         elif not task.cancelled():
             task.exception()  # who was cancelled has no use for it
         raise
-
-
-async def check_postgresql_version(connection: AsyncConnection) -> None:
-    """Raise `UnsupportedDatabase` for a server older than PostgreSQL 15."""
-    number = int((await connection.execute(sa.text("SHOW server_version_num"))).scalar_one())
-    if number < MINIMUM_POSTGRESQL:
-        raise UnsupportedDatabase(
-            f"PostgreSQL {number // 10000} is too old: Sunup needs 15 or newer"
-        )
-
-
-async def check_member(connection: AsyncConnection) -> None:
-    """Raise `UnsafeDatabaseRole` for a login without the rights of the app role.
-
-    Says nothing of a database in whose cluster that role was never made.
-    """
-    statement = sa.text(
-        "SELECT current_user FROM pg_roles"
-        " WHERE rolname = :role AND NOT pg_has_role(current_user, oid, 'USAGE')"
-    )
-    name = (await connection.execute(statement, {"role": APP_ROLE})).scalar_one_or_none()
-    if name is not None:
-        raise UnsafeDatabaseRole(
-            f"the database role {name!r} has no rights on the tables: as their owner, "
-            f"GRANT {APP_ROLE} TO {name} (docs/decisions/0005-database-roles.md)"
-        )
-
-
-async def _check_role(connection: AsyncConnection) -> None:
-    row = (
-        await connection.execute(
-            sa.text(
-                """SELECT current_user AS name, rolsuper OR rolbypassrls AS bypasses,
-                   (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                     WHERE n.nspname = 'public' AND pg_has_role(c.relowner, 'MEMBER')) AS owned
-                   FROM pg_roles WHERE rolname = current_user"""
-            )
-        )
-    ).one()
-    if row.bypasses:
-        raise UnsafeDatabaseRole(
-            f"the database role {row.name!r} bypasses row-level security; "
-            "serve with a member of sunup_app (docs/decisions/0005-database-roles.md)"
-        )
-    if row.owned:
-        raise UnsafeDatabaseRole(
-            f"the database role {row.name!r} owns {row.owned} tables; "
-            "serve with a member of sunup_app (docs/decisions/0005-database-roles.md)"
-        )

@@ -5,10 +5,11 @@ they have, and the rooms of a tenant likewise. It knows nothing of what waits; `
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+_NOBODY: Final = object()
 
 
 class Rotation(Generic[T]):
@@ -42,14 +43,20 @@ class Rotation(Generic[T]):
         else:
             self._items.append(item)
 
-    def pop(self) -> T | None:
-        """Take the item whose turn it is; None when there is none."""
-        if not self._count:
+    def pop(self, *, but: Callable[[Hashable], bool] = lambda _first: False) -> T | None:
+        """Take the item whose turn it is; None when there is none.
+
+        Args:
+            but: of which first words none is taken.
+        """
+        if self._items:
+            self._count -= 1
+            return self._items.popleft()
+        name = next((each for each in self._children if not but(each)), _NOBODY)
+        if name is _NOBODY:
             return None
         self._count -= 1
-        if self._items:
-            return self._items.popleft()
-        name, child = self._children.popitem(last=False)
+        child = self._children.pop(name)
         item = child.pop()
         self._recount(name, len(child) + 1, len(child))
         if child:

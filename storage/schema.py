@@ -21,10 +21,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import check_member, check_postgresql_version, normalise_url, open_engine
+from .engines import normalise_url, open_engine
 from .errors import DatabaseRefused, SchemaOutOfDate
 from .reasons import reason, refusals
 from .rls import APP_ROLE
+from .roles import check_member, check_postgresql_version
 from .scram import verifier
 
 _MIGRATIONS = pathlib.Path(__file__).parent / "migrations"

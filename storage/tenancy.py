@@ -30,13 +30,11 @@ PATIENCE = {
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
-"""PostgreSQL's settings for a tenant's transactions. What waits for a lock that somebody at a console
+"""PostgreSQL's settings for every transaction. What waits for a lock that somebody at a console
 has, or reads without an end, has one of the few connections that all tenants wait for."""
-_BEGIN = sa.text(
-    "SELECT "
-    + ", ".join(f"set_config('{name}', :{name}, true)" for name in PATIENCE)
-    + f", set_config('{SETTING}', :tenant, true)"
-)
+_BOUND_WAITS = ", ".join(f"set_config('{name}', :{name}, true)" for name in PATIENCE)
+_BEGIN_NOBODYS = sa.text(f"SELECT {_BOUND_WAITS}")
+_BEGIN = sa.text(f"SELECT {_BOUND_WAITS}, set_config('{SETTING}', :tenant, true)")
 
 
 class TenantSession(Session):
@@ -44,6 +42,12 @@ class TenantSession(Session):
 
     ``info`` carries ``tenant_id``, ``now`` and ``actor_id``; ``storage.database`` fills it.
     """
+
+
+def bound_waits(connection: Connection) -> None:
+    """Bound what a transaction that is nobody's may wait for; a session's own does it when it begins."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_BEGIN_NOBODYS, PATIENCE)
 
 
 _GLOBAL: dict[type[Any], Callable[[UUID], Any]] = {}
@@ -67,7 +71,9 @@ def _begin(session: Session, _transaction: SessionTransaction, connection: Conne
     between may not know the settings either.
     """
     tenant_id = session.info.get("tenant_id")
-    if tenant_id is not None and connection.dialect.name == "postgresql":
+    if tenant_id is None:
+        bound_waits(connection)
+    elif connection.dialect.name == "postgresql":
         connection.execute(_BEGIN, {**PATIENCE, "tenant": str(tenant_id)})
 
 

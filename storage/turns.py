@@ -10,6 +10,7 @@ caller's matter, and for what is not known here.
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +30,7 @@ class Turns:
 
     Args:
         at_once: how many have a turn at the same time.
+        of_one: how many of them may be of one asker, by the first word of its path; all of them, if not given.
         pauses: whether the loop is left to everybody else after each turn, for as long as it took.
         timer: seconds, only their differences count.
     """
@@ -37,10 +39,14 @@ class Turns:
         self,
         at_once: int = 1,
         *,
+        of_one: int | None = None,
         pauses: bool = False,
         timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._free = at_once
+        self._of_one = at_once if of_one is None else of_one
+        self._taken: Counter[Hashable] = Counter()
+        """Turns that somebody has, by the first word."""
         self._pauses = pauses
         self._timer = timer
         self._waiting: Rotation[_Waiter] = Rotation()
@@ -62,8 +68,10 @@ class Turns:
         Raises:
             SentAway: they were not, or somebody else made them give way.
         """
-        if self._free:
+        first = asker[0] if asker else None
+        if self._free and not self._has_enough(first):
             self._free -= 1
+            self._taken[first] += 1
         else:
             await self._wait(asker, is_there)
         began = self._timer()
@@ -72,9 +80,9 @@ class Turns:
         finally:
             if self._pauses:
                 pause = min(self._timer() - began, LONGEST_PAUSE)
-                asyncio.get_running_loop().call_later(pause, self._pass_on)
+                asyncio.get_running_loop().call_later(pause, self._pass_on, first)
             else:
-                self._pass_on()
+                self._pass_on(first)
 
     def make_way(self, *asker: Hashable) -> bool:
         """Send away the first of those (by the first word of their paths) who wait for most turns.
@@ -87,7 +95,8 @@ class Turns:
         return longest is not None
 
     async def _wait(self, asker: tuple[Hashable, ...], is_there: Callable[[], bool]) -> None:
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), is_there)
+        first = asker[0] if asker else None
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), is_there, first)
         self._waiting.add(asker, waiter)
         try:
             await waiter.turn
@@ -95,14 +104,22 @@ class Turns:
             if waiter.turn.cancelled():
                 self._waiting.remove(asker, waiter)
             elif waiter.turn.exception() is None:  # it was given, and nobody takes it
-                self._pass_on()
+                self._pass_on(waiter.first)
             raise
 
-    def _pass_on(self) -> None:
-        while (waiter := self._waiting.pop()) is not None:
+    def _has_enough(self, first: Hashable) -> bool:
+        return self._taken[first] >= self._of_one
+
+    def _pass_on(self, first: Hashable) -> None:
+        """Give the turn that one of `first` had to who is next."""
+        self._taken[first] -= 1
+        if not self._taken[first]:
+            del self._taken[first]
+        while (waiter := self._waiting.pop(but=self._has_enough)) is not None:
             if waiter.turn.done():
                 continue
             if waiter.is_there():
+                self._taken[waiter.first] += 1
                 waiter.turn.set_result(None)
                 return
             waiter.send_away()
@@ -113,6 +130,8 @@ class Turns:
 class _Waiter:
     turn: asyncio.Future[None]
     is_there: Callable[[], bool]
+    first: Hashable
+    """The first word of the path."""
 
     def send_away(self) -> None:
         if not self.turn.done():

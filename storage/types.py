@@ -88,7 +88,7 @@ class _Jsonb(sa.TypeDecorator[Any]):
     """JSONB that is decoded with its row.
 
     The driver would decode it as it comes, fifty rows at a time, and a row may have ten thousand values.
-    Connections must hand on its text (`database.open_engine`).
+    Connections must hand on its text (`engines.open_engine`).
     """
 
     impl = JSONB(none_as_null=True)

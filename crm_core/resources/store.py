@@ -71,17 +71,27 @@ async def list_page(
     single record of which that is true comes what an answer may hold.
     """
     rows, cut = await Allowance().take(unit, statement(resource, query))
-    page, more = rows[: query.limit], cut or len(rows) > query.limit
-    included = await load_includes(unit, resources, query.includes, page)
-    while included.cut and len(page) > 1:
-        # As many as came of the relation that is cut soonest: seldom too many, and never all again.
-        page, more = page[: min(len(page) // 2, *included.cut.values())], True
-        included = await load_includes(unit, resources, query.includes, page)
+    page, included = await _with_all_that_comes_along(
+        unit, resources, query.includes, rows[: query.limit]
+    )
+    more = cut or len(page) < len(rows)
     return Page(
         items=[encode(row, query.fields) for row in page],
         included=included,
         next=next_cursor(query, page[-1]) if more else None,
     )
+
+
+async def _with_all_that_comes_along(
+    unit: Unit, resources: Mapping[str, Resource], includes: Sequence[Include], rows: Sequence[Any]
+) -> tuple[Sequence[Any], Included]:
+    """As many of the rows as all comes of that they name, and that; one row in any case."""
+    included = await load_includes(unit, resources, includes, rows)
+    while included.cut and len(rows) > 1:
+        # As many as came of the relation that is cut soonest: seldom too many, and never all again.
+        rows = rows[: min(len(rows) // 2, *included.cut.values())]
+        included = await load_includes(unit, resources, includes, rows)
+    return rows, included
 
 
 async def load_includes(

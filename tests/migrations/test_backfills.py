@@ -11,7 +11,8 @@ from crm_core.meetings.models import RoomLink, VideoRoomParticipant
 from crm_core.tenants.models import Staff
 from crm_core.tenants.service import create_tenant
 from storage import schema
-from storage.database import Database, open_engine
+from storage.database import Database
+from storage.engines import open_engine
 from tests.crm_core.meetings.support import START
 from tests.support.databases import LINKS
 

@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 
 from crm_core.metadata import metadata
 from storage import schema
-from storage.database import Database, open_engine
+from storage.database import Database
+from storage.engines import open_engine
 from storage.errors import SchemaOutOfDate, UnsupportedDatabase
 from tests.support.databases import create_postgres_database, drop_postgres_database
 

@@ -17,8 +17,11 @@ from sqlalchemy.orm.exc import StaleDataError
 from crm_core.organizations.models import Organization
 from crm_core.tenants.models import Role
 from crm_core.tenants.service import create_tenant
-from storage.database import Database, check_postgresql_version, normalise_url
+from storage.database import Database
+from storage.engines import normalise_url
 from storage.errors import DatabaseRefused, TenantLeak, UnsupportedDatabase
+from storage.roles import check_postgresql_version
+from storage.tenancy import PATIENCE
 from tests.support.wait import until
 
 
@@ -287,12 +290,57 @@ async def test_a_tenant_with_much_to_write_waits_for_itself(database_url):
     await pool.close()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_no_tenant_has_every_connection_that_writes(database, tenant, other_tenant):
+    """What waits for a lock has one for ten seconds: a room and a request of another are served."""
+    crowd, other = tenant.tenant.id, other_tenant.tenant.id
+    gate = asyncio.Event()
+
+    async def room():
+        async with database.unit_of_work(crowd):
+            await gate.wait()
+
+    async def request():
+        async with (
+            database.request_turns.take(crowd, "key"),
+            database.unit_of_work(crowd, in_turn=True),
+        ):
+            await gate.wait()
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for _ in range(12):
+            group.create_task(room())
+            group.create_task(request())
+        await until(lambda: database.waiting() == 24 - 4 - 3)
+        async with database.unit_of_work(other):
+            pass
+        async with (
+            database.request_turns.take(other, "key"),
+            database.unit_of_work(other, in_turn=True),
+        ):
+            await database.check_writable()
+        gate.set()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_every_transaction_has_an_end_to_its_waits(database, tenant):
+    """A tenant's, one that sees no tenant, and the look for whose key it is."""
+    for name, limit in PATIENCE.items():
+        show = sa.text(f"SELECT extract(epoch FROM current_setting('{name}')::interval)")
+        for tenant_id in (tenant.tenant.id, None):
+            async with database.unit_of_work(tenant_id) as unit:
+                connection = await unit.session.connection()
+                assert await connection.scalar(show) == int(limit[:-1])
+        async with database.without_tenant() as connection:
+            assert await connection.scalar(show) == int(limit[:-1])
+
+
 async def test_who_gets_no_turn_in_time_is_told_so(database, tenant, monkeypatch):
     """And takes nobody's away."""
     monkeypatch.setattr("storage.database._TURN_SECONDS", 0.05)
     async with contextlib.AsyncExitStack() as held:
-        while database._turns._free:
-            await held.enter_async_context(database._turns.take("busy"))
+        for number in range(database._turns._free):
+            await held.enter_async_context(database._turns.take(number, None))
         with pytest.raises(sa.exc.TimeoutError):
             await database.unit_of_work(tenant.tenant.id).__aenter__()
     async with asyncio.timeout(10), database.unit_of_work(tenant.tenant.id):

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from storage import schema
-from storage.database import Database, normalise_url, open_engine
+from storage.database import Database
+from storage.engines import normalise_url, open_engine
 from storage.errors import DatabaseRefused, SchemaOutOfDate, StorageError, UnsafeDatabaseRole
 
 PASSWORD = "CanaryPassword"

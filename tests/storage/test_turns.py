@@ -130,8 +130,8 @@ async def test_a_turn_that_is_given_to_somebody_who_left_goes_on_to_the_next(wor
     """Cancelled between the word and the waking."""
     pass_on = work.turns._pass_on
 
-    def and_cancel():
-        pass_on()
+    def and_cancel(first):
+        pass_on(first)
         gone.cancel()
 
     async with work.turns.take("crowd"):
@@ -141,6 +141,27 @@ async def test_a_turn_that_is_given_to_somebody_who_left_goes_on_to_the_next(wor
         monkeypatch.setattr(work.turns, "_pass_on", and_cancel)
     await work.all()
     assert work.done == ["next"]
+
+
+async def test_no_asker_has_every_turn():
+    """One of three is left to others; it goes to the next of them, before all who wait for their own."""
+    turns, done = Turns(3, of_one=2), []
+    gates = {name: asyncio.Event() for name in ("crowd", "other")}
+
+    async def piece(name):
+        async with turns.take(name):
+            done.append(name)
+            await gates[name].wait()
+
+    tasks = [asyncio.create_task(piece(name)) for name in ["crowd"] * 4 + ["other"] * 2]
+    await until(lambda: len(done) == 3)
+    assert (done, turns.waiting()) == (["crowd", "crowd", "other"], 3)
+    gates["other"].set()
+    await until(lambda: turns.waiting("other") == 0)
+    assert (turns.waiting("crowd"), turns._free) == (2, 1), "which they may not have"
+    gates["crowd"].set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 5)
+    assert (turns.waiting(), turns._free, turns._taken) == (0, 3, {})
 
 
 async def test_who_is_no_longer_there_gets_no_turn(work):

@@ -23,7 +23,8 @@ from . import sending
 from .problems import HttpProblem, answer_for, problem
 from .turns import RestTurns
 
-MAX_KEY = 200
+MAX_SECRET = 200
+"""Characters of an API key; ours have fewer."""
 ETAG = '"v([0-9]{1,18})"'
 """A version as an entity tag."""
 _ETAG = re.compile(ETAG, re.ASCII)
@@ -51,7 +52,7 @@ class Call:
     secret: str
     """The API key as sent; remembered answers are sealed with it."""
     held: contextlib.ExitStack
-    """What ends with the request."""
+    """What ends when the answer is made."""
 
     @property
     def caller(self) -> Caller:
@@ -75,7 +76,7 @@ class Call:
         return _is_there(self.request)
 
     def hold_body(self) -> None:
-        """Count the caller's large body until the request is answered.
+        """Count the caller's large body until the answer is made.
 
         Raises:
             HttpProblem: 429, there are too many.
@@ -195,6 +196,6 @@ def _is_there(request: aiohttp.web.Request) -> bool:
 def _bearer(request: aiohttp.web.Request) -> str:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip()
-    if scheme.lower() != "bearer" or not secret or len(secret) > MAX_KEY:
+    if scheme.lower() != "bearer" or not secret or len(secret) > MAX_SECRET:
         raise Unauthorized
     return secret

@@ -83,7 +83,8 @@ _DESCRIPTION = (
     "the others are had from their own list. Records carry an ETag; changing and deleting need it in "
     "If-Match. A POST with Idempotency-Key is done once. "
     "Refusals are problem documents (RFC 9457) with a stable `code` and the `field` at fault; 429 says "
-    "that too many requests of the key wait, or too many large answers were not taken."
+    "that too many requests of the key, or of a visitor without a good one, wait, or that too many large "
+    "bodies or answers are under way."
 )
 
 

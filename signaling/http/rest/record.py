@@ -19,7 +19,7 @@ from storage.database import Unit
 
 from .body import read_json
 from .collection import in_unit, included_members
-from .endpoint import Call, Handler, if_match, json_answer, not_modified
+from .endpoint import Call, Handler, etag, if_match, json_answer, not_modified
 
 _SOURCES = {
     "communication": "communications",
@@ -43,7 +43,7 @@ async def get_record(call: Call) -> aiohttp.web.StreamResponse:
         version = row.version if call.resource.is_versioned else None
     # What comes along has no part in the record's version.
     if version is not None and not includes and not_modified(call, version):
-        return aiohttp.web.Response(status=304, headers={"ETag": f'"v{version}"'})
+        return aiohttp.web.Response(status=304, headers={"ETag": etag(version)})
     return json_answer(answer, version=None if includes else version)
 
 

@@ -22,8 +22,6 @@ from .problems import HttpProblem
 
 READS: Final = 4
 """Requests that read at the same time; the pool has ten connections, and people who join need some."""
-WRITES: Final = 4
-SQLITE_WRITES: Final = 1
 LOOK_UPS: Final = 2
 """Of keys that were good before."""
 MAX_WAITING: Final = 256
@@ -33,7 +31,7 @@ MAX_STRANGERS: Final = 4096
 MAX_UNSENT: Final = 8
 """Large answers of one key that nobody has taken yet: each is some megabytes."""
 MAX_BODIES: Final = 16
-"""Large bodies of one key at the same time, from before they are read until they are answered: what is
+"""Large bodies of one key at the same time, from before they are read until the answer is made: what is
 made of a megabyte is some more."""
 KNOWN_KEYS: Final = 1000
 """Remembered as good once; the longest unused is forgotten first."""
@@ -49,7 +47,7 @@ class RestTurns:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reads = Turns(READS, pauses=True)
-        self._writes = Turns(SQLITE_WRITES if database.dialect == "sqlite" else WRITES)
+        self._writes = database.request_turns
         self._bodies = Turns(pauses=True)
         self._look_ups = Turns(LOOK_UPS)
         self._strangers = Turns(pauses=True)
@@ -61,8 +59,8 @@ class RestTurns:
         """Hashes of keys that were good; they are looked up all the same."""
 
     def waiting(self) -> int:
-        """Requests that wait now."""
-        every = (self._reads, self._writes, self._bodies, self._look_ups, self._strangers)
+        """Requests that wait now, but for those that wait to write (`Database.waiting`)."""
+        every = (self._reads, self._bodies, self._look_ups, self._strangers)
         return sum(turns.waiting() for turns in every)
 
     async def authenticate(
@@ -165,7 +163,7 @@ class RestTurns:
         async with _turn(self._writes, *_asker(grant), is_there=is_there):
             self._require_taken(grant.api_key_id)
             async with self._database.unit_of_work(
-                grant.tenant_id, actor_id=grant.staff_id
+                grant.tenant_id, actor_id=grant.staff_id, in_turn=True
             ) as unit:
                 yield unit
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from crm_core.appointments.models import Appointment, AppointmentAttendee, Booking, Service
 from crm_core.appointments.service import book, cancel, reschedule
+from crm_core.appointments.times import LONGEST
 from crm_core.errors import Contradiction, SlotTaken
 from crm_core.meetings.models import VideoRoom
 from crm_core.people.models import Person
@@ -105,6 +106,22 @@ async def test_an_heir_with_wider_buffers_overlaps_no_neighbour(calendar):
     await calendar.book(-30, 30)  # ends where Jane begins
     await calendar.run(cancel, jane)
     assert (await calendar.taken())[kim.id] == (0, 35)
+
+
+async def test_the_longest_with_its_buffers_is_found_in_the_way_and_no_years_are_looked_through(
+    calendar, statements
+):
+    """31 days of which the last minutes are asked for, and a day of buffer on either side."""
+    wide = await calendar.service(1440, 1440)
+    minutes = int(LONGEST.total_seconds()) // 60
+    first = await calendar.book(length=minutes, service_id=wide)
+    statements.clear()
+    with pytest.raises(SlotTaken) as refused:
+        await calendar.book(minutes + 1439)
+    assert refused.value.extra["conflict"]["appointment_id"] == str(first.id)
+    (look,) = [each for each in statements if "FROM bookings" in each and "LIMIT" in each]
+    assert "bookings.starts_at >" in look
+    await calendar.book(minutes + 1440)
 
 
 @pytest.mark.parametrize("status", ["ending", "ended", "archived", "cancelled", "expired"])

@@ -258,7 +258,7 @@ const heading = () => document.querySelector("h1")?.textContent?.replaceAll("\u2
 async function waitsAtTheDoor(left: number, seen = true) {
   vi.useFakeTimers();
   vi.stubGlobal("RTCPeerConnection", EventTarget);
-  const server = { answer: () => early(tomorrow(2, 8), tomorrow(2, 23), left) };
+  const server: { answer: () => Response | Promise<Response> } = { answer: () => early(tomorrow(2, 8), tomorrow(2, 23), left) };
   const look = vi.fn<() => Promise<Response>>(async () => server.answer());
   vi.stubGlobal("fetch", look);
   const visible = vi.spyOn(document, "visibilityState", "get").mockReturnValue(seen ? "visible" : "hidden");
@@ -325,6 +325,18 @@ describe("the card of who comes too early", () => {
     expect(await after(100)).toBe(2);
     expect(await after(11_000)).toBe(2);
     expect(await after(4000)).toBe(3);
+  });
+
+  it("asks one thing at a time, and nothing more once the card is gone", async () => {
+    const { server, after, show } = await waitsAtTheDoor(3_600_000);
+    const asked: ((response: Response) => void)[] = [];
+    server.answer = () => new Promise((resolve) => asked.push(resolve));
+    expect(await after(15_000)).toBe(1);
+    show(true);
+    expect(await after(5000)).toBe(1);
+    draw(null);
+    asked[0]?.(Response.json({ code: "rate" }, { status: 429 }));
+    expect(await after(600_000)).toBe(1);
   });
 
   it("asks less often while it is told that it asks too often, and stops with the card", async () => {

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from crm_core.resources import store
 from crm_core.resources.bounded import MAX_BYTES, STEP
 from crm_core.resources.fields import LONG_TEXT, MAX_JSON, MAX_JSON_ITEMS, check_json
 from crm_core.resources.query import MAX_CONDITIONS, MAX_LIKE
@@ -86,6 +87,23 @@ async def test_all_that_a_short_page_refers_to_comes_along(rest, heavy):
         found += [item["id"] for item in answer["items"]]
         after = answer["next"]
     assert found == made[::-1]
+
+
+async def test_a_page_that_shrinks_is_not_read_again_and_again(rest, monkeypatch):
+    """Once for what was asked for, and once for as much of it as came."""
+    for number in range(40):
+        person = await rest.make("people", first_name=f"{number}", **LONG_PERSON)
+        each = {"channel": "note", "direction": "internal", "person_id": person.id}
+        await rest.make("communications", **each)
+    loads, load = [], store.load_includes
+
+    async def counted(unit, resources, includes, rows):
+        loads.append(len(rows))
+        return await load(unit, resources, includes, rows)
+
+    monkeypatch.setattr(store, "load_includes", counted)
+    answer = (await rest.get("/v1/communications?include=person&limit=40")).json
+    assert loads == [40, len(answer["items"])]
 
 
 async def test_a_small_page_is_as_long_as_asked_for(rest):

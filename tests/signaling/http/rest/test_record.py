@@ -200,6 +200,7 @@ async def test_a_lead_is_assigned_moved_and_converted_once(rest, tenant):
     carried = await rest.get(f"/v1/appointments/{meeting.id}")
     assert carried.json["project_id"] == first.json["created_project_id"]
     assert carried.etag != meeting.etag
+    assert carried.json["updated_at"] > meeting.json["updated_at"]
     again = await rest.post(f"{path}:convert", {"name": "Another"})
     assert first.json["status_kind"] == "won"
     assert first.json["created_project_id"] == again.json["created_project_id"]

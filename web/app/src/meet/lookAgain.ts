@@ -12,6 +12,18 @@ const LEAST = 1000;
 /** So far apart are those who wait for the same door: they do not knock at the same moment. */
 const APART = 3000;
 
+/**
+ * Milliseconds until the next look: a turn; less where the door opens before, more when nobody answered, or only
+ * that we ask too often. `opensIn` are those until the door opens, and `lot`, from 0 to 1, is this page's own.
+ */
+export function untilNext(card: { full: boolean; seen: boolean; failures: number; opensIn: number; lot: number }): number {
+  const usual = TURNS[card.full ? "full" : card.seen ? "seen" : "hidden"];
+  const turn = Math.min(TURNS.hidden, usual * 2 ** Math.max(0, card.failures - 1));
+  const spread = APART * card.lot;
+  const opensBefore = card.opensIn > 0 && card.opensIn + APART <= turn;
+  return opensBefore ? Math.max(LEAST, card.opensIn + spread) : turn - spread;
+}
+
 export function useLookAgain(state: PageState): void {
   const { meeting } = useSession();
   const detail = useCell(meeting.detail);
@@ -24,19 +36,14 @@ export function useLookAgain(state: PageState): void {
     let timer = 0;
     let gone = false;
 
-    /** A turn; less where the door opens before, more when nobody answers, or only that we ask too often. */
-    const next = () => {
-      const seen = document.visibilityState === "visible";
-      const usual = TURNS[state === "full" ? "full" : seen ? "seen" : "hidden"];
-      const turn = Math.min(TURNS.hidden, usual * 2 ** Math.max(0, failures - 1));
-      const spread = APART * Math.random();
-      const left = opens - performance.now();
-      const opensBefore = left > 0 && left + APART <= turn;
-      return opensBefore ? Math.max(LEAST, left + spread) : turn - spread;
-    };
+    const isSeen = () => document.visibilityState === "visible";
     const wait = (ms: number) => {
       clearTimeout(timer);
       timer = window.setTimeout(() => void look(), ms);
+    };
+    const waitForNext = () => {
+      const opensIn = opens - performance.now();
+      wait(untilNext({ full: state === "full", seen: isSeen(), failures, opensIn, lot: Math.random() }));
     };
     const look = async () => {
       asked = performance.now();
@@ -45,12 +52,12 @@ export function useLookAgain(state: PageState): void {
       looking = false;
       if (meeting.detail.get() !== detail || meeting.state.get() !== state) return; // answered: drawn anew
       failures += 1;
-      if (!gone) wait(next());
+      if (!gone) waitForNext();
     };
     const shown = () => {
-      if (document.visibilityState === "visible" && !looking) wait(Math.max(0, asked + LEAST - performance.now()));
+      if (isSeen() && !looking) wait(Math.max(0, asked + LEAST - performance.now()));
     };
-    wait(next());
+    waitForNext();
     document.addEventListener("visibilitychange", shown);
     return () => {
       gone = true;
