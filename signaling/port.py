@@ -32,7 +32,7 @@ CLOSE_TIMEOUT: Final = 5.0
 UNREAD_TIMEOUT: Final = 30
 """Seconds after which a client is gone that takes nothing of what it was sent (RFC 5482)."""
 MAX_DESCRIPTORS: Final = 65536
-MAX_TURN: Final = 4096
+MAX_STEP: Final = 4096
 """Bytes that a WebSocket may give to its parser before their frames are counted."""
 SEND_BUFFER: Final = 128 * 1024
 """Bytes of kernel buffer for what is sent to one client."""
@@ -64,12 +64,12 @@ class PublicConnection(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes in its turn (RFC 6455 section 4.1: the client waits for the answer)."""
-        for start in range(0, len(data), MAX_TURN):
+        for start in range(0, len(data), MAX_STEP):
             if self._unanswered:
                 self.transport.abort()
             if self.transport.is_closing():
                 return
-            super().data_received(data[start : start + MAX_TURN])
+            super().data_received(data[start : start + MAX_STEP])
 
     def eof_received(self) -> None:
         """Let the loop close the connection of an upgrade that waits for its answer."""
@@ -109,7 +109,6 @@ def _begin(
     rest: bytes = b"",
 ) -> None:
     """Give the transport to a new WebSocket connection that reads `head` and then `rest`."""
-    _bound_kernel_buffer(transport)
     connection = make()
     connection.place = place
     transport.set_protocol(connection)
@@ -119,13 +118,14 @@ def _begin(
         connection.data_received(rest)
 
 
-def _bound_kernel_buffer(transport: asyncio.Transport) -> None:
-    """Let what a slow client does not take wait here, where it is counted.
+def _bound_what_waits(transport: asyncio.Transport) -> None:
+    """Let what a slow client does not take wait here, where it is counted, and not without an end.
 
     The kernel alone would take megabytes for each client.
     """
     connected = transport.get_extra_info("socket")
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT * 1000)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -222,8 +222,7 @@ class Sniffer(asyncio.Protocol):
         """Count the socket and start its clock."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 asyncio gives stream servers nothing else
         self._transport = transport
-        connected = transport.get_extra_info("socket")
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT * 1000)
+        _bound_what_waits(transport)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
         # A proxy's sockets are many visitors'; the head will say whose each is.
@@ -263,7 +262,6 @@ class Sniffer(asyncio.Protocol):
         _begin(self._transport, self._websocket, self._place, data[:end], data[end:])
 
     def _to_http(self) -> None:
-        _bound_kernel_buffer(self._transport)
         server = self._http()
         assert isinstance(server, asyncio.Protocol)  # noqa: S101 aiohttp's is a stream protocol
         connection = HttpConnection(server, self._websocket, self._sockets, self._place)

@@ -16,7 +16,7 @@ from signaling import port as port_module
 from signaling.envelope import CODECS
 from signaling.limits import CONTROL_BURST, AnonymousSockets, SocketPlace
 from signaling.port import (
-    MAX_TURN,
+    MAX_STEP,
     SEND_BUFFER,
     UNREAD_TIMEOUT,
     HttpConnection,
@@ -338,7 +338,7 @@ async def test_frames_that_begin_no_message_are_counted(kind):
         writer.write(begin + frame * 2 * int(CONTROL_BURST))
         answer = await asyncio.wait_for(reader.read(), 5)
         assert (4429).to_bytes(2) + b"too many" in answer
-        assert answer.count(b"\x8a\x7dx") <= 1 + MAX_TURN // len(
+        assert answer.count(b"\x8a\x7dx") <= 1 + MAX_STEP // len(
             frame
         )  # pongs, no more than a turn's
         writer.close()

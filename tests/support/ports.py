@@ -1,8 +1,8 @@
 """Ports for servers that tests start: free now, and still free when the server binds them.
 
 Clients bind ports of the kernel's own choice by the hundred (RFC 6056's ephemeral ports), so one that
-it would give away is another's a moment later. These lie below its range, and processes that test side by
-side begin to look in different places.
+it would give away is another's a moment later. These lie below its range where that is Linux's own (from
+32768), and processes that test side by side begin to look in different places.
 """
 
 import itertools
@@ -12,7 +12,6 @@ from typing import Final
 
 FIRST: Final = 12_000
 COUNT: Final = 20_000
-"""They end below 32768, where Linux begins to choose."""
 APART: Final = 128
 """Ports that a process may take before it comes to where the next one began."""
 
