@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from crm_core.meetings.service import RoomPlan
-from rooms.commands import Arrived, Disconnected, Input, Request, Restarted
+from rooms.commands import Arrived, Disconnected, Input, Leave, Request, Restarted
 from rooms.events import Body
-from rooms.ids import Ids, ParticipantId, RequestId
+from rooms.ids import ConnEpoch, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
 from rooms.room import History, Room
+from storage.turns import Turns
 
 from . import messages
 from .adapter import Adapter
@@ -30,6 +31,7 @@ from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Feed
 from .journal import AT_ONCE, Journal, Opened
+from .limits import CROWD_FACT_BURST, CROWD_FACT_RATE, RoomLimiter
 from .outbound import Outbound
 from .roomconfig import config_of, news
 from .roomkey import RoomKey
@@ -52,6 +54,7 @@ class RoomActor:
         clock: the time.
         ids: new ids.
         secrets: makes resume secrets.
+        turns: in which the rooms of this node deliver what was committed, by tenant and room.
         open_feed: makes the feed of an epoch.
         make_adapter: makes what follows the facts, from a way to tell one participant
             something passing, and a way to tell the room something.
@@ -66,6 +69,7 @@ class RoomActor:
         clock: Clock,
         ids: Ids,
         secrets: Secrets,
+        turns: Turns,
         open_feed: Callable[[RoomKey, int], Awaitable[Feed]],
         make_adapter: Callable[
             [Callable[[ParticipantId, Body], None], Callable[[Input], None]], Adapter
@@ -77,6 +81,9 @@ class RoomActor:
         self._journal = journal
         self._clock = clock
         self._ids = ids
+        self._turns = turns
+        self._crowds = RoomLimiter(CROWD_FACT_RATE, CROWD_FACT_BURST)
+        """Of all whom one link brought."""
         self._open_feed = open_feed
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
@@ -147,6 +154,7 @@ class RoomActor:
             feed.deliver,
             next_seq=len(opened.facts) + 1,
             failed=lambda error: self._tenure.throw_away(str(error)),
+            turn=functools.partial(self._turns.take, *self.key),
         )
         feed.report_to(committer.defective)
         outbound = Outbound(self.members, room, opened.epoch, feed, self._clock)
@@ -211,11 +219,7 @@ class RoomActor:
                 answer = await self._adapter.perform(client.participant, request.action)
             client.send_frame(Reply(request_id, answer))
             return
-        outcome = self._writer.decide(
-            Request(
-                client.participant, client.conn_epoch, request_id, request.action, request.if_rev
-            )
-        )
+        outcome = self._decide(client.participant, client.conn_epoch, request)
         answered = asyncio.get_running_loop().create_future()
 
         def reply(seq: int) -> None:
@@ -231,6 +235,30 @@ class RoomActor:
 
         self._writer.submit(outcome, reply=reply, fail=failing(answered))
         await answered
+
+    def _decide(
+        self, participant: ParticipantId, conn_epoch: ConnEpoch, request: Perform
+    ) -> Outcome:
+        """What the room makes of a request, unless the crowd that came by one link asks for too much."""
+        row, now = self.room.participant(participant), self._clock.now()
+        link = (row.link if row else None) or ""
+        wait = self._crowds.wait(link, now)
+        if wait and not isinstance(request.action, Leave):  # who would go makes less of it
+            raise RequestError(
+                "rate", "too much from all who came by this link", retry_ms=int(wait * 1000) + 1
+            )
+        outcome = self._writer.decide(
+            Request(
+                participant,
+                conn_epoch,
+                RequestId(request.request_id),
+                request.action,
+                request.if_rev,
+            )
+        )
+        if outcome.committed:
+            self._crowds.take(link, now)
+        return outcome
 
     def heard(self, client: Client) -> None:
         """The client has sent something since it was attached."""

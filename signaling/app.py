@@ -27,6 +27,7 @@ from sfu.errors import MediaError, PortTakenError
 from storage.bus import Bus, BusError, MemoryBus, open_bus
 from storage.database import Database
 from storage.errors import StorageError
+from storage.turns import Turns
 
 from . import installation
 from .actor import RoomActor
@@ -108,6 +109,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         hub.start()
         stack.push_async_callback(hub.close)
 
+        delivering = Turns(pauses=True)
+
         def make_actor(key: RoomKey, gone: Callable[[RoomActor], None]) -> RoomActor:
             return RoomActor(
                 key,
@@ -115,6 +118,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 clock=clock,
                 ids=TextIds(),
                 secrets=ResumeSecrets(tokens, clock),
+                turns=delivering,
                 open_feed=feed_opener(bus),
                 make_adapter=functools.partial(RoomMedia, hub, key.tenant_id),
                 gone=gone,
@@ -135,7 +139,8 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         )
         sockets = AnonymousSockets(total=min(ANONYMOUS, descriptors() // 4))
         proxies = Proxies(config.trusted_proxies)
-        application = make_application(proxies, config.allowed_origins)
+        beginning = Turns(pauses=True)
+        application = make_application(proxies, config.allowed_origins, beginning)
         rest_turns = rest.RestTurns(database)
         rest.add_routes(application, turns=rest_turns, base_url=base_url, address_of=address_of)
         add_shell_routes(
@@ -163,6 +168,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "anonymous_sockets": sockets.count,
                         "anonymous_dropped_total": sockets.dropped,
                         "shed_frames_total": gateway.shed,
+                        "requests_waiting": beginning.waiting(),
                         "negotiations_waiting": hub.turns.waiting(),
                         "rest_waiting": rest_turns.waiting(),
                         "writes_waiting": database.waiting(),
@@ -192,6 +198,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
             http=runner.server,
             sockets=sockets,
             proxies=proxies,
+            turns=beginning,
             tls=_tls(config),
         )
         stack.push_async_callback(_stop_listening, server, gateway)

@@ -4,14 +4,18 @@ A *unit* is what one input led to: facts, and the deliveries that depend on them
 committed in order, as many at once as have gathered while the last commit ran (group commit), and
 only then delivered, in order. Who waits too long is told so, and may ask again under the same id. A
 unit without facts still waits for those before it, so that nobody sees the effect of a fact that
-could be lost. When a commit fails, everything that waits fails with it: the room in memory is ahead
-of the truth, and its actor must open it anew.
+could be lost. What was committed is delivered in turns of some milliseconds, which all rooms of the node
+take: two hundred facts for two hundred people would else keep the others waiting for half a second. When a
+commit fails, everything that waits fails with it: the room in memory is ahead of the truth, and its actor
+must open it anew.
 """
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple
 
 from rooms.events import Event
@@ -25,6 +29,8 @@ ANSWER_WITHIN: Final = 1.8
 """Seconds after which an asker is told `unavailable`; the commit itself goes on."""
 MAX_FACTS: Final = 200
 """Facts of one commit; more only when one unit has more."""
+SLICE: Final = 0.005
+"""Seconds of delivering in one turn; more only when one unit takes longer."""
 
 Fail = Callable[[RequestError], None]
 
@@ -46,6 +52,8 @@ class Committer:
         deliver: carries out deliveries in order.
         next_seq: the number of the next fact.
         failed: called once, when a commit failed; nothing is committed or delivered after it.
+        turn: when some of what was committed may be delivered.
+        timer: seconds, only their differences count.
     """
 
     def __init__(
@@ -55,17 +63,21 @@ class Committer:
         *,
         next_seq: int,
         failed: Callable[[JournalError], None],
+        turn: Callable[[], AbstractAsyncContextManager[None]],
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._append = append
         self._deliver = deliver
         self._failed = failed
+        self._turn = turn
+        self._timer = timer
         self.next_seq = next_seq
         """The number of the next fact to commit."""
         self.last_seq = next_seq - 1
         """The number of the last fact submitted."""
         self._units: deque[Unit] = deque()
-        self._committing: list[Unit] = []
-        """The units whose commit is under way."""
+        self._committing: deque[Unit] = deque()
+        """The units whose commit is under way, or that were not delivered since."""
         self._delivering = False
         self._broken = False
         self._work = asyncio.Event()
@@ -84,7 +96,7 @@ class Committer:
                 unit.fail(unavailable())
             return
         if not unit.facts and not self.busy:
-            self._hand_over([unit])
+            self._hand_over(unit)
             return
         if unit.fail is not None:
             loop = asyncio.get_running_loop()
@@ -130,31 +142,31 @@ class Committer:
             self._idle.set()
 
     async def _commit_some(self) -> None:
-        units = self._take()
-        facts = [fact for unit in units for fact in unit.facts]
+        self._committing = self._take()
+        facts = [fact for unit in self._committing for fact in unit.facts]
         if facts:
-            self._committing = units
             try:
                 await self._append(self.next_seq, facts)
             except JournalError as error:
                 self._break(error)
                 return
-            if self._broken:  # meanwhile, by a late delivery: who waits was told so
-                return
-            self._committing = []
-            self.next_seq += len(facts)
-        self._hand_over(units)
+            if not self._broken:
+                self.next_seq += len(facts)
+        while self._committing:  # of which nothing is left when a late delivery broke it
+            async with self._turn():
+                end = self._timer() + SLICE
+                while self._committing and self._timer() < end:
+                    self._hand_over(self._committing.popleft())
 
-    def _hand_over(self, units: Sequence[Unit]) -> None:
+    def _hand_over(self, unit: Unit) -> None:
         self._delivering = True
         try:
-            for unit in units:
-                self._deliver(unit.deliveries)
+            self._deliver(unit.deliveries)
         finally:
             self._delivering = False
 
-    def _take(self) -> list[Unit]:
-        units = [self._units.popleft()]
+    def _take(self) -> deque[Unit]:
+        units = deque([self._units.popleft()])
         count = len(units[0].facts)
         while self._units and count + len(self._units[0].facts) <= MAX_FACTS:
             units.append(self._units.popleft())
@@ -176,7 +188,7 @@ class Committer:
             if unit.fail is not None:
                 unit.fail(unavailable())
         self._units.clear()
-        self._committing = []
+        self._committing.clear()
         self._idle.set()
 
 

@@ -43,6 +43,10 @@ CROWD_NEGOTIATION_RATE: Final = 10.0
 """Offers per second of all whom one link brought to a room."""
 CROWD_NEGOTIATION_BURST: Final = 600.0
 """A class of 200 comes in, looks at a larger grid, and comes back after a restart."""
+CROWD_FACT_RATE: Final = 20.0
+"""Requests per second of all whom one link brought that change what is kept: each is told to everybody."""
+CROWD_FACT_BURST: Final = 600.0
+"""A class of 200 says hello, raises a hand and turns a microphone off, all at once."""
 CONNECTION_RATE: Final = 0.5
 """Connections per second by which one participant may come back; each is facts to keep for ever."""
 CONNECTION_BURST: Final = 10.0

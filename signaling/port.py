@@ -9,6 +9,7 @@ frames that no `Connection` sees. It knows no route and no message.
 """
 
 import asyncio
+import contextlib
 import re
 import resource
 import socket
@@ -20,6 +21,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
+
+from storage.turns import SentAway, Turns
 
 from .envelope import CODECS, MAX_FRAME
 from .errors import CloseCode
@@ -302,10 +305,11 @@ async def listen(
     bound: socket.socket,
     *,
     websocket: Callable[[PublicConnection], Awaitable[None]],
-    accept: Callable[[Any, Any], Any],
+    accept: Callable[[Any, Request], Response | None],
     http: Callable[[], asyncio.BaseProtocol],
     sockets: AnonymousSockets,
     proxies: Proxies,
+    turns: Turns,
     tls: ssl.SSLContext | None = None,
 ) -> Server:
     """Serve both on one port.
@@ -317,6 +321,7 @@ async def listen(
         http: makes a protocol of the HTTP server.
         sockets: the count of sockets over which nobody has said hello.
         proxies: whose X-Forwarded-For names the visitor to count.
+        turns: in which WebSockets begin, by visitor; see `http.routes.make_application`.
         tls: serve HTTPS and WSS.
     """
 
@@ -326,10 +331,18 @@ async def listen(
 
         return Sniffer(make, http, sockets, proxies)
 
+    async def accept_in_turn(connection: PublicConnection, request: Request) -> Response | None:
+        with contextlib.suppress(SentAway):  # it is closing, and nobody reads the answer
+            async with turns.take(
+                connection.place.address, is_there=lambda: not connection.transport.is_closing()
+            ):
+                pass
+        return accept(connection, request)
+
     return await serve(
         websocket,  # type: ignore[arg-type]  # the factory below makes PublicConnections
         sock=bound,
-        process_request=accept,
+        process_request=accept_in_turn,  # type: ignore[arg-type]  # of PublicConnections
         subprotocols=list(CODECS),  # type: ignore[arg-type]  # Subprotocol is a NewType of str
         compression=None,
         ping_interval=None,  # the protocol has its own pings, which clients can see

@@ -8,8 +8,10 @@ from typing import Final
 from aiohttp import web
 
 from signaling.errors import RequestError
+from signaling.limits import network
 from signaling.logs import internal_error
 from signaling.visitors import Proxies
+from storage.turns import SentAway, Turns
 
 from .cors import share_join
 from .dev import DevLinks
@@ -26,15 +28,30 @@ Upgrade = Callable[[asyncio.Transport, bytes, str], None]
 """Makes a WebSocket of a connection: the transport, the request's head, the visitor's address."""
 
 
-def make_application(proxies: Proxies, origins: Collection[str]) -> web.Application:
+def make_application(proxies: Proxies, origins: Collection[str], turns: Turns) -> web.Application:
     """An application without routes; unexpected exceptions become a 500 with a reference.
 
     Args:
         proxies: who may say for whom they speak.
         origins: of other sites whose pages may join.
+        turns: in which requests begin, by visitor. With one at once and pauses, one begins in each pass of
+            the loop, however many are there: a commit takes a dozen passes, and would else wait in each
+            for all of them.
     """
+
+    @web.middleware
+    async def in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            async with turns.take(
+                network(address_of(request)), is_there=lambda: request.transport is not None
+            ):
+                pass
+        except SentAway:
+            return web.Response(status=400)  # nobody is there to read it
+        return await handler(request)
+
     application = web.Application(
-        client_max_size=MAX_BODY, middlewares=[_catch, share_join(frozenset(origins))]
+        client_max_size=MAX_BODY, middlewares=[in_turn, _catch, share_join(frozenset(origins))]
     )
     application[PROXIES] = proxies
     return application

@@ -18,6 +18,7 @@ from signaling.journal import FencedError, JournalDownError, Opened
 from signaling.messages import parse
 from signaling.roomkey import RoomKey
 from signaling.tokens import ResumeSecrets, Tokens
+from storage.turns import Turns
 
 KEY = RoomKey("00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b")
 START = 1_800_000_000.0
@@ -238,6 +239,7 @@ class Stage:
             clock=self.clock,
             ids=self.ids,
             secrets=ResumeSecrets(self.tokens, self.clock),
+            turns=Turns(),
             open_feed=open_feed,
             make_adapter=make_adapter,
             gone=self.gone.append,

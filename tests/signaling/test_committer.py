@@ -1,14 +1,16 @@
 """Commit, then tell; together what gathered; all or nothing when it fails."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from rooms.events import Event, RoomEnded
 from signaling import committer
-from signaling.committer import MAX_FACTS, Committer, Unit
+from signaling.committer import MAX_FACTS, SLICE, Committer, Unit
 from signaling.feed import Delivery
 from signaling.journal import JournalDownError
+from storage.turns import Turns
 from tests.support.wait import until
 
 
@@ -35,7 +37,16 @@ class Bench:
         self.gate = asyncio.Event()
         self.gate.set()
         self.error = None
-        self.committer = Committer(self.append, self.deliver, next_seq=1, failed=self.broken.append)
+        self.timer = 0.0
+        self.turns = Turns()
+        self.committer = Committer(
+            self.append,
+            self.deliver,
+            next_seq=1,
+            failed=self.broken.append,
+            turn=self.turns.take,
+            timer=lambda: self.timer,
+        )
 
     async def append(self, first, facts):
         await self.gate.wait()
@@ -99,6 +110,49 @@ async def test_a_batch_is_bounded_and_a_unit_is_never_split():
     bench.gate.set()
     await bench.committer.flush()
     assert [len(facts) for _, facts in bench.batches] == [1, MAX_FACTS + 50, 180, 90]
+    await bench.committer.close()
+
+
+async def test_what_was_committed_is_told_in_turns_of_some_milliseconds():
+    """One room's large batch is not everybody's half a second; a unit is told whole, in its order."""
+    bench = Bench()
+    turns = []
+
+    @contextlib.asynccontextmanager
+    async def turn():
+        async with bench.turns.take():
+            turns.append([])
+            yield
+
+    bench.committer._turn = turn
+
+    def tell(name):
+        turns[-1].append(name)
+        bench.timer += SLICE / 2
+
+    for name in "abcde":
+        bench.committer.submit(Unit([fact(name)], [Delivery(lambda name=name: tell(name))]))
+    async with bench.turns.take():  # another room's
+        await until(lambda: bench.batches)
+        bench.submit("f", facts=0)
+        assert (turns, bench.told) == ([], [])
+    await bench.committer.flush()
+    assert turns == [["a", "b"], ["c", "d"], ["e"], []]  # and the last was f's
+    assert bench.told == ["f"]
+    await bench.committer.close()
+
+
+async def test_a_room_that_breaks_while_it_waits_for_its_turn_tells_nothing_more():
+    """Who asked is told at once: the facts are stored, and the room is opened anew."""
+    bench = Bench()
+    async with bench.turns.take():
+        bench.submit("a")
+        await until(lambda: bench.batches)
+        bench.committer.defective(RuntimeError("planted"))
+        assert bench.failures == [("a", "unavailable")]
+    await bench.committer.flush()
+    assert bench.told == []
+    await until(lambda: bench.turns._free == 1)
     await bench.committer.close()
 
 

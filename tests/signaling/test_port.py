@@ -27,6 +27,7 @@ from signaling.port import (
     listen,
 )
 from signaling.visitors import Proxies
+from storage.turns import Turns
 from tests.support.wait import until
 
 ONE, OTHER = "203.0.113.1", "203.0.113.2"
@@ -37,7 +38,13 @@ UPGRADE = (
 
 
 @contextlib.asynccontextmanager
-async def port(sockets, *trusted, accept=lambda _connection, _request: None, keep_alive=60.0):
+async def port(
+    sockets,
+    *trusted,
+    accept=lambda _connection, _request: None,
+    keep_alive=60.0,
+    turns=None,
+):
     """A public port that keeps every WebSocket before its hello; its number."""
 
     async def websocket(connection):
@@ -70,6 +77,7 @@ async def port(sockets, *trusted, accept=lambda _connection, _request: None, kee
         http=runner.server,
         sockets=sockets,
         proxies=Proxies(trusted),
+        turns=turns or Turns(pauses=True),
     )
     try:
         yield bound.getsockname()[1]
@@ -226,26 +234,23 @@ def errors(caplog):
 @pytest.mark.parametrize("together", [True, False])
 async def test_who_does_not_wait_for_the_answer_is_let_go(together, caplog):
     """Bytes that come before an upgrade is answered are no error of ours; the place is free."""
-    asked, go_on = asyncio.Event(), asyncio.Event()
 
-    async def accept(connection, _request):
-        asked.set()
-        await go_on.wait()
+    def accept(connection, _request):
         return connection.respond(403, "no")
 
-    sockets = AnonymousSockets()
-    async with port(sockets, accept=accept) as number:
+    sockets, turns = AnonymousSockets(), Turns()
+    async with port(sockets, accept=accept, turns=turns) as number:
         reader, writer = await asyncio.open_connection("127.0.0.1", number)
-        if together:
-            go_on.set()
-            writer.write(UPGRADE + b"no frame")
-        else:
-            writer.write(UPGRADE)
-            await asked.wait()
-            writer.write(b"no frame")
-        with contextlib.suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
-        go_on.set()
+        async with contextlib.AsyncExitStack() as stack:
+            if together:
+                writer.write(UPGRADE + b"no frame")
+            else:
+                await stack.enter_async_context(turns.take("somebody"))
+                writer.write(UPGRADE)
+                await until(turns.waiting)
+                writer.write(b"no frame")
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
         await until(lambda: sockets.count == 0)
         writer.close()
     assert errors(caplog) == []
@@ -351,3 +356,29 @@ def test_a_shells_limit_of_descriptors_is_raised(monkeypatch):
     monkeypatch.setattr("resource.setrlimit", lambda _, limits: asked.append(limits))
     assert descriptors() == 4096
     assert asked == [(4096, 4096)]
+
+
+async def test_websockets_begin_in_turn_and_who_hung_up_is_passed_over():
+    """One in each pass, visitors in rotation: a handshake is work of the loop that all wait for."""
+    turns, begun = Turns(), []
+
+    def accept(connection, request):
+        begun.append(request.headers["X-Forwarded-For"])
+
+    async with (
+        port(AnonymousSockets(), "127.0.0.1", accept=accept, turns=turns) as number,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        async with turns.take("somebody"):
+            coming = []
+            for visitor in (ONE, ONE, OTHER):
+                coming.append(asyncio.create_task(opened(stack, number, visitor)))
+                await until(lambda: turns.waiting() == len(coming))
+            gone = asyncio.create_task(opened(stack, number, OTHER))
+            await until(lambda: turns.waiting() == 4)
+            gone.cancel()
+            await asyncio.wait([gone])
+            await asyncio.sleep(0)
+            assert begun == []
+        await asyncio.wait_for(asyncio.gather(*coming), 10)
+        assert begun[:3] == [ONE, OTHER, ONE]

@@ -25,7 +25,8 @@ from .problems import HttpProblem
 
 MAX_KEY = 255
 LIFETIME = timedelta(hours=24)
-SWEPT = 100
+SWEPT = 5
+"""Answers that are too old, of those that one request removes: each may be some megabytes."""
 """How many keys whose day is over a request removes; each leaves one, so these do not pile up."""
 REPLAYED = "Idempotency-Replayed"
 

@@ -19,6 +19,7 @@ from signaling.journal import CrmJournal, find_overdue, open_leases
 from signaling.links import CrmLinks
 from signaling.roomkey import RoomKey
 from signaling.tokens import ResumeSecrets, Tokens
+from storage.turns import Turns
 from tests.signaling.fakes import RecordingAdapter, Stage, hello
 
 TOKENS = Tokens(b"k" * 32)
@@ -51,6 +52,7 @@ class Node:
             clock=self.clock,
             ids=TextIds(),
             secrets=ResumeSecrets(TOKENS, self.clock),
+            turns=Turns(),
             open_feed=open_feed,
             make_adapter=RecordingAdapter,
             gone=gone,

@@ -11,6 +11,7 @@ from signaling.errors import CloseCode, RequestError
 from signaling.feed import LocalFeed
 from signaling.roomkey import RoomKey
 from signaling.tokens import JoinGrant, ResumeSecrets, Tokens
+from storage.turns import Turns
 from tests.signaling.fakes import (
     KEY,
     ManualClock,
@@ -79,6 +80,7 @@ class Node:
             clock=self.clock,
             ids=SerialIds(),
             secrets=ResumeSecrets(TOKENS, self.clock),
+            turns=Turns(),
             open_feed=open_feed,
             make_adapter=make_adapter,
             gone=gone,
