@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from crm_core.changes.models import IdempotencyKey
 from crm_core.tenants.service import create_api_key
+from signaling.http.rest.idempotency import SWEPT
 from tests.signaling.http.rest.support import Rest
 
 
@@ -180,19 +181,20 @@ async def test_a_key_is_kept_for_a_day(rest, database):
         assert (again.status, again.id == first.id) == (201, same)
 
 
-async def test_keys_of_yesterday_go_by_the_hundred(rest, database, tenant):
+async def test_keys_of_yesterday_go_a_few_at_a_time(rest, database, tenant):
     """The first request of a day does not pay for the day before."""
     async with database.unit_of_work(tenant.tenant.id) as unit:
-        for number in range(150):
+        for number in range(2 * SWEPT):
             await unit.add(
                 IdempotencyKey(
                     key=f"old-{number}",
                     request_hash=b"",
                     created_at=unit.now,
-                    expires_at=unit.now - timedelta(seconds=150 - number),
+                    expires_at=unit.now - timedelta(seconds=2 * SWEPT - number),
                 )
             )
-    for own, left in (("old-149", 49), ("new", 0)):  # the own one is free, be it the youngest
+    youngest = f"old-{2 * SWEPT - 1}"
+    for own, left in ((youngest, SWEPT - 1), ("new", 0)):  # the own one is free, be it the youngest
         made = await rest.post("/v1/people", {"first_name": "Once"}, Idempotency_Key=own)
         assert made.status == 201
         async with database.unit_of_work(tenant.tenant.id) as unit:
