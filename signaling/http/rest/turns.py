@@ -8,8 +8,8 @@ caller hung up meanwhile is not carried out.
 
 import contextlib
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Final
 from uuid import UUID
 
@@ -120,38 +120,6 @@ class RestTurns:
             async with self._database.unit_of_work(grant.tenant_id, read_only=True) as unit:
                 yield unit
 
-    @contextlib.contextmanager
-    def sending(self, grant: ApiGrant) -> Iterator[None]:
-        """While a large answer is on its way to the caller."""
-        with counted(self._unsent, grant.api_key_id):
-            yield
-
-    @contextlib.contextmanager
-    def publishing(self, address: str) -> Iterator[None]:
-        """While a large answer that needs no key is on its way.
-
-        Args:
-            address: what is counted as one visitor.
-
-        Raises:
-            HttpProblem: 429, too many are not taken.
-        """
-        self._require_taken(address)
-        with counted(self._unsent, address):
-            yield
-
-    @contextlib.contextmanager
-    def holding(self, grant: ApiGrant) -> Iterator[None]:
-        """While there is a large body, and what was made of it.
-
-        Raises:
-            HttpProblem: 429, there are too many.
-        """
-        if self._held[grant.api_key_id] >= MAX_BODIES:
-            raise _refusal("too many large bodies at the same time: send fewer")
-        with counted(self._held, grant.api_key_id):
-            yield
-
     @contextlib.asynccontextmanager
     async def writing(self, grant: ApiGrant, is_there: Callable[[], bool]) -> AsyncIterator[Unit]:
         """A unit of work by the key's staff member, in the caller's turn.
@@ -166,6 +134,32 @@ class RestTurns:
                 grant.tenant_id, actor_id=grant.staff_id, in_turn=True
             ) as unit:
                 yield unit
+
+    def sending(self, grant: ApiGrant) -> AbstractContextManager[None]:
+        """While a large answer is on its way to the caller."""
+        return counted(self._unsent, grant.api_key_id)
+
+    def publishing(self, address: str) -> AbstractContextManager[None]:
+        """While a large answer that needs no key is on its way.
+
+        Args:
+            address: what is counted as one visitor.
+
+        Raises:
+            HttpProblem: 429, too many are not taken.
+        """
+        self._require_taken(address)
+        return counted(self._unsent, address)
+
+    def holding(self, grant: ApiGrant) -> AbstractContextManager[None]:
+        """While there is a large body, and what was made of it.
+
+        Raises:
+            HttpProblem: 429, there are too many.
+        """
+        if self._held[grant.api_key_id] >= MAX_BODIES:
+            raise _refusal("too many large bodies at the same time: send fewer")
+        return counted(self._held, grant.api_key_id)
 
     def _require_taken(self, whose: UUID | str) -> None:
         if self._unsent[whose] >= MAX_UNSENT:
