@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from crm_core.meetings.service import RoomPlan
-from rooms.commands import Arrived, Disconnected, Input, Leave, Request, Restarted
+from rooms.commands import Arrived, Disconnected, Input, Request, Restarted
 from rooms.events import Body
 from rooms.ids import ConnEpoch, Ids, ParticipantId, RequestId
 from rooms.outcome import Outcome
@@ -25,13 +25,13 @@ from .client import Client
 from .clock import Clock, stamp
 from .committer import Committer
 from .connection import Perform
+from .crowds import Crowds
 from .entrance import Entrance, Secrets
 from .envelope import Reply
 from .errors import CloseCode, RequestError
 from .fanout import Members
 from .feed import Feed
 from .journal import AT_ONCE, Journal, Opened
-from .limits import CROWD_FACT_BURST, CROWD_FACT_RATE, RoomLimiter
 from .outbound import Outbound
 from .roomconfig import config_of, news
 from .roomkey import RoomKey
@@ -54,7 +54,7 @@ class RoomActor:
         clock: the time.
         ids: new ids.
         secrets: makes resume secrets.
-        turns: in which the rooms of this node deliver what was committed, by tenant and room.
+        turns: in which the rooms of this node do what takes milliseconds, by tenant, room and who.
         open_feed: makes the feed of an epoch.
         make_adapter: makes what follows the facts, from a way to tell one participant
             something passing, and a way to tell the room something.
@@ -82,8 +82,7 @@ class RoomActor:
         self._clock = clock
         self._ids = ids
         self._turns = turns
-        self._crowds = RoomLimiter(CROWD_FACT_RATE, CROWD_FACT_BURST)
-        """Of all whom one link brought."""
+        self._crowds = Crowds()
         self._open_feed = open_feed
         self._adapter = make_adapter(self.notify, self.tell)
         self._gone = gone
@@ -154,7 +153,7 @@ class RoomActor:
             feed.deliver,
             next_seq=len(opened.facts) + 1,
             failed=lambda error: self._tenure.throw_away(str(error)),
-            turn=functools.partial(self._turns.take, *self.key),
+            turn=functools.partial(self._turns.take, *self.key, None),
         )
         feed.report_to(committer.defective)
         outbound = Outbound(self.members, room, opened.epoch, feed, self._clock)
@@ -210,16 +209,17 @@ class RoomActor:
             RequestError: refused; nothing happened.
         """
         await self._writer.until_ready()
-        if client.participant is None:
+        participant = client.participant
+        if participant is None:
             raise RequestError("unauthorized", "not attached")
         request_id = RequestId(request.request_id)
         if isinstance(request.action, messages.SHELL_METHODS):
-            async with self._adapter.turn(client.participant, request.action):
+            async with self._adapter.turn(participant, request.action):
                 self._check_still_there(client)
-                answer = await self._adapter.perform(client.participant, request.action)
+                answer = await self._adapter.perform(participant, request.action)
             client.send_frame(Reply(request_id, answer))
             return
-        outcome = self._decide(client.participant, client.conn_epoch, request)
+        outcome = self._decide(participant, client.conn_epoch, request)
         answered = asyncio.get_running_loop().create_future()
 
         def reply(seq: int) -> None:
@@ -227,7 +227,7 @@ class RoomActor:
                 return
             if outcome.committed:
                 client.send_frame(Reply(request_id, outcome.reply, committed=True, seq=seq))
-            elif outcome.repeated and self._is_journaled(client, request_id):
+            elif outcome.repeated and self._is_journaled(participant, request_id):
                 client.send_frame(Reply(request_id, outcome.reply, committed=True))
             else:
                 client.send_frame(Reply(request_id, outcome.reply))
@@ -239,25 +239,16 @@ class RoomActor:
     def _decide(
         self, participant: ParticipantId, conn_epoch: ConnEpoch, request: Perform
     ) -> Outcome:
-        """What the room makes of a request, unless the crowd that came by one link asks for too much."""
+        """What the room makes of a request, unless too much is changed by all of one link."""
+        request_id = RequestId(request.request_id)
         row, now = self.room.participant(participant), self._clock.now()
-        link = (row.link if row else None) or ""
-        wait = self._crowds.wait(link, now)
-        if wait and not isinstance(request.action, Leave):  # who would go makes less of it
-            raise RequestError(
-                "rate", "too much from all who came by this link", retry_ms=int(wait * 1000) + 1
-            )
+        if row is not None and not self._is_journaled(participant, request_id):
+            self._crowds.check(row, request.action, now)
         outcome = self._writer.decide(
-            Request(
-                participant,
-                conn_epoch,
-                RequestId(request.request_id),
-                request.action,
-                request.if_rev,
-            )
+            Request(participant, conn_epoch, request_id, request.action, request.if_rev)
         )
-        if outcome.committed:
-            self._crowds.take(link, now)
+        if row is not None and outcome.committed:
+            self._crowds.count(row, now)
         return outcome
 
     def heard(self, client: Client) -> None:
@@ -302,8 +293,8 @@ class RoomActor:
         if not there or client.closing:
             raise RequestError("stale_epoch", "a newer connection has taken over")
 
-    def _is_journaled(self, client: Client, request_id: RequestId) -> bool:
+    def _is_journaled(self, participant: ParticipantId, request_id: RequestId) -> bool:
         """Whether the answer to this request was stored with the facts it made."""
-        row = self.room.participant(client.participant) if client.participant else None
+        row = self.room.participant(participant)
         replies = self.room.state.replies.by_identity
         return row is not None and request_id in replies.get(row.identity, {})

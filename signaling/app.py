@@ -109,8 +109,6 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
         hub.start()
         stack.push_async_callback(hub.close)
 
-        delivering = Turns(pauses=True)
-
         def make_actor(key: RoomKey, gone: Callable[[RoomActor], None]) -> RoomActor:
             return RoomActor(
                 key,
@@ -118,7 +116,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                 clock=clock,
                 ids=TextIds(),
                 secrets=ResumeSecrets(tokens, clock),
-                turns=delivering,
+                turns=hub.turns,
                 open_feed=feed_opener(bus),
                 make_adapter=functools.partial(RoomMedia, hub, key.tenant_id),
                 gone=gone,
@@ -169,7 +167,7 @@ async def serving(config: Config, *, dev: DevFile | None = None) -> AsyncIterato
                         "anonymous_dropped_total": sockets.dropped,
                         "shed_frames_total": gateway.shed,
                         "requests_waiting": beginning.waiting(),
-                        "negotiations_waiting": hub.turns.waiting(),
+                        "turns_waiting": hub.turns.waiting(),
                         "rest_waiting": rest_turns.waiting(),
                         "writes_waiting": database.waiting(),
                     },

@@ -34,6 +34,8 @@ LEASE: Final = 15.0
 """Seconds that a node may be silent before another may take its rooms."""
 SILENCE: Final = RECONNECT_S + EMPTY_S
 """Seconds without owner after which a room's people are not expected back in it."""
+INSIST_EVERY: Final = 5.0
+"""Seconds after which a unit of work that does not end is told so again; more than it may take to end."""
 
 
 class JournalError(Exception):
@@ -94,6 +96,9 @@ class Journal(Protocol):
 class Guard:
     """Turn what the database layer raises into this module's errors, within a time limit.
 
+    Who does not end when the time is over is told again and again: PostgreSQL's driver forgets that it was
+    told once, in the middle of a large batch.
+
     Raises:
         FencedError: the room has another owner.
         RoomUnknownError: there is no such room.
@@ -102,11 +107,27 @@ class Guard:
 
     def __init__(self, seconds: float) -> None:
         self._timeout = asyncio.timeout(seconds)
+        self._seconds = seconds
+        self._again = 0
 
     async def __aenter__(self) -> None:
         await self._timeout.__aenter__()
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a guard outside of a task")
+        self._task = task
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._seconds + INSIST_EVERY, self._insist)
+
+    def _insist(self) -> None:
+        self._again += 1
+        self._task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(INSIST_EVERY, self._insist)
 
     async def __aexit__(self, *error_info: object) -> None:
+        self._timer.cancel()
+        for _ in range(self._again):
+            self._task.uncancel()
         try:
             await self._timeout.__aexit__(*error_info)  # type: ignore[arg-type]  # passed on as is
         except TimeoutError as late:

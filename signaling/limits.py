@@ -45,8 +45,13 @@ CROWD_NEGOTIATION_BURST: Final = 600.0
 """A class of 200 comes in, looks at a larger grid, and comes back after a restart."""
 CROWD_FACT_RATE: Final = 20.0
 """Requests per second of all whom one link brought that change what is kept: each is told to everybody."""
-CROWD_FACT_BURST: Final = 600.0
-"""A class of 200 says hello, raises a hand and turns a microphone off, all at once."""
+CROWD_FACT_BURST: Final = 1000.0
+CROWD_RETRY: Final = 2.0
+"""Seconds after which somebody of a crowd may try again: all of them would else at once."""
+OWN_FACT_RATE: Final = 0.1
+OWN_FACT_BURST: Final = 4.0
+"""What of that a participant has before the link's is touched: a class of 200 comes in with microphone and
+camera, says hello and raises a hand, all at once."""
 CONNECTION_RATE: Final = 0.5
 """Connections per second by which one participant may come back; each is facts to keep for ever."""
 CONNECTION_BURST: Final = 10.0

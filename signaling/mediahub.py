@@ -45,7 +45,7 @@ class MediaHub:
         self.engine = packet_engine
         self.clock = clock
         self.turns = Turns(pauses=True)
-        """Of all negotiations of this node: each holds up every room for milliseconds."""
+        """Of all that holds up every room for milliseconds: negotiations, and what a room tells (``committer``)."""
         self.server = MediaServer(
             packet_engine,
             addresses=addresses,

@@ -9,12 +9,12 @@ frames that no `Connection` sees. It knows no route and no message.
 """
 
 import asyncio
-import contextlib
 import re
 import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -332,11 +332,13 @@ async def listen(
         return Sniffer(make, http, sockets, proxies)
 
     async def accept_in_turn(connection: PublicConnection, request: Request) -> Response | None:
-        with contextlib.suppress(SentAway):  # it is closing, and nobody reads the answer
+        try:
             async with turns.take(
                 connection.place.address, is_there=lambda: not connection.transport.is_closing()
             ):
                 pass
+        except SentAway:
+            return connection.respond(HTTPStatus.BAD_REQUEST, "")  # it is closing: nobody reads it
         return accept(connection, request)
 
     return await serve(

@@ -174,14 +174,17 @@ class Database:
             autoflush=False,
         )
         session.sync_session.info.update(tenant_id=tenant_id, actor_id=actor_id)
+        driver: Any = None
         try:
-            await session.connection()  # its moment is when its turn has come, not when it asked
+            connection = await session.connection()
+            driver = (await connection.get_raw_connection()).driver_connection
+            # The moment is when its turn has come, not when it asked.
             now = session.sync_session.info["now"] = self.clock()
             yield Unit(session, tenant_id, now, self.ids, self.dialect, actor_id)
         except BaseException:
-            await _to_its_end(session.close())
+            await _to_its_end(session.close(), driver, may_last=False)
             raise
-        await _to_its_end(_commit(session))
+        await _to_its_end(_commit(session), driver)
 
     @contextlib.asynccontextmanager
     async def without_tenant(self) -> AsyncIterator[AsyncConnection]:
@@ -207,19 +210,40 @@ async def _commit(session: AsyncSession) -> None:
         await session.close()
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+async def _to_its_end(
+    work: Coroutine[Any, Any, None], driver: Any, *, may_last: bool = True
+) -> None:
     """Do `work` though the caller is cancelled in the middle of it, within `_END_SECONDS`.
 
-    A transaction that is left while it ends costs its connection, and is a fault in the log.
+    A transaction that is left while it ends costs its connection, and is a fault in the log. One that does not
+    end is broken off: a connection of PostgreSQL that was left in the middle of a batch answers nothing more.
+
+    Args:
+        work: the commit, or what gives everything back.
+        driver: the connection as its driver has it.
+        may_last: whether it is waited for while nobody is cancelled, as SQLite's is in any case.
     """
     task = asyncio.ensure_future(work)
+    endless = may_last or not hasattr(driver, "terminate")
     try:
-        await asyncio.shield(task)
+        await asyncio.wait([task], timeout=None if endless else _END_SECONDS)
     except asyncio.CancelledError:
         await asyncio.wait([task], timeout=_END_SECONDS)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-        elif not task.cancelled():
-            task.exception()  # who was cancelled has no use for it
+        await _break_off(task, driver)
         raise
+    if task.done():
+        await task
+    else:
+        await _break_off(task, driver)
+
+
+async def _break_off(task: asyncio.Future[None], driver: Any) -> None:
+    """Bring what should have ended to its end; what it says of that is of no use to anybody."""
+    if not task.done():
+        if hasattr(driver, "terminate"):
+            driver.terminate()
+        else:
+            task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()

@@ -30,7 +30,7 @@ PATIENCE = {
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
-"""PostgreSQL's settings for every transaction. What waits for a lock that somebody at a console
+"""PostgreSQL's settings for every transaction that is about rows. What waits for a lock that somebody at a console
 has, or reads without an end, has one of the few connections that all tenants wait for."""
 _BOUND_WAITS = ", ".join(f"set_config('{name}', :{name}, true)" for name in PATIENCE)
 _BEGIN_NOBODYS = sa.text(f"SELECT {_BOUND_WAITS}")

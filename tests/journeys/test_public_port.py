@@ -78,6 +78,10 @@ async def test_everything_is_on_one_port(sqlite_server):
         for path, status, holds in (
             ("/healthz", 200, "ok"),
             ("/metrics", 200, "sunup_signaling_connections"),
+            *(
+                ("/metrics", 200, f"sunup_signaling_{name}_waiting 0.0")
+                for name in ("turns", "requests", "rest", "writes")
+            ),
             ("/metrics", 200, "sunup_signaling_shed_frames_total 0.0"),
             ("/openapi.json", 200, '"openapi"'),
             ("/v1/people", 401, "unauthorized"),

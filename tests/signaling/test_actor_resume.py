@@ -9,7 +9,7 @@ from signaling.client import Client
 from signaling.connection import Connection
 from signaling.envelope import CODECS
 from signaling.errors import RequestError
-from signaling.limits import CROWD_FACT_RATE, DOOR_RATE, RoomLimiter
+from signaling.limits import DOOR_RATE, RoomLimiter
 from signaling.messages import parse
 from signaling.streams import RING_SECONDS
 from tests.signaling.fakes import FACE, SlowWire, Stage, events, hello, reply, wire
@@ -253,25 +253,6 @@ class TestResume:
         await enter(stage, "Ana", Role.HOST)  # the admission is kept
         stage.clock.time += 0.2
         await resume(stage, kim, {})
-
-    async def test_all_who_came_by_a_link_change_only_so_much(self, stage, monkeypatch):
-        """Each change is told to everybody; what changes nothing is not counted, and who leaves may."""
-        monkeypatch.setattr(stage.actor, "_crowds", RoomLimiter(CROWD_FACT_RATE, 2.0))
-        ana = await enter(stage, "Ana", Role.HOST)
-        jane, kim = [await enter(stage, who, link="one") for who in ("Jane", "Kim")]
-        lee = await enter(stage, "Lee", link="another")
-        await ask(stage, jane, "react", "1", emoji="+1")
-        await ask(stage, jane, "hand.set", "2", up=True)
-        await ask(stage, kim, "hand.set", "1", up=True)
-        with pytest.raises(RequestError) as refused:
-            await ask(stage, kim, "chat.send", "2", body="and more")
-        assert refused.value.code == "rate"
-        assert 40 <= refused.value.extras["retry_ms"] <= 51
-        for other in (ana, lee):
-            await ask(stage, other, "chat.send", "1", body="Hello!")
-        await ask(stage, jane, "leave", "3")
-        stage.clock.time += 0.06
-        await ask(stage, kim, "chat.send", "2", body="and more")
 
     async def test_a_stale_secret_takes_nothing_from_its_participant(self, stage):
         """An old tab that tries again and again keeps nobody out."""

@@ -19,6 +19,7 @@ from signaling.clock import TextIds, stamp
 from signaling.journal import (
     CrmJournal,
     FencedError,
+    Guard,
     JournalDownError,
     RoomUnknownError,
     open_leases,
@@ -284,3 +285,38 @@ async def test_a_room_that_is_given_back_is_free_though_a_renewal_was_under_way(
     gate.set()
     await released
     assert (await journal_of(meeting, "node-b").open()).epoch > opened.epoch
+
+
+async def test_what_forgets_that_its_time_is_over_is_told_again(monkeypatch):
+    """PostgreSQL's driver does, in the middle of a large batch; who waits hears that it was late."""
+    monkeypatch.setattr(journal_module, "INSIST_EVERY", 0.02)
+    forgotten = 0
+    with pytest.raises(JournalDownError):
+        async with Guard(0.02):
+            while True:
+                try:
+                    await asyncio.sleep(60)
+                except asyncio.CancelledError:
+                    forgotten += 1
+                    if forgotten > 2:
+                        raise
+    assert forgotten == 3
+    assert asyncio.current_task().cancelling() == 0
+    async with Guard(60):
+        await asyncio.sleep(0.05)  # and is left alone afterwards
+
+
+async def test_who_is_told_to_stop_by_others_stops():
+    """What is not the guard's own is passed on."""
+    begun = asyncio.Event()
+
+    async def work():
+        async with Guard(60):
+            begun.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()

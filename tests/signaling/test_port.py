@@ -360,13 +360,13 @@ def test_a_shells_limit_of_descriptors_is_raised(monkeypatch):
 
 async def test_websockets_begin_in_turn_and_who_hung_up_is_passed_over():
     """One in each pass, visitors in rotation: a handshake is work of the loop that all wait for."""
-    turns, begun = Turns(), []
+    turns, begun, sockets = Turns(), [], AnonymousSockets()
 
     def accept(connection, request):
         begun.append(request.headers["X-Forwarded-For"])
 
     async with (
-        port(AnonymousSockets(), "127.0.0.1", accept=accept, turns=turns) as number,
+        port(sockets, "127.0.0.1", accept=accept, turns=turns) as number,
         contextlib.AsyncExitStack() as stack,
     ):
         async with turns.take("somebody"):
@@ -378,7 +378,8 @@ async def test_websockets_begin_in_turn_and_who_hung_up_is_passed_over():
             await until(lambda: turns.waiting() == 4)
             gone.cancel()
             await asyncio.wait([gone])
-            await asyncio.sleep(0)
+            await until(lambda: sockets.count == 3)
             assert begun == []
         await asyncio.wait_for(asyncio.gather(*coming), 10)
-        assert begun[:3] == [ONE, OTHER, ONE]
+        await until(lambda: turns.waiting() == 0)
+        assert begun == [ONE, OTHER, ONE]

@@ -121,7 +121,10 @@ def test_the_numbers_of_the_document_are_the_codes_own():
     assert f"| {limits.NEGOTIATION_BURST:.0f} at once, then one per second; of all together" in TEXT
     assert f"by one link to a room {crowd} per second." in TEXT
     facts = f"{limits.CROWD_FACT_BURST:.0f} at once, then {limits.CROWD_FACT_RATE:.0f} per second"
-    assert f"that change what is kept | {facts}; beyond" in TEXT
+    own = f"of each participant {limits.OWN_FACT_BURST:.0f} at once, then one per 10 s"
+    assert limits.OWN_FACT_RATE == 0.1
+    assert f"that change what is kept | {own}; above that" in TEXT
+    assert f"by one link to a room {facts}, each" in TEXT
     per = f"{limits.CONNECTION_BURST:.0f} at once, then one per {1 / limits.CONNECTION_RATE:.0f} s"
     assert f"was there before | {per}; beyond: `rate`" in TEXT
     door = f"{limits.DOOR_BURST:.0f} at once, then {limits.DOOR_RATE:.0f} per second"

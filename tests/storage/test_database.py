@@ -6,12 +6,14 @@ import functools
 import random
 import secrets
 import sqlite3
+import types
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from crm_core.organizations.models import Organization
@@ -191,6 +193,53 @@ async def test_a_unit_that_is_cancelled_while_it_ends_is_no_fault(database, tena
     assert [entry.getMessage() for entry in caplog.records if entry.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_connection_that_answers_nothing_more_is_broken_off(
+    database, tenant, monkeypatch, cancelled
+):
+    """Its turn and its place in the pool are free again, and who used it hears what they had heard."""
+    monkeypatch.setattr("storage.database._END_SECONDS", 0.05)
+
+    class Deaf:
+        """A driver's connection in the middle of a batch."""
+
+        def __init__(self):
+            self.gone = asyncio.Event()
+
+        def terminate(self):
+            self.gone.set()
+
+    deaf, before = Deaf(), database._turns._free
+    close = AsyncSession.close
+
+    async def unheard(session):
+        await deaf.gone.wait()
+        await close(session)
+        raise ConnectionError("it is gone")
+
+    async def raw(_connection):
+        return types.SimpleNamespace(driver_connection=deaf)
+
+    monkeypatch.setattr(AsyncSession, "close", unheard)
+    monkeypatch.setattr(AsyncConnection, "get_raw_connection", raw)
+    begun = asyncio.Event()
+
+    async def work():
+        async with database.unit_of_work(tenant.tenant.id):
+            begun.set()
+            if cancelled:
+                await asyncio.sleep(60)
+            raise LookupError
+
+    task = asyncio.create_task(work())
+    await begun.wait()
+    if cancelled:
+        task.cancel()
+    await asyncio.wait([task], timeout=10)
+    assert task.cancelled() if cancelled else isinstance(task.exception(), LookupError)
+    assert database._turns._free == before
+
+
 async def test_a_connection_that_is_given_up_leaves_no_lock(sqlite_url):
     """Though a cursor of it lives on, in a traceback, say: nobody else could write until it is gone."""
     pool = Database(sqlite_url)
@@ -323,7 +372,7 @@ async def test_no_tenant_has_every_connection_that_writes(database, tenant, othe
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_every_transaction_has_an_end_to_its_waits(database, tenant):
+async def test_whatever_is_asked_for_has_an_end_to_its_waits(database, tenant):
     """A tenant's, one that sees no tenant, and the look for whose key it is."""
     for name, limit in PATIENCE.items():
         show = sa.text(f"SELECT extract(epoch FROM current_setting('{name}')::interval)")

@@ -26,8 +26,8 @@ from .problems import HttpProblem
 MAX_KEY = 255
 LIFETIME = timedelta(hours=24)
 SWEPT = 5
-"""Answers that are too old, of those that one request removes: each may be some megabytes."""
-"""How many keys whose day is over a request removes; each leaves one, so these do not pile up."""
+"""Keys whose day is over that a request removes: it leaves one, so these do not pile up, and the answer of
+each may be some megabytes."""
 REPLAYED = "Idempotency-Replayed"
 
 

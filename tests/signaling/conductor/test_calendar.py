@@ -232,6 +232,23 @@ async def _cancel(database, booked):
     await decide(database, booked, cancel, "called off")
 
 
+async def _let_staff_go(database, booked):
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        (await unit.session.get(Staff, (booked.tenant_id, booked.staff_id))).is_active = False
+
+
+async def _delete_person(database, booked):
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        (await unit.session.get(Person, (booked.tenant_id, booked.person_id))).deleted_at = unit.now
+
+
+async def _cancel_one_of_two(database, booked):
+    async with database.unit_of_work(booked.tenant_id) as unit:
+        values = {"staff_id": booked.staff_id, "starts_at": booked.starts_at}
+        await book(unit, {**values, "video_room_id": booked.video_room_id}, LINKS)
+    await decide(database, booked, cancel, "called off")
+
+
 async def _meet_and_end(database, booked):
     node = Node(database, ManualClock(booked.starts_at.timestamp()))
     host, _ = await node.both(booked)
@@ -246,10 +263,13 @@ async def _meet_and_end(database, booked):
         ("participant", None, 30, None),
         ("participant", _renew_links, 1, "not_found"),
         ("participant", _switch_tenant_off, 1, "not_found"),
+        ("participant", _delete_person, 1, "not_found"),
+        ("participant", _cancel_one_of_two, 1, "not_found"),
         ("participant", _cancel, 1, "cancelled"),
         ("participant", _meet_and_end, 1, "ended"),
         ("host", _renew_links, 1, "not_found"),
         ("host", _switch_tenant_off, 1, "not_found"),
+        ("host", _let_staff_go, 1, "not_found"),
         ("host", _cancel, 1, "cancelled"),
         ("host", _meet_and_end, 1, "ended"),
         ("host", None, 1, None),

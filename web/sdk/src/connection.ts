@@ -66,11 +66,21 @@ const LAST_TRY = 1000;
 /** A closed laptop or a long outage: after this the page offers to join anew. */
 const GIVE_UP_AFTER = 60_000;
 
+/** How often what the server could not store in time is sent again. It may have been stored after all: the id tells. */
+const RESENDS = 3;
+const RESEND_AFTER = 1000;
+
 interface Pending {
   method: string;
   frame: string;
+  resends: number;
   resolve(payload: unknown): void;
   reject(error: RequestError): void;
+}
+
+/** Whether it is about the media transport of this connection: carried out whatever its id. */
+function ofTransport(method: string): boolean {
+  return method.startsWith("media.") || method === "view.set";
 }
 
 export class Connection {
@@ -116,7 +126,7 @@ export class Connection {
     if (expectedRev !== undefined) body["if"] = expectedRev;
     const frame = JSON.stringify(body);
     return new Promise<T>((resolve, reject) => {
-      this.#pending.set(id, { method, frame, resolve: resolve as (payload: unknown) => void, reject });
+      this.#pending.set(id, { method, frame, resends: 0, resolve: resolve as (payload: unknown) => void, reject });
       if (this.#welcomed) this.#send(frame);
     });
   }
@@ -199,9 +209,20 @@ export class Connection {
     }
     const pending = this.#pending.get(reply.re);
     if (!pending) return;
+    if (reply.err?.code === "unavailable" && !ofTransport(pending.method) && pending.resends < RESENDS) {
+      pending.resends += 1;
+      setTimeout(() => this.#resend(reply.re), reply.err.retry_ms ?? RESEND_AFTER);
+      return;
+    }
     this.#pending.delete(reply.re);
     if (reply.ok) pending.resolve(reply.p ?? {});
     else pending.reject(new RequestError(reply.err ?? { code: "internal" }));
+  }
+
+  /** Unless it was answered meanwhile, or a new socket has sent it or will. */
+  #resend(id: string): void {
+    const pending = this.#pending.get(id);
+    if (pending && this.#welcomed) this.#send(pending.frame);
   }
 
   #welcome(reply: ReplyFrame): void {
@@ -240,7 +261,7 @@ export class Connection {
   #forget(): void {
     this.#positions.clear();
     for (const [id, { method, reject }] of this.#pending) {
-      if (!method.startsWith("media.") && method !== "view.set") continue;
+      if (!ofTransport(method)) continue;
       this.#pending.delete(id);
       reject(new RequestError({ code: "stale_epoch" }));
     }

@@ -76,6 +76,7 @@ function connect(token: () => Promise<string> = async () => "t1", random = () =>
 }
 
 const event = (st: string, s: number, t = "x", ep = 3): EventFrame => ({ st, ep, s, t, at: "", by: null, p: {} });
+const refuse = (id: unknown, code = "unavailable") => FakeSocket.last.say({ re: id, ok: false, err: { code, retry_ms: 1000 } });
 const settle = () => vi.advanceTimersByTimeAsync(0);
 
 async function connected() {
@@ -499,5 +500,58 @@ describe("pings", () => {
     await connected();
     FakeSocket.last.say({ ping: 77 });
     expect(FakeSocket.last.sent.at(-1)).toEqual({ pong: 77 });
+  });
+});
+
+describe("a request that could not be stored in time", () => {
+  it("is sent again under its id, three times, and then told", async () => {
+    const { connection } = connect();
+    void connection.open();
+    await settle();
+    FakeSocket.last.welcome();
+    let told: unknown = null;
+    connection.request("chat.send", { body: "Hi" }).catch((error: unknown) => (told = error));
+    const sent = () => FakeSocket.last.sent.filter(({ m }) => m === "chat.send");
+    for (const count of [1, 2, 3]) {
+      refuse(sent()[0]?.["id"]);
+      await vi.advanceTimersByTimeAsync(999);
+      expect([sent().length, told]).toEqual([count, null]);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(sent().length).toBe(count + 1);
+    }
+    expect(new Set(sent().map(({ id }) => id)).size).toBe(1);
+    refuse(sent()[0]?.["id"]);
+    await settle();
+    expect(told).toMatchObject({ code: "unavailable" });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(sent().length).toBe(4);
+  });
+
+  it("is answered by what the second time brings, over a new socket as well", async () => {
+    const { connection } = connect();
+    void connection.open();
+    await settle();
+    FakeSocket.last.welcome();
+    const answer = connection.request("chat.send", { body: "Hi" });
+    const id = FakeSocket.last.sent.at(-1)?.["id"];
+    refuse(id);
+    FakeSocket.last.drop(1006);
+    await vi.advanceTimersByTimeAsync(2000);
+    FakeSocket.last.welcome(true);
+    await settle();
+    const sent = FakeSocket.last.sent.filter(({ m }) => m === "chat.send");
+    expect(sent.map((frame) => frame["id"])).toEqual([id]);
+    FakeSocket.last.say({ re: id, ok: true, p: { id: "m1" } });
+    await expect(answer).resolves.toEqual({ id: "m1" });
+  });
+
+  it.each([["media.offer", "unavailable"], ["view.set", "unavailable"], ["chat.send", "rate"]])("is told at once where it is another thing: %s, %s", async (method, code) => {
+    const { connection } = connect();
+    void connection.open();
+    await settle();
+    FakeSocket.last.welcome();
+    const answer = connection.request(method, {});
+    refuse(FakeSocket.last.sent.at(-1)?.["id"], code);
+    await expect(answer).rejects.toMatchObject({ code });
   });
 });
