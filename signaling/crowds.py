@@ -5,7 +5,7 @@ themselves is more than a server can tell two hundred people. Nobody is kept fro
 everybody has a little of their own, whatever the others of their link do.
 """
 
-from rooms.commands import Action, HandSet, Leave, TrackSet
+from rooms.commands import Action, ChatPage, HandSet, Leave, React, TrackSet
 from rooms.participant import HOSTING, Participant
 
 from .errors import RequestError
@@ -32,7 +32,7 @@ class Crowds:
         Raises:
             RequestError: ``rate``.
         """
-        if _does_less(action) or not self._own.wait(who.id, now):
+        if _adds_nothing(action) or not self._own.wait(who.id, now):
             return
         wait = self._links.wait(_crowd(who), now)
         if wait:  # for one of them; all are told the same
@@ -51,7 +51,8 @@ def _crowd(who: Participant) -> str:
     return f"{part}/{who.link or ''}"
 
 
-def _does_less(action: Action) -> bool:
+def _adds_nothing(action: Action) -> bool:
+    """Whether less is there afterwards, or nothing of it is kept."""
     off = isinstance(action, TrackSet) and not action.on
     down = isinstance(action, HandSet) and not action.up
-    return off or down or isinstance(action, Leave)
+    return off or down or isinstance(action, Leave | React | ChatPage)

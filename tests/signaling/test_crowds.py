@@ -59,7 +59,7 @@ async def test_all_of_one_link_change_only_so_much(stage):
 
 
 async def test_nobody_is_kept_from_less(stage):
-    """To turn off, to lower the hand, to leave; and what was answered is answered again."""
+    """To turn off, to lower the hand, to leave, nor from what is not kept; the answered is answered again."""
     await enter(stage, "Ana", Role.HOST)
     jane = await enter(stage, "Jane", link="one")
     await change(stage, jane, "track.set", source="mic", on=True)
@@ -69,6 +69,8 @@ async def test_nobody_is_kept_from_less(stage):
         answer = await ask(stage, jane, "track.set", "off", source="mic", on=False)
         assert answer["ok"]
     await change(stage, jane, "hand.set", up=False)
+    await change(stage, jane, "react", emoji="+1")
+    await ask(stage, jane, "chat.page", "page")
     await ask(stage, jane, "leave", "leave")
 
 

@@ -66,7 +66,11 @@ const LAST_TRY = 1000;
 /** A closed laptop or a long outage: after this the page offers to join anew. */
 const GIVE_UP_AFTER = 60_000;
 
-/** How often what the server could not store in time is sent again. It may have been stored after all: the id tells. */
+/**
+ * What says something once is sent again when the server could not store it in time, so often: it may have been
+ * stored after all, and its id tells. Of all else the last wish counts, which an older one must not overtake.
+ */
+const SAID = new Set(["chat.send", "lobby.say"]);
 const RESENDS = 3;
 const RESEND_AFTER = 1000;
 
@@ -76,11 +80,6 @@ interface Pending {
   resends: number;
   resolve(payload: unknown): void;
   reject(error: RequestError): void;
-}
-
-/** Whether it is about the media transport of this connection: carried out whatever its id. */
-function ofTransport(method: string): boolean {
-  return method.startsWith("media.") || method === "view.set";
 }
 
 export class Connection {
@@ -209,7 +208,7 @@ export class Connection {
     }
     const pending = this.#pending.get(reply.re);
     if (!pending) return;
-    if (reply.err?.code === "unavailable" && !ofTransport(pending.method) && pending.resends < RESENDS) {
+    if (reply.err?.code === "unavailable" && SAID.has(pending.method) && pending.resends < RESENDS) {
       pending.resends += 1;
       setTimeout(() => this.#resend(reply.re), reply.err.retry_ms ?? RESEND_AFTER);
       return;
@@ -219,7 +218,7 @@ export class Connection {
     else pending.reject(new RequestError(reply.err ?? { code: "internal" }));
   }
 
-  /** Unless it was answered meanwhile, or a new socket has sent it or will. */
+  /** Unless it was answered meanwhile, or waits for a new socket. Sent once too often it is answered once. */
   #resend(id: string): void {
     const pending = this.#pending.get(id);
     if (pending && this.#welcomed) this.#send(pending.frame);
@@ -261,7 +260,7 @@ export class Connection {
   #forget(): void {
     this.#positions.clear();
     for (const [id, { method, reject }] of this.#pending) {
-      if (!ofTransport(method)) continue;
+      if (!method.startsWith("media.") && method !== "view.set") continue;
       this.#pending.delete(id);
       reject(new RequestError({ code: "stale_epoch" }));
     }

@@ -503,7 +503,7 @@ describe("pings", () => {
   });
 });
 
-describe("a request that could not be stored in time", () => {
+describe("a message that could not be stored in time", () => {
   it("is sent again under its id, three times, and then told", async () => {
     const { connection } = connect();
     void connection.open();
@@ -545,7 +545,7 @@ describe("a request that could not be stored in time", () => {
     await expect(answer).resolves.toEqual({ id: "m1" });
   });
 
-  it.each([["media.offer", "unavailable"], ["view.set", "unavailable"], ["chat.send", "rate"]])("is told at once where it is another thing: %s, %s", async (method, code) => {
+  it.each([["media.offer", "unavailable"], ["track.set", "unavailable"], ["hand.set", "unavailable"], ["chat.send", "rate"]])("is told at once where it is another thing: %s, %s", async (method, code) => {
     const { connection } = connect();
     void connection.open();
     await settle();
