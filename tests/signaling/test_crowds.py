@@ -37,8 +37,9 @@ async def refused(stage, client, *request, **params):
 async def spent(stage, link="one", **how):
     """Somebody who has used up what all of the link have, and their own."""
     crowd = await enter(stage, "Crowd", link=link, **how)
-    for _ in range(3):
-        await change(stage, crowd)
+    with pytest.raises(RequestError):
+        for _ in range(4):
+            await change(stage, crowd)
     return crowd
 
 
@@ -62,6 +63,7 @@ async def test_nobody_is_kept_from_less(stage):
     """To turn off, to lower the hand, to leave, nor from what is not kept; the answered is answered again."""
     await enter(stage, "Ana", Role.HOST)
     jane = await enter(stage, "Jane", link="one")
+    said = await ask(stage, jane, "chat.send", "said", body="Hello!")
     await change(stage, jane, "track.set", source="mic", on=True)
     await spent(stage)
     await refused(stage, jane, "hand.set", up=True)
@@ -71,6 +73,7 @@ async def test_nobody_is_kept_from_less(stage):
     await change(stage, jane, "hand.set", up=False)
     await change(stage, jane, "react", emoji="+1")
     await ask(stage, jane, "chat.page", "page")
+    assert (await ask(stage, jane, "chat.send", "said", body="Hello!"))["p"] == said["p"]
     await ask(stage, jane, "leave", "leave")
 
 
