@@ -25,6 +25,7 @@ from .errors import RequestError
 from .limits import (
     CROWD_NEGOTIATION_BURST,
     CROWD_NEGOTIATION_RATE,
+    CROWD_RETRY,
     NEGOTIATION_BURST,
     NEGOTIATION_RATE,
     RoomLimiter,
@@ -214,7 +215,8 @@ class RoomMedia:
 
     def _count_negotiation(self, participant: ParticipantId, link: str) -> None:
         now = self._hub.clock.now()
-        wait = self._crowds.wait(link, now) or self._negotiations.take(participant, now)
+        crowded = self._crowds.wait(link, now)  # for one of them; all are told the same
+        wait = max(crowded, CROWD_RETRY) if crowded else self._negotiations.take(participant, now)
         if wait:
             raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
         self._crowds.take(link, now)

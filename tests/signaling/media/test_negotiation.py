@@ -265,7 +265,10 @@ class TestBounds:
         for who in [*crowd[:200]] * 3:
             async with bench.media.turn(who, offer()):
                 pass
-        assert await refused(bench, crowd[200], offer()) == "rate"
+        with pytest.raises(RequestError) as error:
+            await bench.ask(crowd[200], offer())
+        assert error.value.code == "rate"
+        assert error.value.extras["retry_ms"] > 1000, "not all at once, a tenth of a second later"
         assert (await bench.ask(host, offer())).sdp
         bench.clock.time += 0.11
         assert (await bench.ask(crowd[200], offer())).sdp
