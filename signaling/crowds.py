@@ -12,9 +12,9 @@ from .errors import RequestError
 from .limits import (
     CROWD_FACT_BURST,
     CROWD_FACT_RATE,
-    CROWD_RETRY,
     OWN_FACT_BURST,
     OWN_FACT_RATE,
+    CrowdLimiter,
     RoomLimiter,
 )
 
@@ -23,7 +23,7 @@ class Crowds:
     """The budgets of one room, by link and by participant."""
 
     def __init__(self) -> None:
-        self._links = RoomLimiter(CROWD_FACT_RATE, CROWD_FACT_BURST)
+        self._links = CrowdLimiter(CROWD_FACT_RATE, CROWD_FACT_BURST)
         self._own = RoomLimiter(OWN_FACT_RATE, OWN_FACT_BURST)
 
     def check(self, who: Participant, action: Action, now: float) -> None:
@@ -35,9 +35,10 @@ class Crowds:
         if _adds_nothing(action) or not self._own.wait(who.id, now):
             return
         wait = self._links.wait(_crowd(who), now)
-        if wait:  # for one of them; all are told the same
-            retry_ms = int(max(wait, CROWD_RETRY) * 1000)
-            raise RequestError("rate", "too much from all who came by this link", retry_ms=retry_ms)
+        if wait:
+            raise RequestError(
+                "rate", "too much from all who came by this link", retry_ms=int(wait * 1000)
+            )
 
     def count(self, who: Participant, now: float) -> None:
         """They have changed something."""

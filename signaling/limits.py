@@ -177,6 +177,15 @@ class RoomLimiter:
         return bucket
 
 
+class CrowdLimiter(RoomLimiter):
+    """One bucket per link, which all who came by it share."""
+
+    def wait(self, key: str, now: float) -> float:
+        """As `RoomLimiter.wait`, but a while: the moment is one's of them, and all are told the same."""
+        wait = super().wait(key, now)
+        return max(wait, CROWD_RETRY) if wait else 0.0
+
+
 class AnonymousSockets:
     """Counts sockets over which nobody has said hello, by address and in all.
 

@@ -25,9 +25,9 @@ from .errors import RequestError
 from .limits import (
     CROWD_NEGOTIATION_BURST,
     CROWD_NEGOTIATION_RATE,
-    CROWD_RETRY,
     NEGOTIATION_BURST,
     NEGOTIATION_RATE,
+    CrowdLimiter,
     RoomLimiter,
     counted,
 )
@@ -60,7 +60,7 @@ class RoomMedia:
         """Whose admission is committed: only they may have a transport."""
         self._negotiations = RoomLimiter(NEGOTIATION_RATE, NEGOTIATION_BURST)
         """Kept beyond the seat: who closes and opens again has negotiated twice."""
-        self._crowds = RoomLimiter(CROWD_NEGOTIATION_RATE, CROWD_NEGOTIATION_BURST)
+        self._crowds = CrowdLimiter(CROWD_NEGOTIATION_RATE, CROWD_NEGOTIATION_BURST)
         """Of all whom one link brought."""
         self._offering: Counter[ParticipantId] = Counter()
         """How many offers of each wait for their turn, or have it."""
@@ -215,8 +215,7 @@ class RoomMedia:
 
     def _count_negotiation(self, participant: ParticipantId, link: str) -> None:
         now = self._hub.clock.now()
-        crowded = self._crowds.wait(link, now)  # for one of them; all are told the same
-        wait = max(crowded, CROWD_RETRY) if crowded else self._negotiations.take(participant, now)
+        wait = self._crowds.wait(link, now) or self._negotiations.take(participant, now)
         if wait:
             raise RequestError("rate", "too many negotiations", retry_ms=int(wait * 1000) + 1)
         self._crowds.take(link, now)

@@ -22,7 +22,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from storage.turns import SentAway, Turns
+from storage.turns import Turns
 
 from .envelope import CODECS, MAX_FRAME
 from .errors import CloseCode
@@ -332,12 +332,9 @@ async def listen(
         return Sniffer(make, http, sockets, proxies)
 
     async def accept_in_turn(connection: PublicConnection, request: Request) -> Response | None:
-        try:
-            async with turns.take(
-                connection.place.address, is_there=lambda: not connection.transport.is_closing()
-            ):
-                pass
-        except SentAway:
+        if not await turns.come(
+            connection.place.address, is_there=lambda: not connection.transport.is_closing()
+        ):
             return connection.respond(HTTPStatus.BAD_REQUEST, "")  # it is closing: nobody reads it
         return accept(connection, request)
 

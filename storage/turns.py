@@ -84,6 +84,19 @@ class Turns:
             else:
                 self._pass_on(first)
 
+    async def come(self, *asker: Hashable, is_there: Callable[[], bool]) -> bool:
+        """Wait for a turn that is over at once: what it lets begin goes on by itself. False for who is sent away.
+
+        Args:
+            asker: as for `take`.
+            is_there: likewise.
+        """
+        try:
+            async with self.take(*asker, is_there=is_there):
+                return True
+        except SentAway:
+            return False
+
     def make_way(self, *asker: Hashable) -> bool:
         """Send away the first of those (by the first word of their paths) who wait for most turns.
 

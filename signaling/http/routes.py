@@ -11,7 +11,7 @@ from signaling.errors import RequestError
 from signaling.limits import network
 from signaling.logs import internal_error
 from signaling.visitors import Proxies
-from storage.turns import SentAway, Turns
+from storage.turns import Turns
 
 from .cors import share_join
 from .dev import DevLinks
@@ -41,12 +41,9 @@ def make_application(proxies: Proxies, origins: Collection[str], turns: Turns) -
 
     @web.middleware
     async def in_turn(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            async with turns.take(
-                network(address_of(request)), is_there=lambda: request.transport is not None
-            ):
-                pass
-        except SentAway:
+        if not await turns.come(
+            network(address_of(request)), is_there=lambda: request.transport is not None
+        ):
             return web.Response(status=400)  # nobody is there to read it
         return await handler(request)
 
